@@ -1,0 +1,1 @@
+"""Speed measurements, each a ratio against a peer timed in the same run."""

@@ -1,0 +1,1 @@
+"""The `surrogym` command: a thin front to the other packages."""

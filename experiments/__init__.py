@@ -1,0 +1,1 @@
+"""Studies, one folder a question: settings, one run, one analysis, and the rows they produced."""

@@ -1,0 +1,1 @@
+"""Surrogym over HTTP: sessions, jobs, models and monitors."""

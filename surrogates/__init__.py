@@ -1,0 +1,1 @@
+"""Cheap answers to what the simulator would do next, each with an honest uncertainty."""

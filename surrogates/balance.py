@@ -1,0 +1,241 @@
+"""Coordinates in which every sample keeps the flow balance exactly.
+
+A system's epoch is determined by fewer numbers than it has: with customers conserved, the end of
+each stock and all but one of its outflows decide the remaining outflow. `FlowBalance` names these
+free numbers in an order in which each is bounded by those before it, so that whatever a model
+draws, once rounded and clipped to its bounds, gives whole, non-negative customers and
+`stock' = stock + inflows - outflows` without error.
+
+Each free number is modelled on a scale where its spread is about constant: square roots for
+counts and waiting time, an inverse hyperbolic sine for idle agents (the size of a team less its
+busy agents, slightly negative while agents finish what they have in hand).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from sim.description import Description, Flow, Stock
+from sim.errors import InvalidSystem
+from surrogates.dataset import Transitions
+from surrogates.interface import Epochs
+
+Kind = Literal["exogenous", "flow", "waiting", "idle", "measure"]
+Draw = Callable[
+    [int, Float[np.ndarray, "batch"], Float[np.ndarray, "batch"]], Float[np.ndarray, "batch"]
+]
+"""Given a coordinate's position and its bounds in each row, values on the natural scale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordinate:
+    """One free number of an epoch."""
+
+    name: str
+    kind: Kind
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it counts customers or agents."""
+        return self.kind != "measure"
+
+    def scale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """From customers or minutes to the scale on which it is modelled."""
+        if self.kind == "idle":
+            return np.arcsinh(values)
+        return np.sqrt(np.maximum(values, 0.0))
+
+    def unscale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Back from the scale on which it is modelled."""
+        if self.kind == "idle":
+            return np.sinh(np.clip(values, -8.0, 8.0))
+        return np.square(np.maximum(values, 0.0))
+
+
+class FlowBalance:
+    """The free numbers of a system's epoch, and the way to and from transitions."""
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self._stock_at = {stock.name: i for i, stock in enumerate(description.stocks)}
+        self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
+        self._remainder = {
+            stock.name: self._remainder_of(stock) for stock in description.stocks
+        }
+        self._refuse_backward_flows()
+        self.coordinates = tuple(self._list_coordinates())
+
+    def _refuse_backward_flows(self) -> None:
+        for flow in self.description.flows:
+            if flow.source is None or flow.target is None:
+                continue
+            if self._stock_at[flow.target] <= self._stock_at[flow.source]:
+                raise InvalidSystem(
+                    f"flow {flow.name!r} goes back from {flow.source!r} to {flow.target!r}: "
+                    "list stocks in the order customers pass them"
+                )
+
+    def _outflows(self, stock: Stock) -> list[Flow]:
+        return [f for f in self.description.flows if f.source == stock.name]
+
+    def _remainder_of(self, stock: Stock) -> str:
+        """The outflow that follows from the others: to the main team, else the last listed."""
+        outflows = self._outflows(stock)
+        if not outflows:
+            raise InvalidSystem(f"nothing flows out of stock {stock.name!r}")
+        main = {team.name for team in self.description.teams if team.lever is None}
+        team_of = {s.name: s.team for s in self.description.stocks}
+        to_main = [f for f in outflows if f.target and team_of[f.target] in main]
+        return (to_main or outflows[-1:])[0].name
+
+    def _list_coordinates(self) -> list[Coordinate]:
+        found = []
+        for stock in self.description.stocks:
+            found += [
+                Coordinate(name=f.name, kind="exogenous")
+                for f in self.description.flows
+                if f.source is None and f.target == stock.name
+            ]
+            found.append(Coordinate(name=stock.name, kind="idle" if stock.team else "waiting"))
+            found += [
+                Coordinate(name=f.name, kind="flow")
+                for f in self._outflows(stock)
+                if f.name != self._remainder[stock.name]
+            ]
+        measures = self.description.measures[:-1]
+        return found + [Coordinate(name=m.name, kind="measure") for m in measures]
+
+    def sizes(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Float[np.ndarray, "batch team"]:
+        """Agents in each team during the epoch."""
+        days, epochs = states[:, -2].astype(int), states[:, -1].astype(int)
+        known = self.description.known_ahead(days, epochs, parameters)
+        return self.description.team_sizes(known, decisions)
+
+    def encode(
+        self, transitions: Transitions
+    ) -> tuple[
+        Float[np.ndarray, "row coordinate"],
+        Float[np.ndarray, "row coordinate"],
+        Float[np.ndarray, "row coordinate"],
+    ]:
+        """Free numbers of observed epochs and their lower and upper bounds, natural scale."""
+        sizes = self.sizes(transitions.state, transitions.decision, transitions.parameters)
+        shape = (len(transitions), len(self.coordinates))
+        values, low, high = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+
+        def observe(
+            position: int, least: Float[np.ndarray, "batch"], most: Float[np.ndarray, "batch"]
+        ) -> Float[np.ndarray, "batch"]:
+            seen = self._observed(self.coordinates[position], transitions, sizes)
+            values[:, position], low[:, position], high[:, position] = seen, least, most
+            return seen
+
+        self._walk(transitions.state, sizes, observe)
+        return values, low, high
+
+    def _observed(
+        self,
+        coordinate: Coordinate,
+        transitions: Transitions,
+        sizes: Float[np.ndarray, "batch team"],
+    ) -> Float[np.ndarray, "batch"]:
+        if coordinate.kind in ("exogenous", "flow", "measure"):
+            return transitions.outputs[:, self.description.output_names.index(coordinate.name)]
+        end = transitions.next_state[:, self._stock_at[coordinate.name]]
+        return sizes[:, self._team_at(coordinate.name)] - end if coordinate.kind == "idle" else end
+
+    def _team_at(self, stock: str) -> int:
+        team = self.description.stocks[self._stock_at[stock]].team
+        return [t.name for t in self.description.teams].index(str(team))
+
+    def complete(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        draw: Draw,
+    ) -> Epochs:
+        """The epochs that follow from the drawn free numbers, balanced exactly.
+
+        `draw` is called once per coordinate, in order; what it returns is rounded and clipped.
+        """
+        sizes = self.sizes(states, decisions, parameters)
+
+        def settle(
+            position: int, least: Float[np.ndarray, "batch"], most: Float[np.ndarray, "batch"]
+        ) -> Float[np.ndarray, "batch"]:
+            return draw(position, least, most)
+
+        ends, flows, measures = self._walk(states, sizes, settle)
+        return Epochs(
+            state=self._next_states(states, sizes, ends, flows),
+            outputs=np.column_stack([*flows, *measures, self.description.moves(states, sizes)]),
+        )
+
+    def _walk(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        sizes: Float[np.ndarray, "batch team"],
+        draw: Draw,
+    ) -> tuple[
+        list[Float[np.ndarray, "batch"]],
+        list[Float[np.ndarray, "batch"]],
+        list[Float[np.ndarray, "batch"]],
+    ]:
+        """Visit the coordinates in order with their bounds; returns end stocks, flows, measures."""
+        count = len(states)
+        none, endless = np.zeros(count), np.full(count, np.inf)
+        flows: list[Float[np.ndarray, "batch"]] = [none] * len(self.description.flows)
+        ends: list[Float[np.ndarray, "batch"]] = []
+        position = 0
+        for at, stock in enumerate(self.description.stocks):
+            left = states[:, at].copy()
+            for index, flow in enumerate(self.description.flows):
+                if flow.target == stock.name:
+                    if flow.source is None:
+                        flows[index] = draw(position, none, endless)
+                        position += 1
+                    left = left + flows[index]
+            if stock.team is None:
+                end = draw(position, none, left)
+            else:
+                size = sizes[:, self._team_at(stock.name)]
+                end = size - draw(position, size - left, size)
+            position += 1
+            ends.append(end)
+            left = left - end
+            for flow in self._outflows(stock):
+                if flow.name != self._remainder[stock.name]:
+                    gone = draw(position, none, left)
+                    position += 1
+                    flows[self._flow_at[flow.name]] = gone
+                    left = left - gone
+            flows[self._flow_at[self._remainder[stock.name]]] = left
+        measures = [
+            draw(position + i, none, endless) for i in range(len(self.description.measures) - 1)
+        ]
+        return ends, flows, measures
+
+    def _next_states(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        sizes: Float[np.ndarray, "batch team"],
+        ends: list[Float[np.ndarray, "batch"]],
+        flows: list[Float[np.ndarray, "batch"]],
+    ) -> Float[np.ndarray, "batch state"]:
+        columns = list(ends)
+        for position, tally in enumerate(self.description.tallies, start=len(ends)):
+            counted = flows[self._flow_at[tally.flow]]
+            columns.append(counted if tally.resets else states[:, position] + counted)
+        assigned = [sizes[:, team] for team in self.description.moved_teams]
+        return np.column_stack([*columns, *assigned, states[:, -2], states[:, -1] + 1])

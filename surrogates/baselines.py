@@ -1,0 +1,255 @@
+"""Two surrogates that any other must beat: the marginal distribution, and real epochs nearby.
+
+Also what every model of latent normals needs: from a normal on the modelling scale to a settled
+value of a coordinate, and the probability of that value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import log_ndtr
+from sklearn.neighbors import NearestNeighbors
+
+from sim.description import Description
+from surrogates.balance import Coordinate, FlowBalance
+from surrogates.dataset import Transitions
+from surrogates.errors import InvalidDataset
+from surrogates.features import Features
+from surrogates.interface import Epochs
+
+
+def settle(
+    coordinate: Coordinate,
+    latent: Float[np.ndarray, "batch"],
+    low: Float[np.ndarray, "batch"],
+    high: Float[np.ndarray, "batch"],
+) -> Float[np.ndarray, "batch"]:
+    """The value a latent number stands for: unscaled, whole where it counts, within its bounds."""
+    values: Float[np.ndarray, "batch"] = coordinate.unscale(latent)
+    if coordinate.is_whole:
+        values = np.rint(values)
+    return np.clip(values, low, high)
+
+
+def settled_log_prob(
+    coordinate: Coordinate,
+    values: Float[np.ndarray, "batch"],
+    low: Float[np.ndarray, "batch"],
+    high: Float[np.ndarray, "batch"],
+    mean: Float[np.ndarray, "batch"],
+    deviation: Float[np.ndarray, "batch"],
+) -> Float[np.ndarray, "batch"]:
+    """Log probability that a latent normal settles at `values`, in nats.
+
+    For whole numbers the mass of the rounding cell, where a cell at a bound holds all that is
+    clipped to it; for measures a mass at 0 and a density above.
+    """
+    if coordinate.is_whole:
+        lower = (coordinate.scale(values - 0.5) - mean) / deviation
+        upper = (coordinate.scale(values + 0.5) - mean) / deviation
+        return _log_mass(
+            np.where(values <= low, -np.inf, lower), np.where(values >= high, np.inf, upper)
+        )
+    score = (coordinate.scale(values) - mean) / deviation
+    with np.errstate(divide="ignore"):
+        # d sqrt(v) / dv = 1 / (2 sqrt(v)); the row of a value at 0 is replaced by its mass.
+        steepness = -np.log(2.0) - 0.5 * np.log(values)
+    density = -0.5 * score**2 - np.log(deviation) - 0.5 * np.log(2 * np.pi) + steepness
+    return np.asarray(np.where(values > 0.0, density, log_ndtr(score)))
+
+
+def _log_mass(
+    lower: Float[np.ndarray, "batch"], upper: Float[np.ndarray, "batch"]
+) -> Float[np.ndarray, "batch"]:
+    """Log of the standard normal's mass between two points, exact in both tails."""
+    # Beyond 0 the mirror image is taken: there differences of the distribution lose all digits.
+    mirrored = lower > 0
+    near, far = np.where(mirrored, -lower, upper), np.where(mirrored, -upper, lower)
+    above, below = log_ndtr(near), log_ndtr(far)
+    with np.errstate(divide="ignore"):
+        mass: Float[np.ndarray, "batch"] = above + np.log(-np.expm1(below - above))
+    return mass
+
+
+def refuse_unusable(transitions: Transitions, system: str) -> None:
+    """Raise InvalidDataset when there is no row to learn from, or one with a non-finite number."""
+    if not len(transitions):
+        raise InvalidDataset(f"no transitions of {system!r} to learn from: collect some first")
+    for name in ("state", "decision", "parameters", "next_state", "outputs"):
+        broken = np.flatnonzero(~np.isfinite(getattr(transitions, name)).all(axis=1))
+        if len(broken):
+            raise InvalidDataset(
+                f"row {broken[0]} of {name} holds a non-finite number: drop it or collect again"
+            )
+
+
+class MeanSurrogate:
+    """The null surrogate: every free number from its marginal normal, whatever is asked.
+
+    The normal is on the modelling scale, fitted over all rows of the training data.
+    """
+
+    name = "mean"
+
+    def __init__(
+        self,
+        description: Description,
+        mean: Float[np.ndarray, "coordinate"],
+        deviation: Float[np.ndarray, "coordinate"],
+    ) -> None:
+        self.description = description
+        self._balance = FlowBalance(description)
+        self._mean, self._deviation = mean, deviation
+
+    def sample(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        random: np.random.Generator,
+    ) -> Epochs:
+        """Draw one epoch for each row."""
+
+        def draw(
+            position: int, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
+        ) -> Float[np.ndarray, "batch"]:
+            latent = random.normal(self._mean[position], self._deviation[position], len(low))
+            return settle(self._balance.coordinates[position], latent, low, high)
+
+        return self._balance.complete(states, decisions, parameters, draw)
+
+    def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
+        """Log likelihood of each transition, in nats."""
+        values, low, high = self._balance.encode(transitions)
+        total = np.zeros(len(transitions))
+        for i, coordinate in enumerate(self._balance.coordinates):
+            mean, deviation = (np.full(len(total), a[i]) for a in (self._mean, self._deviation))
+            total += settled_log_prob(
+                coordinate, values[:, i], low[:, i], high[:, i], mean, deviation
+            )
+        return total
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """Everything needed to stand in again."""
+        return {"mean": self._mean, "deviation": self._deviation}
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: dict[str, np.ndarray], description: Description
+    ) -> MeanSurrogate:
+        """The surrogate that `to_tensors` was asked of."""
+        return cls(description, tensors["mean"], tensors["deviation"])
+
+
+def fit_mean(
+    transitions: Transitions,
+    description: Description,
+    settings: None,  # noqa: ARG001 - every family is fitted by the same call
+    random: np.random.Generator,  # noqa: ARG001
+    on_progress: Callable[[float], None] | None = None,
+) -> MeanSurrogate:
+    """Take the marginal mean and deviation of every free number; nothing to set."""
+    refuse_unusable(transitions, description.name)
+    balance = FlowBalance(description)
+    values, _, _ = balance.encode(transitions)
+    scaled = np.column_stack(
+        [c.scale(column) for c, column in zip(balance.coordinates, values.T, strict=True)]
+    )
+    if on_progress is not None:
+        on_progress(1.0)
+    return MeanSurrogate(description, scaled.mean(axis=0), np.maximum(scaled.std(axis=0), 1e-3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearestNeighbourSettings:
+    """How near a real epoch must be to answer."""
+
+    neighbours: int = 10
+    """One of this many nearest epochs is drawn; more blurs, fewer repeats the data."""
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1:
+            raise InvalidDataset(f"neighbours {self.neighbours}: at least 1")
+
+
+class NearestNeighbourSurrogate:
+    """Answers with a real epoch drawn from those that began most alike, within the bounds.
+
+    A draw is one epoch as a whole, so that its free numbers keep their dependence.
+    """
+
+    name = "bootstrap"
+
+    def __init__(self, description: Description, tensors: dict[str, np.ndarray]) -> None:
+        self.description = description
+        self._balance = FlowBalance(description)
+        self._features = Features(description)
+        self._tensors = tensors
+        self._neighbours = int(tensors["neighbours"][0])
+        self._index = NearestNeighbors(n_neighbors=self._neighbours).fit(tensors["features"])
+
+    def sample(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        random: np.random.Generator,
+    ) -> Epochs:
+        """Draw one epoch for each row."""
+        raw = self._features.matrix(states, decisions, parameters)
+        near = self._index.kneighbors(
+            (raw - self._tensors["centre"]) / self._tensors["spread"], return_distance=False
+        )
+        drawn = near[np.arange(len(near)), random.integers(self._neighbours, size=len(near))]
+        values = self._tensors["values"][drawn]
+
+        def draw(
+            position: int, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
+        ) -> Float[np.ndarray, "batch"]:
+            chosen: Float[np.ndarray, "batch"] = np.clip(values[:, position], low, high)
+            return chosen
+
+        return self._balance.complete(states, decisions, parameters, draw)
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """Everything needed to stand in again: the epochs themselves."""
+        return dict(self._tensors)
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: dict[str, np.ndarray], description: Description
+    ) -> NearestNeighbourSurrogate:
+        """The surrogate that `to_tensors` was asked of."""
+        return cls(description, tensors)
+
+
+def fit_nearest_neighbours(
+    transitions: Transitions,
+    description: Description,
+    settings: NearestNeighbourSettings,
+    random: np.random.Generator,  # noqa: ARG001 - every family is fitted by the same call
+    on_progress: Callable[[float], None] | None = None,
+) -> NearestNeighbourSurrogate:
+    """Keep every epoch, indexed by its standardised features."""
+    refuse_unusable(transitions, description.name)
+    values, _, _ = FlowBalance(description).encode(transitions)
+    raw = Features(description).matrix(
+        transitions.state, transitions.decision, transitions.parameters
+    )
+    centre, spread = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-6)
+    if on_progress is not None:
+        on_progress(1.0)
+    return NearestNeighbourSurrogate(
+        description,
+        {
+            "features": (raw - centre) / spread,
+            "values": values,
+            "centre": centre,
+            "spread": spread,
+            "neighbours": np.array([min(settings.neighbours, len(values))]),
+        },
+    )

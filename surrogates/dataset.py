@@ -1,0 +1,120 @@
+"""Transitions of a simulator with where they came from; kept as Parquet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float, Int, Shaped
+
+from sim.description import Description
+from surrogates.errors import InvalidDataset
+
+_PROVENANCE = b"surrogym"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transitions:
+    """Epochs of many episodes, a row each, in the order of the description's names."""
+
+    state: Float[np.ndarray, "row state"]
+    decision: Float[np.ndarray, "row lever"]
+    parameters: Float[np.ndarray, "row parameter"]
+    next_state: Float[np.ndarray, "row state"]
+    outputs: Float[np.ndarray, "row output"]
+    episode: Int[np.ndarray, "row"]
+    """Which episode a row belongs to; its seed too."""
+    policy: Shaped[np.ndarray, "row"]
+    """Name of the behaviour policy that decided."""
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def take(self, rows: Shaped[np.ndarray, "chosen"]) -> Transitions:
+        """The chosen rows, by position or by a mask."""
+        return Transitions(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def split(self, share: float, random: np.random.Generator) -> tuple[Transitions, Transitions]:
+        """Set aside a share of whole episodes of each behaviour policy: (kept, held out)."""
+        held: list[int] = []
+        for policy in np.unique(self.policy):
+            episodes = np.unique(self.episode[self.policy == policy])
+            count = max(1, round(share * len(episodes)))
+            held += random.permutation(episodes)[:count].tolist()
+        out = np.isin(self.episode, held)
+        return self.take(~out), self.take(out)
+
+
+def concatenate(parts: list[Transitions]) -> Transitions:
+    """All rows of the parts, in order."""
+    if not parts:
+        raise InvalidDataset("no transitions to put together")
+    return Transitions(
+        **{
+            f.name: np.concatenate([getattr(part, f.name) for part in parts])
+            for f in fields(Transitions)
+        }
+    )
+
+
+def write_transitions(
+    path: Path, transitions: Transitions, description: Description, provenance: dict[str, Any]
+) -> None:
+    """Write one column per named number, with the provenance in the file's metadata."""
+    columns: dict[str, Any] = {}
+    for group, names in _groups(description).items():
+        values = getattr(transitions, group)
+        columns |= {f"{group}.{name}": values[:, i] for i, name in enumerate(names)}
+    columns["episode"] = transitions.episode
+    columns["policy"] = transitions.policy.astype(str)
+    facts = {"system": description.name, "rows": len(transitions), **provenance}
+    table = pa.table(columns).replace_schema_metadata({_PROVENANCE: json.dumps(facts).encode()})
+    pq.write_table(table, path, compression="zstd")
+
+
+def read_transitions(path: Path, description: Description) -> tuple[Transitions, dict[str, Any]]:
+    """Read what `write_transitions` wrote, with its provenance.
+
+    Raises InvalidDataset for an unreadable file or one of another system.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidDataset(f"{path}: cannot be read as Parquet: {error}") from error
+    provenance = json.loads((table.schema.metadata or {}).get(_PROVENANCE, b"{}"))
+    missing = [
+        f"{group}.{name}"
+        for group, names in _groups(description).items()
+        for name in names
+        if f"{group}.{name}" not in table.column_names
+    ]
+    if missing:
+        raise InvalidDataset(
+            f"{path}: of system {provenance.get('system')!r}, lacks {', '.join(missing[:3])}: "
+            f"collect again for {description.name!r}"
+        )
+    arrays = {
+        group: np.column_stack([table[f"{group}.{name}"].to_numpy() for name in names])
+        for group, names in _groups(description).items()
+    }
+    transitions = Transitions(
+        **arrays,
+        episode=table["episode"].to_numpy(),
+        policy=np.array(table["policy"].to_pylist()),
+    )
+    return transitions, provenance
+
+
+def _groups(description: Description) -> dict[str, tuple[str, ...]]:
+    return {
+        "state": description.state_names,
+        "decision": description.lever_names,
+        "parameters": tuple(p.name for p in description.parameters),
+        "next_state": description.state_names,
+        "outputs": description.output_names,
+    }

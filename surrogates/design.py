@@ -1,0 +1,88 @@
+"""Where to run the simulator: which parameters, under which behaviour, from which seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.stats import qmc
+
+from sim.description import Description
+from sim.streams import stream
+
+Behaviour = Literal["constant", "persistent", "restless", "linear"]
+BEHAVIOURS: tuple[Behaviour, ...] = ("constant", "persistent", "restless", "linear")
+"""Kinds of behaviour policy: one choice all day, choices held for a while, a fresh choice each
+epoch, and a random linear rule of what is seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEpisode:
+    """One episode to run."""
+
+    seed: int
+    parameters: dict[str, float]
+    behaviour: Behaviour
+
+
+def plan_episodes(
+    description: Description, episodes: int, seed: int, *, nominal_share: float = 0.3
+) -> tuple[PlannedEpisode, ...]:
+    """Spread episodes over the parameter box (scrambled Sobol) and over the behaviours.
+
+    A share stays at the nominal parameters, where the system is today.
+    """
+    sampler = qmc.Sobol(len(description.parameters), rng=stream(seed, "design"))
+    points = sampler.random_base2(max(1, int(np.ceil(np.log2(max(2, episodes))))))[:episodes]
+    low = np.array([p.low for p in description.parameters])
+    high = np.array([p.high for p in description.parameters])
+    values = low + points * (high - low)
+    nominal = stream(seed, "nominal").permutation(episodes) < round(nominal_share * episodes)
+    values[nominal] = description.nominal
+    names = [p.name for p in description.parameters]
+    return tuple(
+        PlannedEpisode(
+            seed=seed * 1_000_003 + number,
+            parameters=dict(zip(names, map(float, row), strict=True)),
+            behaviour=BEHAVIOURS[number % len(BEHAVIOURS)],
+        )
+        for number, row in enumerate(values)
+    )
+
+
+class BehaviourPolicy:
+    """Decides at random in one of the behaviours, so that the data holds many situations."""
+
+    def __init__(self, behaviour: Behaviour, description: Description, seed: int) -> None:
+        self._behaviour = behaviour
+        self._description = description
+        self._random = stream(seed, "behaviour")
+        self._levels = [np.array(lever.levels) for lever in description.levers]
+        self._choice = self._draw()
+        inputs = len(description.stocks) + 2
+        self._slopes = self._random.normal(size=(len(self._levels), inputs))
+        self._offset = self._random.normal(size=len(self._levels))
+
+    def _draw(self) -> Int[np.ndarray, "lever"]:
+        return np.array([self._random.integers(len(levels)) for levels in self._levels])
+
+    def decide(self, state: Float[np.ndarray, "state"]) -> Float[np.ndarray, "lever"]:
+        """The shares to apply in the coming epoch."""
+        if self._behaviour == "restless" or (
+            self._behaviour == "persistent" and self._random.random() < 0.25
+        ):
+            self._choice = self._draw()
+        if self._behaviour == "linear":
+            self._choice = self._linear(state)
+        return np.array([levels[i] for levels, i in zip(self._levels, self._choice, strict=True)])
+
+    def _linear(self, state: Float[np.ndarray, "state"]) -> Int[np.ndarray, "lever"]:
+        stocks = np.log1p(state[: len(self._description.stocks)]) - 3.0
+        clock = state[-1] / self._description.epochs
+        seen = np.concatenate([stocks, [2 * clock - 1, np.sin(np.pi * clock)]])
+        score = self._slopes @ seen / np.sqrt(len(seen)) + self._offset
+        share = 1 / (1 + np.exp(-1.5 * score - 0.3 * self._random.normal(size=len(score))))
+        sizes = np.array([len(levels) for levels in self._levels])
+        return np.minimum((share * sizes).astype(int), sizes - 1)

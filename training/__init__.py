@@ -1,0 +1,1 @@
+"""Learning cheaply on surrogates, correcting on the true simulator and noticing when it has changed."""
