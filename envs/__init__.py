@@ -1,1 +1,1 @@
-"""One decision problem for reinforcement learning, played in the true simulator or in a surrogate."""
+"""One decision problem, played in the true simulator or in a surrogate."""

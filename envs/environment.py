@@ -17,8 +17,6 @@ _ONE = np.zeros(1, dtype=int)
 class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.int64]):
     """A `gymnasium.Env` over the true simulator or a surrogate; `info` has the cost in money."""
 
-    metadata: dict[str, Any] = {"render_modes": []}
-
     def __init__(self, problem: Problem) -> None:
         self._rollouts = Rollouts(problem, 1)
         self.action_space = gymnasium.spaces.Discrete(len(self._rollouts.decisions))

@@ -47,5 +47,7 @@ class Objective:
 def _weights(given: dict[str, float], names: tuple[str, ...]) -> Float[np.ndarray, "name"]:
     for name in given:
         if name not in names:
-            raise InvalidSystem(f"no output or stock {name!r} to put a cost on{suggestion(name, names)}")
+            raise InvalidSystem(
+                f"no output or stock {name!r} to put a cost on{suggestion(name, names)}"
+            )
     return np.array([given.get(name, 0.0) for name in names], dtype=float)

@@ -74,4 +74,5 @@ class Observation:
         values = self.description.calendar.values[:, :, columns]
         backwards = np.cumsum(values[:, ::-1], axis=1)[:, ::-1]
         padded = np.concatenate([backwards, np.zeros_like(backwards[:, :1])], axis=1)
-        return padded / padded[:, :1].max(axis=0, keepdims=True)
+        share: Float[np.ndarray, "day epoch column"] = padded / padded[:, :1].max(axis=0)
+        return share

@@ -56,7 +56,8 @@ class SurrogateWorld:
     ) -> Float[np.ndarray, "rows state"]:
         """Open the given rows on random kinds of day."""
         self._states[rows] = self._openings[random.integers(len(self._openings), size=len(rows))]
-        return self._states[rows]
+        opened: Float[np.ndarray, "rows state"] = self._states[rows]
+        return opened
 
     def advance(
         self, decisions: Float[np.ndarray, "batch lever"], random: np.random.Generator

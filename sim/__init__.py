@@ -1,1 +1,4 @@
-"""The true simulator: a service system as discrete events, in simulated minutes (rates are per minute)."""
+"""The true simulator: a service system as discrete events.
+
+Simulated time is in minutes, and rates are per minute.
+"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -22,6 +22,7 @@ class ArrivalDay:
     """Minutes after opening, rising."""
 
 
+@runtime_checkable
 class Arrivals(Protocol):
     """A process of arrivals that can be scaled by a parameter."""
 
@@ -42,8 +43,10 @@ class PoissonArrivals:
     minutes: float
 
     def __post_init__(self) -> None:
-        if not self.rate > 0 or not self.minutes > 0:
-            raise InvalidSystem(f"Poisson rate {self.rate} over {self.minutes} minutes: above 0")
+        if not (0 < self.rate < np.inf and 0 < self.minutes < np.inf):
+            raise InvalidSystem(
+                f"Poisson rate {self.rate} over {self.minutes} minutes: numbers above 0"
+            )
 
     def draw(self, random: np.random.Generator, scale: float) -> ArrivalDay:
         """Draw a Poisson number of uniform times."""
@@ -76,6 +79,12 @@ class DoublyStochasticArrivals:
             raise InvalidSystem("an arrival profile must be finite and not negative")
         if not 0 <= self.persistence < 1:
             raise InvalidSystem(f"persistence {self.persistence}: at least 0 and below 1")
+        if not self.day_sd >= 0 or not np.all(self.slot_sd >= 0):
+            raise InvalidSystem(f"deviations {self.day_sd} and {self.slot_sd}: 0 or more")
+        if len(self.slot_sd) != self.profile.shape[1]:
+            raise InvalidSystem(
+                f"{len(self.slot_sd)} slot deviations for {self.profile.shape[1]} slots: one each"
+            )
 
     def draw(self, random: np.random.Generator, scale: float) -> ArrivalDay:
         """Draw the weekday, both factors, the counts, and the times within each slot."""
@@ -102,8 +111,7 @@ class DoublyStochasticArrivals:
 
     def expected(self, boundaries: tuple[float, ...]) -> Float[np.ndarray, "day epoch"]:
         """The profile, summed over the slots of each epoch."""
-        edges = np.rint(np.asarray(boundaries) / self.slot_minutes).astype(int)
-        return np.add.reduceat(self.profile, edges[:-1], axis=1)
+        return _per_epoch(self.profile, self.slot_minutes, boundaries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +127,27 @@ class TraceArrivals:
     def draw(self, random: np.random.Generator, scale: float) -> ArrivalDay:
         """Spread the day's counts over their slots; a scale other than 1 is refused."""
         if scale != 1.0:
-            raise InvalidVolumes(f"a recorded day cannot be scaled by {scale}: leave arrival scale 1")
+            raise InvalidVolumes(
+                f"a recorded day cannot be scaled by {scale}: leave arrival scale 1"
+            )
         return _spread(self.day, self.counts, self.slot_minutes, random)
 
     def expected(self, boundaries: tuple[float, ...]) -> Float[np.ndarray, "day epoch"]:
         """The profile, summed over the slots of each epoch."""
-        edges = np.rint(np.asarray(boundaries) / self.slot_minutes).astype(int)
-        return np.add.reduceat(self.profile, edges[:-1], axis=1)
+        return _per_epoch(self.profile, self.slot_minutes, boundaries)
+
+
+def _per_epoch(
+    profile: Float[np.ndarray, "day slot"], slot_minutes: float, boundaries: tuple[float, ...]
+) -> Float[np.ndarray, "day epoch"]:
+    slots = np.asarray(boundaries) / slot_minutes
+    edges = np.rint(slots).astype(int)
+    if not np.allclose(slots, edges, atol=1e-9) or edges[-1] != profile.shape[1]:
+        raise InvalidSystem(
+            f"epoch boundaries {boundaries} do not fit {profile.shape[1]} slots of "
+            f"{slot_minutes:g} minutes: begin epochs with slots and end with the last"
+        )
+    return np.add.reduceat(profile, edges[:-1], axis=1)
 
 
 def _spread(
@@ -136,7 +158,9 @@ def _spread(
     return ArrivalDay(day=day, times=times)
 
 
-def fit_doubly_stochastic(volumes: Volumes, *, smoothing_slots: int = 6) -> DoublyStochasticArrivals:
+def fit_doubly_stochastic(
+    volumes: Volumes, *, smoothing_slots: int = 6
+) -> DoublyStochasticArrivals:
     """Fit profile, day factor, slot noise and its persistence by moments.
 
     Ratios of counts to their weekday's mean have covariance
@@ -147,6 +171,8 @@ def fit_doubly_stochastic(volumes: Volumes, *, smoothing_slots: int = 6) -> Doub
     """
     weekdays = volumes.weekdays
     numbers = np.bincount(weekdays, minlength=5)
+    if volumes.counts.shape[1] < 4:
+        raise InvalidVolumes(f"{volumes.counts.shape[1]} slots a day: at least 4 are needed")
     if numbers.min() < 2:
         raise InvalidVolumes(f"days per weekday {numbers.tolist()}: at least 2 of each are needed")
     profile = np.array([volumes.counts[weekdays == day].mean(axis=0) for day in range(5)])

@@ -54,10 +54,17 @@ class Lever:
     name: str
     levels: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        for level in self.levels:
+            if not 0.0 <= level <= 1.0:
+                raise InvalidSystem(f"lever {self.name!r} offers {level}: a share from 0 to 1")
+        if not self.levels or len(set(self.levels)) < len(self.levels):
+            raise InvalidSystem(f"lever {self.name!r} offers {self.levels}: each level once")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
-    """Agents of one pool assigned to one class; a pool's first team has what is left over."""
+    """Agents of one pool assigned to one class; the team without a lever has what is left over."""
 
     name: str
     pool: str
@@ -96,8 +103,9 @@ class Description:
     """Minutes after opening at which epochs begin, and the close as the last."""
 
     def __post_init__(self) -> None:
-        if len(self.boundaries) < 2 or np.any(np.diff(self.boundaries) <= 0):
-            raise InvalidSystem(f"epoch boundaries {self.boundaries}: must rise")
+        edges = self.boundaries
+        if len(edges) < 2 or edges[0] != 0 or not np.all(np.diff(edges) > 0):
+            raise InvalidSystem(f"epoch boundaries {edges}: at least two, rising from 0")
         names = [stock.name for stock in self.stocks]
         for flow in self.flows:
             for end in (flow.source, flow.target):
@@ -161,7 +169,9 @@ class Description:
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch column"]:
         """Calendar rows at the given days and epochs, scaled by the parameters."""
-        rows = self.calendar.values[days, np.minimum(epochs, self.epochs - 1)].copy()
+        rows: Float[np.ndarray, "batch column"] = self.calendar.values[
+            days, np.minimum(epochs, self.epochs - 1)
+        ].copy()
         names = [p.name for p in self.parameters]
         pools = {team.pool for team in self.teams}
         for column, parameter in enumerate(self.calendar.scaled_by):
@@ -178,17 +188,22 @@ class Description:
     ) -> Float[np.ndarray, "batch team"]:
         """Agents assigned to each team: the moved share, rounded, and the rest."""
         sizes = np.zeros((len(known), len(self.teams)))
+        on_duty = {t.pool: known[:, self.calendar.columns.index(t.pool)] for t in self.teams}
+        left = dict(on_duty)
+        for index in self.moved_teams:
+            team = self.teams[index]
+            share = decisions[:, self.lever_names.index(team.lever or "")]
+            # Several levers may together ask for more than are there: first listed, first served.
+            sizes[:, index] = np.minimum(np.rint(share * on_duty[team.pool]), left[team.pool])
+            left[team.pool] = left[team.pool] - sizes[:, index]
         for index, team in enumerate(self.teams):
-            on_duty = known[:, self.calendar.columns.index(team.pool)]
             if team.lever is None:
-                sizes[:, index] += on_duty
-                continue
-            moved = np.rint(decisions[:, self.lever_names.index(team.lever)] * on_duty)
-            sizes[:, index] = moved
-            sizes[:, self._first_team(team.pool)] -= moved
+                sizes[:, index] = left[team.pool]
         return sizes
 
-    def assigned(self, states: Float[np.ndarray, "batch state"]) -> Float[np.ndarray, "batch moved"]:
+    def assigned(
+        self, states: Float[np.ndarray, "batch state"]
+    ) -> Float[np.ndarray, "batch moved"]:
         """Agents that each lever had assigned in the epoch before."""
         return states[:, -2 - len(self.moved_teams) : -2]
 
@@ -199,6 +214,3 @@ class Description:
         change = np.abs(sizes[:, list(self.moved_teams)] - self.assigned(states))
         total: Float[np.ndarray, "batch"] = change.sum(axis=1)
         return total
-
-    def _first_team(self, pool: str) -> int:
-        return next(i for i, team in enumerate(self.teams) if team.pool == pool)

@@ -40,7 +40,7 @@ class Engine:
     def __init__(
         self, system: System, description: Description, seed: int, scales: dict[str, float]
     ) -> None:
-        self._environment = simpy.Environment()
+        self._environment = simpy.Environment(initial_time=0.0)
         self._draw_customers(system, seed, scales)
         self._lay_out(system, description)
         self._arrival = Event(self._environment)
@@ -51,9 +51,7 @@ class Engine:
 
     def _draw_customers(self, system: System, seed: int, scales: dict[str, float]) -> None:
         """Draw every mark of every customer beforehand, so that policies meet the same people."""
-        arrivals = system.arrivals.draw(
-            stream(seed, "arrivals"), scales.get("arrival_scale", 1.0)
-        )
+        arrivals = system.arrivals.draw(stream(seed, "arrivals"), scales.get("arrival_scale", 1.0))
         self.day = arrivals.day
         self._arrival_times: list[float] = arrivals.times.tolist()
         count = len(self._arrival_times)
@@ -68,7 +66,9 @@ class Engine:
             self._patience.append(
                 None
                 if c.patience is None
-                else (c.patience.sample(stream(seed, "patience", c.name), count) * patience).tolist()
+                else (
+                    c.patience.sample(stream(seed, "patience", c.name), count) * patience
+                ).tolist()
             )
             self._next_class.append(_routes(c, names, stream(seed, "route", c.name), count))
 
@@ -84,9 +84,7 @@ class Engine:
         self._pool_of = [pools.index(t.pool) for t in teams]
         self._class_of = [names.index(t.serves) for t in teams]
         self._slowness = [1.0 / t.speed for t in teams]
-        self._teams_for = [
-            [i for i, t in enumerate(teams) if t.serves == name] for name in names
-        ]
+        self._teams_for = [[i for i, t in enumerate(teams) if t.serves == name] for name in names]
         self._teams_in = [[i for i, t in enumerate(teams) if t.pool == pool] for pool in pools]
         self._target = [0] * len(teams)
         self._busy = [0] * len(teams)
@@ -128,7 +126,9 @@ class Engine:
         self._environment.run(until=time)
         for position in range(len(self._queues)):
             self._drop_impatient(position, time)
-            self._area[position] += time * len(self._queues[position])
+            area = self._area[position] + time * len(self._queues[position])
+            # Times cancel only up to rounding, and nobody waits less than nothing.
+            self._area[position] = max(area, 0.0)
         return self._flow_counts, self._area
 
     def stocks(self) -> list[int]:
@@ -155,7 +155,10 @@ class Engine:
     def _enter(self, position: int, customer: int, now: float) -> None:
         for team in self._teams_for[position]:
             pool = self._pool_of[team]
-            if self._busy[team] < self._target[team] and self._pool_busy[pool] < self._on_duty[pool]:
+            if (
+                self._busy[team] < self._target[team]
+                and self._pool_busy[pool] < self._on_duty[pool]
+            ):
                 self._start(team, pool, customer)
                 return
         patience = self._patience[position]
@@ -185,15 +188,16 @@ class Engine:
         pool = self._pool_of[team]
         self._busy[team] -= 1
         self._pool_busy[pool] -= 1
+        self._seat(team, now)
+        if self._pool_busy[pool] < self._on_duty[pool]:
+            for other in self._teams_in[pool]:
+                if other != team and self._queues[self._class_of[other]]:
+                    self._seat(other, now)
+        # Whoever waited is seated before the customer who is passed on: first come, first served.
         destination = self._next_class[self._class_of[team]][customer]
         self._flow_counts[self._finished_flow[team][destination]] += 1
         if destination != _LEAVES:
             self._enter(destination, customer, now)
-        self._seat(team, now)
-        if self._pool_busy[pool] < self._on_duty[pool]:
-            for other in self._teams_in[pool]:
-                if other != team:
-                    self._seat(other, now)
 
     def _seat(self, team: int, now: float) -> None:
         """Start waiting customers while the team is below its size and agents are free."""

@@ -18,6 +18,14 @@ class InvalidSystem(SurrogymError):
     """A system or a scenario that cannot be simulated."""
 
 
+class UnstableSystem(InvalidSystem):
+    """More work comes than can be served, so that no steady state exists."""
+
+
+class InvalidSample(SurrogymError):
+    """Numbers from which no interval can be made."""
+
+
 class InvalidVolumes(SurrogymError):
     """A series of call volumes that cannot be used."""
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sim.arrivals import Arrivals, PoissonArrivals
 from sim.description import Lever
 from sim.distributions import DISTRIBUTIONS, Distribution
 from sim.epoch import Parameter
-from sim.errors import InvalidSystem, suggestion
+from sim.errors import InvalidParameters, InvalidSystem, suggestion
+from sim.simulator import ServiceSystem
 from sim.system import SCALES, CustomerClass, Route, ServerTeam, System
 from sim.volumes import Volumes, read_volumes
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class VolumeSettings(_Strict):
@@ -40,6 +41,13 @@ class VolumeSettings(_Strict):
     fit_to: date
     live_from: date
     live_to: date
+
+    @model_validator(mode="after")
+    def _check_order(self) -> VolumeSettings:
+        for first, last in (("fit_from", "fit_to"), ("live_from", "live_to")):
+            if getattr(self, first) > getattr(self, last):
+                raise ValueError(f"{first} {getattr(self, first)} is after {last}")
+        return self
 
     def read(self, source: str | None = None) -> Volumes:
         """Read the whole series, from another file when one is named."""
@@ -61,6 +69,13 @@ class _Duration(_Strict):
     distribution: Literal["exponential", "deterministic", "gamma", "lognormal"]
     mean: float = Field(gt=0)
     scv: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _check_shape(self) -> _Duration:
+        has_shape = any(field.name == "scv" for field in fields(DISTRIBUTIONS[self.distribution]))
+        if has_shape != (self.scv is not None):
+            raise ValueError(f"{self.distribution} needs {'an scv' if has_shape else 'no scv'}")
+        return self
 
     def build(self) -> Distribution:
         kind = DISTRIBUTIONS[self.distribution]
@@ -104,7 +119,7 @@ class Change(_Strict):
     """A dated change of the real system's parameters."""
 
     on: date
-    parameters: dict[str, float]
+    parameters: dict[str, Annotated[float, Field(gt=0)]]
 
 
 class _File(_Strict):
@@ -151,6 +166,23 @@ class Scenario:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorRecipe:
+    """Builds a scenario's simulator in whatever process calls it."""
+
+    scenario: Scenario
+    arrivals: Arrivals
+
+    @property
+    def system(self) -> System:
+        """The system that the simulator runs."""
+        return self.scenario.system(self.arrivals)
+
+    def __call__(self) -> ServiceSystem:
+        """A fresh simulator."""
+        return ServiceSystem(self.system)
+
+
 def bundled_scenarios() -> tuple[str, ...]:
     """Names of the scenarios that come with the package."""
     folder = resources.files("sim") / "scenarios"
@@ -172,14 +204,14 @@ def load_scenario(name_or_path: str) -> Scenario:
         raise InvalidSystem(f"{name_or_path}:\n{faults}") from error
     try:
         return _build(parsed)
-    except InvalidSystem as error:
+    except (InvalidSystem, InvalidParameters) as error:
         raise InvalidSystem(f"{name_or_path}: {error}") from error
 
 
 def _read(name_or_path: str) -> str:
     bundled = bundled_scenarios()
     if name_or_path in bundled:
-        return (resources.files("sim") / "scenarios" / f"{name_or_path}.toml").read_text()
+        return (resources.files("sim") / "scenarios" / f"{name_or_path}.toml").read_text("utf-8")
     path = Path(name_or_path)
     if not path.is_file():
         raise InvalidSystem(
@@ -187,7 +219,7 @@ def _read(name_or_path: str) -> str:
             "or give the path of a TOML file"
         )
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSystem(f"{name_or_path}: cannot be read: {error}") from error
 
@@ -200,6 +232,8 @@ def _faults(error: ValidationError) -> Iterator[str]:
             yield f"{where}: unknown key{suggestion(str(fault['loc'][-1]), known)}"
         elif fault["type"] == "missing":
             yield f"{where}: missing"
+        elif fault["type"] == "value_error":
+            yield f"{where}: {fault['ctx']['error']}"
         else:
             yield f"{where} = {fault['input']!r}: {fault['msg'].lower()}"
 
@@ -224,9 +258,7 @@ def _model_inside(annotation: Any) -> type[BaseModel] | None:
 
 
 def _build(parsed: _File) -> Scenario:
-    close = parsed.volumes.slots * parsed.volumes.slot_minutes
-    whole = int(close // parsed.epochs.minutes)
-    boundaries = (*(float(parsed.epochs.minutes * k) for k in range(whole)), float(close))
+    boundaries = _boundaries(parsed)
     scenario = Scenario(
         name=parsed.name,
         summary=parsed.summary.strip(),
@@ -247,6 +279,18 @@ def _build(parsed: _File) -> Scenario:
     return scenario
 
 
+def _boundaries(parsed: _File) -> tuple[float, ...]:
+    """Epochs of equal length; what remains at the end makes the last one longer."""
+    minutes, slot = parsed.epochs.minutes, parsed.volumes.slot_minutes
+    close = parsed.volumes.slots * slot
+    if minutes % slot or minutes > close:
+        raise InvalidSystem(
+            f"epochs.minutes = {minutes}: a multiple of volumes.slot_minutes ({slot}), "
+            f"at most the whole day ({close})"
+        )
+    return (*(float(minutes * k) for k in range(close // minutes)), float(close))
+
+
 def _customer_class(parsed: _Class) -> CustomerClass:
     return CustomerClass(
         name=parsed.name,
@@ -262,6 +306,11 @@ def _roster(
     starts = np.array([_minutes(clock) - _minutes(opening) for clock, _ in shifts], dtype=float)
     if len(starts) == 0 or starts[0] > 0 or np.any(np.diff(starts) <= 0):
         raise InvalidSystem(f"pools.{pool}: shifts must begin at {opening} and follow in order")
+    for (clock, _), start in zip(shifts, starts, strict=True):
+        if start > 0 and start not in boundaries[:-1]:
+            raise InvalidSystem(
+                f"pools.{pool}: the shift at {clock} begins with no epoch of the day"
+            )
     position = np.searchsorted(starts, boundaries[:-1], side="right") - 1
     return np.array([shifts[k][1] for k in position], dtype=float)
 
@@ -294,7 +343,9 @@ def _check_names(scenario: Scenario) -> None:
         _refuse_unknown("change.parameters", scenario.change.parameters, known)
 
 
-def _refuse_unknown(where: str, given: dict[str, float], known: tuple[str, ...] | list[str]) -> None:
+def _refuse_unknown(
+    where: str, given: dict[str, float], known: tuple[str, ...] | list[str]
+) -> None:
     for name in given:
         if name not in known:
             raise InvalidSystem(f"{where}.{name}: unknown{suggestion(name, known)}")

@@ -54,9 +54,7 @@ class ServiceSystem:
     ) -> Float[np.ndarray, "state"]:
         """Begin a day; the seed decides who comes, whatever is decided later."""
         vector = parameter_vector(self._system.parameters, parameters)
-        scales = {
-            p.name: float(v) for p, v in zip(self._system.parameters, vector, strict=True)
-        }
+        scales = {p.name: float(v) for p, v in zip(self._system.parameters, vector, strict=True)}
         self._parameters = vector[None, :]
         self._engine = Engine(self._system, self._description, seed, scales)
         self._epoch = 0
@@ -67,7 +65,8 @@ class ServiceSystem:
     def advance(self, decision: Float[np.ndarray, "lever"]) -> Epoch:
         """Run one epoch under the shares given to each lever.
 
-        Raises InvalidDecision for shares that are not offered or out of turn.
+        Any share from 0 to 1 will do, offered or not. Raises InvalidDecision for others and for
+        a call out of turn.
         """
         engine = self._check_turn(decision)
         description = self._description

@@ -41,7 +41,8 @@ class CustomerClass:
 
     def __post_init__(self) -> None:
         total = sum(route.probability for route in self.routes)
-        if any(route.probability < 0 for route in self.routes) or total > 1:
+        # A sum such as .1 + .2 + .7 may exceed 1 by rounding.
+        if not all(route.probability >= 0 for route in self.routes) or not total <= 1 + 1e-9:
             raise InvalidSystem(
                 f"class {self.name!r}: route probabilities sum to {total:g}; between 0 and 1"
             )
@@ -58,8 +59,8 @@ class ServerTeam:
     lever: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.speed > 0:
-            raise InvalidSystem(f"team {self.name!r}: speed {self.speed}: above 0")
+        if not 0 < self.speed < np.inf:
+            raise InvalidSystem(f"team {self.name!r}: speed {self.speed}: a number above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ class System:
     parameters: tuple[Parameter, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_repeats()
         self._check_routes()
         self._check_teams()
         self._check_rosters()
@@ -89,6 +91,18 @@ class System:
                 raise InvalidSystem(
                     f"unknown parameter {parameter.name!r}{suggestion(parameter.name, SCALES)}"
                 )
+
+    def _check_repeats(self) -> None:
+        for kind, items in (
+            ("class", self.classes),
+            ("team", self.teams),
+            ("lever", self.levers),
+            ("parameter", self.parameters),
+        ):
+            names = [item.name for item in items]
+            for name in names:
+                if names.count(name) > 1:
+                    raise InvalidSystem(f"{kind} {name!r} is given twice: each needs its own name")
 
     def _check_routes(self) -> None:
         names = [c.name for c in self.classes]
@@ -128,6 +142,9 @@ class System:
             rest = [t.name for t in self.teams if t.pool == pool and t.lever is None]
             if len(rest) != 1:
                 raise InvalidSystem(f"pool {pool!r}: exactly one team without a lever, not {rest}")
+        for name in levers:
+            if all(team.lever != name for team in self.teams):
+                raise InvalidSystem(f"lever {name!r} moves no team: name it in a team, or drop it")
         for name in classes:
             if all(team.serves != name for team in self.teams):
                 raise InvalidSystem(f"class {name!r} is served by no team")
@@ -139,7 +156,7 @@ class System:
                     f"roster of {pool!r} has {len(roster)} values for "
                     f"{len(self.boundaries) - 1} epochs"
                 )
-            if np.any(roster < 1):
+            if not np.all(roster >= 1):
                 raise InvalidSystem(
                     f"roster of {pool!r} has {roster.min():g} agents in epoch "
                     f"{int(roster.argmin()) + 1}: at least 1 must be on duty"
@@ -159,7 +176,9 @@ class System:
             stocks=tuple(self._stocks_in_passing_order(waiting, serving)),
             flows=tuple(self._flows()),
             tallies=(
-                Tally(name="arrived_so_far", flow=arrivals, resets=False, expected="expected_so_far"),
+                Tally(
+                    name="arrived_so_far", flow=arrivals, resets=False, expected="expected_so_far"
+                ),
                 Tally(name="arrived_last", flow=arrivals, resets=True, expected="expected_last"),
             ),
             measures=(
@@ -198,7 +217,9 @@ class System:
                 flows.append(Flow(name=f"{team.name}_started", source=queue, target=busy))
                 for route in c.routes:
                     target = f"{route.to}_waiting"
-                    flows.append(Flow(name=f"{team.name}_to_{route.to}", source=busy, target=target))
+                    flows.append(
+                        Flow(name=f"{team.name}_to_{route.to}", source=busy, target=target)
+                    )
                 flows.append(Flow(name=f"{team.name}_finished", source=busy, target=None))
         return flows
 

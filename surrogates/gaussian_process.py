@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
 from scipy.linalg import solve_triangular
+from scipy.optimize import minimize
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.linear_model import GammaRegressor
 from sklearn.metrics import pairwise_distances_argmin
 
 from sim.description import Description
 from surrogates.balance import Coordinate, FlowBalance
-from surrogates.baselines import refuse_unusable, settle, settled_log_prob
+from surrogates.baselines import refuse_unusable, settled_log_prob
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset, TamperedArtefact
 from surrogates.features import Features
@@ -36,7 +36,9 @@ _FARTHEST = 5.0
 _JITTER = 1e-3
 """Share of its variance added to each inducing point, so that single precision can draw."""
 _RIDGE = 1.0
-"""Prior precision of each slope of the line, in units of the standardised residual."""
+"""Prior precision of each slope of the lines of mean and of log noise variance."""
+_WIDEST_NOISE = 20.0
+"""Log variances further than this from their average are cut off while they are fitted."""
 _SMALLEST_NOISE = 1e-3
 """Smallest noise deviation, as a share of the number's own deviation over the data."""
 
@@ -96,7 +98,7 @@ class _Processes:
         kernel = _matern(
             inputs / self.length_scale[position],
             self.inducing[position],
-            self.output_scale[position],
+            float(self.output_scale[position]),
         )
         read = kernel @ self.readout[position]
         mean = inputs @ self.slope[position] + self.intercept[position] + read[:, 0]
@@ -166,7 +168,7 @@ class GaussianProcessSurrogate:
         ) -> Float[np.ndarray, "batch"]:
             mean, deviation = self._predict(position, view.inputs(position, low, high))
             latent = mean + deviation * random.standard_normal(len(mean))
-            values = settle(self._balance.coordinates[position], latent, low, high)
+            values = self._balance.coordinates[position].settle(latent, low, high)
             view.note(position, values)
             return values
 
@@ -212,16 +214,17 @@ class GaussianProcessSurrogate:
 
         Raises TamperedArtefact for another system's arrays.
         """
+        free, seen = len(FlowBalance(description).coordinates), len(Features(description).names)
+        shape = tensors["processes.slope"].shape
+        if shape != (free, seen + free + 2):
+            raise TamperedArtefact(
+                f"processes of shape {shape}, {description.name!r} needs "
+                f"{(free, seen + free + 2)}: fit again for this system"
+            )
         scales = _Scales(**{f.name: tensors[f"scales.{f.name}"] for f in fields(_Scales)})
         processes = _Processes(
             **{f.name: tensors[f"processes.{f.name}"] for f in fields(_Processes)}
         )
-        free, seen = len(FlowBalance(description).coordinates), len(Features(description).names)
-        if processes.slope.shape != (free, seen + free + 2):
-            raise TamperedArtefact(
-                f"processes of shape {processes.slope.shape}, {description.name!r} needs "
-                f"{(free, seen + free + 2)}: fit again for this system"
-            )
         return cls(description, scales, processes)
 
 
@@ -259,7 +262,7 @@ def _standardise(
     values: Float[np.ndarray, "*shape"], scale: Float[np.ndarray, "2 *column"]
 ) -> Float[np.ndarray, "*shape"]:
     standard: Float[np.ndarray, "*shape"] = (values - scale[0]) / scale[1]
-    return np.clip(standard, -_FARTHEST, _FARTHEST)
+    return np.asarray(np.minimum(np.maximum(standard, -_FARTHEST), _FARTHEST))
 
 
 def _scaled_bounds(
@@ -307,7 +310,7 @@ def fit_gaussian_process(
 ) -> GaussianProcessSurrogate:
     """Fit a process to every free number; `on_progress` hears the share done."""
     refuse_unusable(transitions, description.name)
-    progress = on_progress or (lambda share: None)
+    progress = on_progress or _unheard
     scales, lessons = _prepare(transitions, description)
     lines = np.stack([_fit_line(lessons, i) for i in range(len(lessons.targets))])
     rows = _inducing_rows(lessons, settings.inducing, random)
@@ -316,6 +319,10 @@ def fit_gaussian_process(
     progress(1.0)
     stacked = {name: np.stack([s[name] for s in solved]).astype(np.float32) for name in solved[0]}
     return GaussianProcessSurrogate(description, scales, _Processes(**stacked))
+
+
+def _unheard(share: float) -> None:
+    """What hears the progress when the caller does not."""
 
 
 def _prepare(transitions: Transitions, description: Description) -> tuple[_Scales, _Lessons]:
@@ -341,14 +348,14 @@ def _prepare(transitions: Transitions, description: Description) -> tuple[_Scale
     return scales, lessons
 
 
-def _fit_line(lessons: _Lessons, position: int) -> Float[np.ndarray, "input+1"]:
+def _fit_line(lessons: _Lessons, position: int) -> Float[np.ndarray, "weight"]:
     """Ridge regression over the rows where something was free: slopes, then the intercept."""
     free = _free_rows(lessons, position)
     inputs = lessons.inputs(position, free).astype(float)
     design = np.column_stack([inputs, np.ones(len(inputs))])
     penalty = np.full(design.shape[1], _RIDGE)
     penalty[-1] = 1e-6
-    found: Float[np.ndarray, "input+1"] = np.linalg.solve(
+    found: Float[np.ndarray, "weight"] = np.linalg.solve(
         design.T @ design + np.diag(penalty), design.T @ lessons.targets[position, free]
     )
     return found
@@ -391,7 +398,7 @@ class _Variational(gpytorch.models.ApproximateGP):
         count, points, inputs = inducing.shape
         batch = torch.Size([count])
         distribution = gpytorch.variational.NaturalVariationalDistribution(
-            points, batch_shape=batch
+            points, batch_shape=batch, mean_init_std=0.0
         )
         super().__init__(
             gpytorch.variational.VariationalStrategy(
@@ -443,7 +450,7 @@ class _Variational(gpytorch.models.ApproximateGP):
 
 def _learn_shapes(
     lessons: _Lessons,
-    lines: Float[np.ndarray, "coordinate input+1"],
+    lines: Float[np.ndarray, "coordinate weight"],
     rows: Int[np.ndarray, "point"],
     settings: GaussianProcessSettings,
     random: np.random.Generator,
@@ -468,7 +475,7 @@ def _learn_shapes(
 
 def _deviations(
     lessons: _Lessons,
-    lines: Float[np.ndarray, "coordinate input+1"],
+    lines: Float[np.ndarray, "coordinate weight"],
     rows: list[Int[np.ndarray, "chosen"]],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Inputs of every process at its rows, and how far the targets lie off its line."""
@@ -486,7 +493,7 @@ def _stack_inputs(lessons: _Lessons, rows: list[Int[np.ndarray, "chosen"]]) -> t
 def _solve(
     lessons: _Lessons,
     position: int,
-    line: Float[np.ndarray, "input+1"],
+    line: Float[np.ndarray, "weight"],
     rows: Int[np.ndarray, "point"],
     shape: _Shape,
 ) -> dict[str, np.ndarray]:
@@ -548,7 +555,7 @@ def _posterior(
 class _Noise:
     """Log noise variance as a line in the inputs and the predicted mean."""
 
-    line: Float[np.ndarray, "column+1"]
+    line: Float[np.ndarray, "weight"]
     range: Float[np.ndarray, "2"]
     """Least and greatest log variance it may give."""
     fitted: Float[np.ndarray, "row"]
@@ -558,9 +565,21 @@ class _Noise:
 def _fit_noise(seen: Float[np.ndarray, "row column"], misses: Float[np.ndarray, "row"]) -> _Noise:
     """Fit by maximum likelihood: squared normal misses are gamma distributed, with a log link."""
     squared = np.square(misses) + _SMALLEST_NOISE**2
-    level = float(squared.mean())
-    model = GammaRegressor(alpha=1e-3, solver="newton-cholesky").fit(seen, squared / level)
-    line = np.append(model.coef_, model.intercept_ + np.log(level))
-    fitted = seen @ line[:-1] + line[-1]
+    level = np.log(squared.mean())
+    design = np.column_stack([seen, np.ones(len(seen))])
+
+    def cost(line: Float[np.ndarray, "weight"]) -> tuple[float, Float[np.ndarray, "weight"]]:
+        # Trial steps may go far: a log variance out of bounds must not overflow.
+        log_ratio = np.clip(design @ line, -_WIDEST_NOISE, _WIDEST_NOISE)
+        ratio = squared * np.exp(-log_ratio - level)
+        slopes = np.append(line[:-1], 0.0)
+        value = 0.5 * (log_ratio + ratio).sum() + 0.5 * _RIDGE * slopes @ slopes
+        return float(value), 0.5 * design.T @ (1.0 - ratio) + _RIDGE * slopes
+
+    found = minimize(
+        cost, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 100}
+    )
+    line = np.append(found.x[:-1], found.x[-1] + level)
+    fitted = design @ line
     ends = np.quantile(fitted, [0.005, 0.995])
     return _Noise(line=line, range=ends, fitted=np.exp(np.clip(fitted, *ends)))

@@ -1,0 +1,2 @@
+from pathlib import Path
+def live(context, folder: Path): return {}

@@ -1,0 +1,232 @@
+"""The pictures of the report, each drawn from stored summaries only."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.dates as mdates
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+Summaries = dict[str, dict[str, Any]]
+
+INK, QUIET, BLUE, ORANGE, GREEN, RED = (
+    "#1f2933", "#9aa5b1", "#2563a8", "#d9730d", "#2f855a", "#c53030",
+)  # fmt: skip
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "surrogym",
+}
+
+
+def draw(picture: Callable[[Summaries], Figure], summaries: Summaries, kind: str = "svg") -> bytes:
+    """One picture as the bytes of a file; the same rows give the same bytes."""
+    with mpl.rc_context(_STYLE):
+        figure = picture(summaries)
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(buffer, format=kind, dpi=130, bbox_inches="tight", metadata=metadata)
+    return buffer.getvalue()
+
+
+def volumes(summaries: Summaries) -> Figure:
+    """Real and simulated calls over the day, and their dispersion."""
+    learnt = summaries["learn"]
+    hours = _hours(learnt)
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    for name, colour in (("real", INK), ("simulated", BLUE)):
+        band = learnt[name]
+        left.fill_between(hours, band["low"], band["high"], color=colour, alpha=0.18, lw=0)
+        left.plot(hours, band["middle"], color=colour, lw=1.6, label=f"{name}: median, 5-95% of days")
+    left.set(title="Calls per five minutes", xlabel="time of day", ylim=(0, None))
+    left.legend(loc="lower center")
+    right.plot(hours, _smooth(learnt["dispersion_real"]), color=INK, label="real")
+    right.plot(hours, _smooth(learnt["dispersion_simulated"]), color=BLUE, label="simulated")
+    right.axhline(1.0, color=QUIET, ls="--", lw=1)
+    right.annotate("a plain Poisson model", (hours[-1], 1.0), xytext=(0, 3), ha="right",
+                   textcoords="offset points", color=QUIET, fontsize=9)  # fmt: skip
+    right.set(title="Variance over mean", xlabel="time of day", ylim=(0, None))
+    right.legend()
+    for axes in (left, right):
+        _clock(axes)
+    return figure
+
+
+def one_day(summaries: Summaries) -> Figure:
+    """Customers waiting through one simulated day."""
+    states = summaries["simulate"]["day"]["states"]
+    hours = 7 + np.array(states["epoch"]) / 2
+    figure = Figure(figsize=(10, 2.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.step(hours, states["call_waiting"], color=BLUE, where="post", label="calls")
+    left.step(hours, states["escalation_waiting"], color=ORANGE, where="post", label="escalations")
+    left.set(title="Customers waiting", xlabel="time of day")
+    left.legend()
+    right.step(hours, states["follow_up_waiting"], color=GREEN, where="post")
+    right.set(title="Follow-up cases waiting", xlabel="time of day")
+    for axes in (left, right):
+        _clock(axes)
+    return figure
+
+
+def fidelity(summaries: Summaries) -> Figure:
+    """Scores of the families, and whether the flow surrogate's probabilities are right."""
+    families = summaries["fit"]["families"]
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    names = sorted(families, key=lambda n: families[n]["scores"]["standardised_crps"], reverse=True)
+    crps = [families[name]["scores"]["standardised_crps"] for name in names]
+    bars = left.barh(names, crps, color=[BLUE if n in ("flow", "gp") else QUIET for n in names])
+    left.bar_label(bars, fmt="%.3f", padding=3)
+    left.set(title="Error on unseen days\n(CRPS, lower is better)", xlim=(0, max(crps) * 1.2))
+    coverage = [100 * families[name]["scores"]["coverage"]["95"] for name in names]
+    middle.scatter(coverage, names, color=BLUE, zorder=3)
+    middle.axvspan(93, 97, color=GREEN, alpha=0.15, lw=0)
+    middle.set(title="How often the 95% interval\nholds the outcome", xlabel="% (band: 93-97)")
+    counts = families["flow"]["pit"]
+    for name, colour in (("call_abandoned", BLUE), ("escalation_wait", ORANGE),
+                         ("follow_up_waiting", GREEN)):  # fmt: skip
+        share = np.array(counts[name]) / max(1, sum(counts[name])) * 20
+        right.stairs(share, np.linspace(0, 1, 21), color=colour, label=name.replace("_", " "))
+    right.axhline(1.0, color=QUIET, ls="--", lw=1)
+    right.set(title="Calibration of flow\n(flat is right)", ylim=(0, 2.2), xlabel="PIT")
+    right.legend(fontsize=8)
+    return figure
+
+
+def learning(summaries: Summaries) -> Figure:
+    """Cost of a day against the wall-clock spent, both ways of training."""
+    trained, evaluated = summaries["pretrain"], summaries["evaluate"]
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    axes = figure.subplots()
+    paid = trained["paid_before_seconds"]
+    axes.axvspan(0, paid, color=BLUE, alpha=0.08, lw=0)
+    axes.annotate("collecting and fitting", (paid / 2, 0.97), xycoords=("data", "axes fraction"),
+                  ha="center", va="top", color=BLUE, fontsize=9)  # fmt: skip
+    for key, shift, colour, label in (
+        ("surrogate", paid, BLUE, "PPO on the surrogate"),
+        ("direct", 0.0, ORANGE, "PPO on the simulator"),
+    ):
+        points = [p for p in trained[key]["curve"] if p["mean_return"] is not None]
+        seconds = shift + np.array([p["seconds"] for p in points])
+        cost = -np.array([p["mean_return"] for p in points])
+        axes.plot(seconds, _smooth(cost, 5), color=colour, label=f"{label} (while exploring)")
+    table = {row["name"]: row["cost"]["value"] / 1000 for row in evaluated["table"]}
+    best = evaluated["best_rule"]
+    axes.axhline(table[best], color=INK, lw=1, ls="--")
+    axes.annotate(f"best rule on the simulator: {best}", (1, table[best]), ha="right", va="bottom",
+                  xycoords=("axes fraction", "data"), color=INK, fontsize=9)  # fmt: skip
+    axes.set(title="Cost of a day while training", xlabel="seconds of one core, everything counted",
+             ylabel="thousand dollars", yscale="log", xlim=(0, None))  # fmt: skip
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
+    axes.legend()
+    return figure
+
+
+def comparison(summaries: Summaries) -> Figure:
+    """Every controller against the best rule, on the same days."""
+    rows = summaries["evaluate"]["table"][::-1]
+    figure = Figure(figsize=(10, 2.9), layout="constrained")
+    axes = figure.subplots()
+    for position, row in enumerate(rows):
+        e = row["against_best_rule"]
+        colour = GREEN if e["high"] < 0 else RED if e["low"] > 0 else INK
+        axes.plot([100 * e["low"], 100 * e["high"]], [position] * 2, color=colour, lw=2.5)
+        axes.plot(100 * e["value"], position, "o", color=colour)
+        axes.annotate(f"{100 * e['value']:+.1f}%", (100 * e["value"], position), xytext=(0, 7),
+                      textcoords="offset points", ha="center", fontsize=9, color=colour)  # fmt: skip
+    axes.axvline(0, color=QUIET, lw=1)
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axes.set(title=f"Cost against the best rule ({summaries['evaluate']['best_rule']}), true simulator",
+             xlabel="% with 95% interval (left is better)", ylim=(-0.5, len(rows) - 0.3))  # fmt: skip
+    axes.set_xscale("symlog", linthresh=20)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    return figure
+
+
+def timeline(summaries: Summaries) -> Figure:
+    """The live replay: cost with and without re-training, alarms and promotions."""
+    live = summaries["live"]
+    days = [date.fromisoformat(day["date"]) for day in live["days"]]
+    figure = Figure(figsize=(10, 5.2), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    for key, colour, label in (
+        ("cost_never", ORANGE, "never re-trained"),
+        ("cost", BLUE, "watched and re-trained"),
+    ):
+        cost = np.array([day[key] for day in live["days"]]) / 1000
+        top.plot(days, cost, color=colour, alpha=0.25, lw=1)
+        top.plot(days, _smooth(cost, 5), color=colour, lw=2, label=f"{label} (mean of five days)")
+    top.set(title="Cost of each real day", ylabel="thousand dollars", ylim=(0, None))
+    top.legend(loc="upper left")
+    for name, colour in zip(live["watched"], (BLUE, ORANGE, GREEN, RED), strict=False):
+        bottom.plot(days, [day["statistics"].get(name, np.nan) for day in live["days"]],
+                    color=colour, label=name.replace("_scale", "").replace("_", " "))  # fmt: skip
+    bottom.axhline(1.0, color=INK, ls="--", lw=1)
+    bottom.set(title="Evidence of drift (1 raises the alarm)", yscale="symlog", ylim=(0, None))
+    bottom.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    bottom.legend(loc="upper left", ncols=3)
+    for axes in (top, bottom):
+        _events(axes, live, labelled=axes is top)
+        axes.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
+    return figure
+
+
+def _events(axes: Axes, live: dict[str, Any], *, labelled: bool) -> None:
+    events = [(live["change_on"], RED, "dynamics change")] if live["change_on"] else []
+    events += [(alarm["date"], INK, "alarm") for alarm in live["alarms"]]
+    events += [(r["date"], GREEN, "promoted") for r in live["retrainings"] if r["promoted"]]
+    for day, colour, label in events:
+        when = mdates.date2num(date.fromisoformat(day))
+        axes.axvline(when, color=colour, lw=1, ls=":" if label == "alarm" else "-")
+        if labelled:
+            height = {"dynamics change": 0.98, "alarm": 0.88, "promoted": 0.78}[label]
+            axes.annotate(f" {label}", (when, height), xycoords=("data", "axes fraction"),
+                          color=colour, fontsize=9, va="top")  # fmt: skip
+
+
+def _hours(learnt: dict[str, Any]) -> np.ndarray:
+    opening = int(learnt["opening"][:2]) + int(learnt["opening"][3:]) / 60
+    slots = len(learnt["dispersion_real"])
+    return opening + np.arange(slots) * learnt["slot_minutes"] / 60
+
+
+def _clock(axes: Axes) -> None:
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda hour, _: f"{int(hour):02d}:00"))
+
+
+def _smooth(values: Any, width: int = 7) -> np.ndarray:
+    """Centred moving mean, narrower at the ends."""
+    numbers = np.asarray(values, dtype=float)
+    kernel = np.ones(min(width, len(numbers)))
+    total = np.convolve(numbers, kernel, mode="same")
+    return np.asarray(total / np.convolve(np.ones(len(numbers)), kernel, mode="same"))
+
+
+PICTURES = {
+    "volumes": volumes,
+    "one_day": one_day,
+    "fidelity": fidelity,
+    "learning": learning,
+    "comparison": comparison,
+    "timeline": timeline,
+}
+"""The report's pictures in order."""

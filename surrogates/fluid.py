@@ -1,0 +1,96 @@
+"""The fluid model of a system: mean flows, no randomness; an analytic, low-fidelity surrogate.
+
+Each class is one number, its customers in the system. Within a short step arrivals and capacity
+are constant, so the number moves exponentially to its balance point: at the service rate when
+agents are free, at the abandonment rate when all are busy (Whitt 2006, fluid models for
+many-server queues with abandonments). It has no waiting below capacity, so it is for planning
+ahead, not for judging policies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from sim.system import System
+
+Column = Float[np.ndarray, "batch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluidStep:
+    """What happened in a step, by class."""
+
+    customers: Float[np.ndarray, "class batch"]
+    """In the system at the end."""
+    waiting: Float[np.ndarray, "class batch"]
+    """Mean number waiting during the step."""
+    abandoned: Float[np.ndarray, "class batch"]
+    """Customers lost."""
+
+
+class FluidModel:
+    """Mean dynamics of a system under given parameters."""
+
+    def __init__(self, system: System, scales: dict[str, float]) -> None:
+        names = [c.name for c in system.classes]
+        handle, patience = scales.get("handle_time_scale", 1.0), scales.get("patience_scale", 1.0)
+        self._service = np.array([1.0 / (c.service.mean * handle) for c in system.classes])
+        self._abandonment = np.array(
+            [0.0 if c.patience is None else 1.0 / (c.patience.mean * patience)
+             for c in system.classes]
+        )
+        self._routes = np.zeros((len(names), len(names)))
+        for position, c in enumerate(system.classes):
+            for route in c.routes:
+                self._routes[position, names.index(route.to)] = route.probability
+        self._serves = np.zeros((len(names), len(system.teams)))
+        for position, team in enumerate(system.teams):
+            self._serves[names.index(team.serves), position] = team.speed
+
+    def capacity(self, sizes: Float[np.ndarray, "batch team"]) -> Float[np.ndarray, "class batch"]:
+        """Agents for each class, in tier-1 equivalents."""
+        result: Float[np.ndarray, "class batch"] = self._serves @ sizes.T
+        return result
+
+    def step(
+        self,
+        customers: Float[np.ndarray, "class batch"],
+        arrival_rate: Float[np.ndarray, "batch"],
+        capacity: Float[np.ndarray, "class batch"],
+        minutes: float,
+    ) -> FluidStep:
+        """Advance by `minutes`; arrivals from outside come to the first class."""
+        after = np.empty_like(customers)
+        waiting, abandoned = np.zeros_like(customers), np.zeros_like(customers)
+        inflow = np.zeros_like(customers)
+        inflow[0] = arrival_rate
+        for k, (service, leaving) in enumerate(zip(self._service, self._abandonment, strict=True)):
+            before, agents = customers[k], capacity[k]
+            after[k] = _relax(before, inflow[k], agents, service, leaving, minutes)
+            excess = np.maximum(before - agents, 0.0), np.maximum(after[k] - agents, 0.0)
+            waiting[k] = (excess[0] + excess[1]) / 2
+            abandoned[k] = leaving * minutes * waiting[k]
+            served = np.maximum(inflow[k] * minutes + before - after[k] - abandoned[k], 0.0)
+            inflow += self._routes[k][:, None] * served / minutes
+        return FluidStep(customers=after, waiting=waiting, abandoned=abandoned)
+
+
+def _relax(
+    before: Column, inflow: Column, agents: Column, service: float, leaving: float, minutes: float
+) -> Column:
+    """Customers after a step: exponentially towards the balance point of the present regime."""
+    free = inflow / service + (before - inflow / service) * np.exp(-service * minutes)
+    net = inflow - service * agents
+    if leaving > 0:
+        balance = agents + net / leaving
+        full = balance + (before - balance) * np.exp(-leaving * minutes)
+    else:
+        full = before + net * minutes
+    settled = np.where(before >= agents, np.maximum(full, 0.0), free)
+    # A step that starts with free agents and ends without them is finished at the full regime's pace.
+    crossed = (before < agents) & (free > agents)
+    result: Column = np.where(crossed, np.minimum(free, agents + np.maximum(net, 0.0) * minutes), settled)
+    return result

@@ -1,0 +1,248 @@
+"""Artefacts on disk: named arrays with a manifest that says what they are and where from.
+
+An artefact is a folder of `weights.safetensors` and `manifest.json`. The manifest holds the
+SHA-256 of the weights and a seal over itself, so that a changed byte anywhere is refused. The
+hashes guard against accidents and mix-ups; against somebody who can rewrite the whole folder
+only the folder's permissions do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_safetensors
+from safetensors.numpy import save as format_safetensors
+
+from sim.description import Description
+from sim.errors import suggestion
+from surrogates.errors import TamperedArtefact
+from surrogates.families import LOADERS
+from surrogates.interface import Surrogate
+
+SCHEMA = 1
+"""Version of the manifest that this release writes, and the newest it reads."""
+WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
+
+Manifest = dict[str, Any]
+"""A JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """What a folder held, checked."""
+
+    tensors: dict[str, np.ndarray]
+    manifest: Manifest
+
+
+@runtime_checkable
+class SupportsStorage(Protocol):
+    """A surrogate that can be written as named arrays."""
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """Everything needed to stand in again."""
+        ...
+
+
+def save_artefact(folder: Path, tensors: dict[str, np.ndarray], manifest: Manifest) -> None:
+    """Write the arrays and the manifest as one folder, whole or not at all.
+
+    The manifest must name its `kind`; schema, hash and seal are added. A folder of that name is
+    replaced. Raises TamperedArtefact for arrays that would be refused when loaded.
+    """
+    if "kind" not in manifest:
+        raise TamperedArtefact(f"{folder}: a manifest without a kind: name what is saved")
+    _refuse_non_finite(folder, tensors)
+    weights = format_safetensors({k: np.ascontiguousarray(v) for k, v in tensors.items()})
+    facts = {**manifest, "schema": SCHEMA, "sha256": hashlib.sha256(weights).hexdigest()}
+    facts["seal"] = _seal(facts)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write(fresh / WEIGHTS, weights)
+        _write(fresh / MANIFEST, json.dumps(facts, indent=2, sort_keys=True).encode() + b"\n")
+        _sync_folder(fresh)
+        _put_in_place(fresh, folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def load_artefact(folder: Path, *, kind: str, system: str | None = None) -> Artefact:
+    """Read an artefact of one kind, and of one system when it is named.
+
+    Raises TamperedArtefact, with the reason and the way out, for anything but what was saved.
+    """
+    manifest = _read_manifest(folder)
+    _expect(folder, manifest, "kind", kind)
+    if system is not None:
+        _expect(folder, manifest, "system", system)
+    weights = _read(folder, WEIGHTS)
+    if hashlib.sha256(weights).hexdigest() != manifest.get("sha256"):
+        raise TamperedArtefact(
+            f"{folder / WEIGHTS}: its SHA-256 is not the manifest's, the file was changed: "
+            "restore the folder from where it came"
+        )
+    try:
+        tensors = parse_safetensors(weights)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise TamperedArtefact(
+            f"{folder / WEIGHTS}: no safetensors file ({error}), and nothing else is ever read: "
+            "fit and save again"
+        ) from error
+    _refuse_non_finite(folder, tensors)
+    return Artefact(tensors=tensors, manifest=manifest)
+
+
+def save_surrogate(folder: Path, surrogate: Surrogate, lineage: Manifest) -> None:
+    """Save a fitted surrogate with its lineage: fingerprint of the data, seeds, commit, scores.
+
+    Family, system, names of states and outputs and the parameter box are added.
+    """
+    if not isinstance(surrogate, SupportsStorage):
+        raise TamperedArtefact(f"surrogate {surrogate.name!r} has no to_tensors: cannot be saved")
+    facts = {"kind": "surrogate", "family": surrogate.name, **_facts_of(surrogate.description)}
+    save_artefact(folder, surrogate.to_tensors(), {**lineage, **facts})
+
+
+def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, Manifest]:
+    """Bring back a surrogate for the system described, with its manifest.
+
+    Raises TamperedArtefact for another system's, or one whose names have changed since.
+    """
+    artefact = load_artefact(folder, kind="surrogate", system=description.name)
+    facts = _facts_of(description)
+    for name in ("state_names", "output_names", "lever_names"):
+        _expect(folder, artefact.manifest, name, facts[name])
+    family = str(artefact.manifest.get("family"))
+    if family not in LOADERS:
+        raise TamperedArtefact(
+            f"{folder}: of unknown family {family!r}{suggestion(family, LOADERS)}; "
+            "upgrade, or fit again"
+        )
+    try:
+        return LOADERS[family](artefact.tensors, description), artefact.manifest
+    except KeyError as error:
+        raise TamperedArtefact(
+            f"{folder / WEIGHTS}: lacks the array {error} of family {family!r}: fit and save again"
+        ) from error
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _facts_of(description: Description) -> Manifest:
+    return {
+        "system": description.name,
+        "state_names": list(description.state_names),
+        "output_names": list(description.output_names),
+        "lever_names": list(description.lever_names),
+        "parameter_box": {p.name: [p.low, p.high] for p in description.parameters},
+    }
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    content = _read(folder, MANIFEST)
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise TamperedArtefact(
+            f"{path}: not JSON ({error}): restore the folder from where it came"
+        ) from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
+        raise TamperedArtefact(f"{path}: no manifest of ours: give the folder of an artefact")
+    if manifest["schema"] > SCHEMA:
+        raise TamperedArtefact(
+            f"{path}: schema {manifest['schema']}, this release reads up to {SCHEMA}: upgrade"
+        )
+    if manifest.get("seal") != _seal(manifest):
+        raise TamperedArtefact(
+            f"{path}: its seal is broken, the manifest was changed: "
+            "restore the folder from where it came"
+        )
+    return manifest
+
+
+def _seal(manifest: Manifest) -> str:
+    """SHA-256 of everything in the manifest but the seal."""
+    content = {name: value for name, value in manifest.items() if name != "seal"}
+    try:
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise TamperedArtefact(
+            f"manifest of {manifest.get('kind')!r} holds a non-finite number: leave it out"
+        ) from error
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise TamperedArtefact(
+            f"{folder / name}: cannot be read ({error.strerror}): "
+            f"an artefact is a folder with {WEIGHTS} and {MANIFEST}"
+        ) from error
+
+
+def _expect(folder: Path, manifest: Manifest, name: str, wanted: object) -> None:
+    found = manifest.get(name)
+    if found != wanted:
+        raise TamperedArtefact(
+            f"{folder}: {name} is {found!r}, needed is {wanted!r}: "
+            "give another folder, or fit again for this system"
+        )
+
+
+def _refuse_non_finite(folder: Path, tensors: dict[str, np.ndarray]) -> None:
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise TamperedArtefact(f"{folder}: array {name!r} holds a non-finite number: fit again")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames and new names inside the folder last through a crash."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _put_in_place(fresh: Path, folder: Path) -> None:
+    """Rename the new folder to its name; one that is there steps aside and is then removed."""
+    # mkdtemp is for its owner only; artefacts are shared.
+    fresh.chmod(0o755)
+    if not folder.exists():
+        fresh.rename(folder)
+        _sync_folder(folder.parent)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    folder.rename(aside)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    _sync_folder(folder.parent)
+    shutil.rmtree(aside)

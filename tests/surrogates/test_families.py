@@ -1,0 +1,181 @@
+"""What every family of surrogates must satisfy, whatever it learnt."""
+
+import numpy as np
+import pytest
+
+from sim.description import Description
+from surrogates.baselines import (
+    MeanSurrogate,
+    NearestNeighbourSettings,
+    fit_mean,
+    fit_nearest_neighbours,
+)
+from surrogates.dataset import Transitions
+from surrogates.errors import InvalidDataset
+from surrogates.families import DEFAULT_SETTINGS, FAMILIES, LOADERS, fit_family
+from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
+
+each_family = pytest.mark.parametrize("family", sorted(FAMILIES))
+
+
+def imbalance(description: Description, before: np.ndarray, epochs: Epochs) -> float:
+    """Largest error of stock' = stock + inflows - outflows over rows and stocks."""
+    worst = 0.0
+    for at, stock in enumerate(description.stocks):
+        expected = before[:, at].copy()
+        for flow, values in zip(description.flows, epochs.outputs.T, strict=False):
+            expected += values * (
+                float(flow.target == stock.name) - float(flow.source == stock.name)
+            )
+        worst = max(worst, float(np.abs(epochs.state[:, at] - expected).max()))
+    return worst
+
+
+def extreme_inputs(
+    description: Description, seed: int, largest: int, rows: int = 24
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reachable or not: any stocks up to `largest`, any day, epoch, decision and parameters."""
+    random = np.random.default_rng(seed)
+    states = random.integers(0, largest + 1, (rows, len(description.state_names))).astype(float)
+    states[:, -2] = random.integers(len(description.calendar.values), size=rows)
+    states[:, -1] = random.integers(description.epochs, size=rows)
+    box = np.array([[p.low, p.high] for p in description.parameters]).T
+    parameters = random.uniform(0.5 * box[0], 2.0 * box[1], (rows, box.shape[1]))
+    return states, random.choice(description.decisions, rows), parameters
+
+
+@each_family
+@pytest.mark.parametrize("largest", [0, 1, 30, 5_000, 1_000_000])
+@pytest.mark.parametrize("seed", range(4))
+def test_every_draw_conserves_customers(
+    family: str,
+    largest: int,
+    seed: int,
+    fitted: dict[str, Surrogate],
+    description: Description,
+) -> None:
+    """A policy would learn to use any leak, so no state however odd may lose or make a customer."""
+    states, decisions, parameters = extreme_inputs(description, seed, largest)
+    epochs = fitted[family].sample(states, decisions, parameters, np.random.default_rng(seed))
+    stocks, flows = len(description.stocks), len(description.flows)
+    assert imbalance(description, states, epochs) == 0.0
+    assert np.isfinite(epochs.outputs).all()
+    assert (epochs.outputs >= 0).all()
+    assert (epochs.state[:, :stocks] >= 0).all()
+    whole = np.concatenate([epochs.state[:, :stocks], epochs.outputs[:, :flows]], axis=1)
+    assert np.array_equal(whole, np.rint(whole))
+
+
+@each_family
+def test_the_same_generator_draws_the_same_epochs(
+    family: str, fitted: dict[str, Surrogate], description: Description
+) -> None:
+    """Common random numbers and replays rest on the generator being the only randomness."""
+    inputs = extreme_inputs(description, seed=5, largest=40)
+    first, second = (fitted[family].sample(*inputs, np.random.default_rng(9)) for _ in range(2))
+    assert np.array_equal(first.state, second.state)
+    assert np.array_equal(first.outputs, second.outputs)
+
+
+@each_family
+def test_another_generator_draws_other_epochs(
+    family: str, fitted: dict[str, Surrogate], description: Description
+) -> None:
+    """A surrogate that steps on means would hide queueing."""
+    inputs = extreme_inputs(description, seed=5, largest=40)
+    first, second = (fitted[family].sample(*inputs, np.random.default_rng(s)) for s in (1, 2))
+    assert not np.array_equal(first.outputs, second.outputs)
+
+
+@each_family
+def test_what_is_written_as_arrays_draws_the_same(
+    family: str, fitted: dict[str, Surrogate], description: Description
+) -> None:
+    """A saved surrogate has to be the one that was scored, to the last digit."""
+    surrogate = fitted[family]
+    again = LOADERS[family](surrogate.to_tensors(), description)  # type: ignore[attr-defined]
+    inputs = extreme_inputs(description, seed=6, largest=40)
+    first, second = (s.sample(*inputs, np.random.default_rng(4)) for s in (surrogate, again))
+    assert np.array_equal(first.state, second.state)
+    assert np.array_equal(first.outputs, second.outputs)
+
+
+@each_family
+def test_a_likelihood_is_finite_on_real_epochs(
+    family: str, fitted: dict[str, Surrogate], held_out: Transitions
+) -> None:
+    """One impossible epoch would make the mean of a held-out set useless."""
+    surrogate = fitted[family]
+    if not isinstance(surrogate, SupportsLikelihood):
+        assert family == "bootstrap", "only the bootstrap has no likelihood"
+        return
+    assert np.isfinite(surrogate.log_prob(held_out)).all()
+
+
+def test_every_family_can_be_fitted_and_brought_back() -> None:
+    """A family in one table and not in another would only fail when it is needed."""
+    assert FAMILIES.keys() == LOADERS.keys() == DEFAULT_SETTINGS.keys()
+
+
+def test_an_unknown_family_is_refused_with_the_near_name(
+    transitions: Transitions, description: Description
+) -> None:
+    """A slip of the pen should cost one reading of the message."""
+    with pytest.raises(InvalidDataset, match="did you mean 'bootstrap'"):
+        fit_family("bootsrap", transitions, description, np.random.default_rng(0))
+
+
+def test_nothing_to_learn_from_is_refused(
+    transitions: Transitions, description: Description
+) -> None:
+    """An empty collection has to be named before any library speaks of shapes."""
+    nothing = transitions.take(np.arange(0))
+    with pytest.raises(InvalidDataset, match="collect some first"):
+        fit_mean(nothing, description, None, np.random.default_rng(0))
+
+
+def test_a_broken_row_is_refused_by_number(
+    transitions: Transitions, description: Description
+) -> None:
+    """One NaN would otherwise spread over every weight."""
+    few = transitions.take(np.arange(10))
+    outputs = few.outputs.copy()
+    outputs[7, 2] = np.nan
+    broken = Transitions(
+        state=few.state,
+        decision=few.decision,
+        parameters=few.parameters,
+        next_state=few.next_state,
+        outputs=outputs,
+        episode=few.episode,
+        policy=few.policy,
+    )
+    with pytest.raises(InvalidDataset, match="row 7 of outputs"):
+        fit_mean(broken, description, None, np.random.default_rng(0))
+
+
+def test_the_nearest_epoch_of_a_row_of_the_data_is_itself(
+    transitions: Transitions, description: Description
+) -> None:
+    """With one neighbour the bootstrap is a look-up, so the data must come back unchanged."""
+    few = transitions.take(np.arange(200))
+    one = fit_nearest_neighbours(
+        few, description, NearestNeighbourSettings(neighbours=1), np.random.default_rng(0)
+    )
+    epochs = one.sample(few.state, few.decision, few.parameters, np.random.default_rng(1))
+    assert np.array_equal(epochs.state, few.next_state)
+    assert np.allclose(epochs.outputs, few.outputs)
+
+
+def test_the_mean_surrogate_ignores_what_it_is_asked(
+    fitted: dict[str, Surrogate], held_out: Transitions
+) -> None:
+    """The null family is the yardstick of what knowing the state is worth."""
+    mean = fitted["mean"]
+    assert isinstance(mean, MeanSurrogate)
+    rows = [held_out.take(np.array([i])) for i in (3, 20)]
+    drawn = [
+        mean.sample(r.state, r.decision, r.parameters, np.random.default_rng(0)).outputs[0, 0]
+        for r in rows
+    ]
+    assert drawn[0] == drawn[1]

@@ -1,0 +1,246 @@
+import dataclasses
+import hashlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save as format_safetensors
+
+from sim.description import Description
+from surrogates.errors import TamperedArtefact
+from surrogates.families import FAMILIES
+from surrogates.interface import Surrogate
+from surrogates.storage import (
+    MANIFEST,
+    SCHEMA,
+    WEIGHTS,
+    fingerprint,
+    load_artefact,
+    load_surrogate,
+    save_artefact,
+    save_surrogate,
+)
+
+TENSORS = {"slope": np.arange(6.0).reshape(2, 3), "count": np.array([7])}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A whole artefact."""
+    saved = tmp_path / "model"
+    save_artefact(saved, TENSORS, {"kind": "policy", "system": "bank", "seeds": [1, 2]})
+    return saved
+
+
+def reseal(folder: Path, **changes: Any) -> None:
+    """Change the manifest as somebody would who knows how it is sealed."""
+    manifest = {**json.loads((folder / MANIFEST).read_text()), **changes}
+    manifest.pop("seal")
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    manifest["seal"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def replace_weights(folder: Path, content: bytes) -> None:
+    """Put other weights in the folder, with a manifest that vouches for them."""
+    (folder / WEIGHTS).write_bytes(content)
+    reseal(folder, sha256=hashlib.sha256(content).hexdigest())
+
+
+def test_what_is_loaded_is_what_was_saved(folder: Path) -> None:
+    """Names, shapes, types and values must all survive, and the lineage with them."""
+    artefact = load_artefact(folder, kind="policy", system="bank")
+    assert artefact.tensors.keys() == TENSORS.keys()
+    for name, values in TENSORS.items():
+        assert artefact.tensors[name].dtype == values.dtype
+        assert np.array_equal(artefact.tensors[name], values)
+    assert artefact.manifest["seeds"] == [1, 2]
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_family_is_the_same_after_storage(
+    family: str, fitted: dict[str, Surrogate], description: Description, tmp_path: Path
+) -> None:
+    """Scores in the manifest are of the surrogate in the folder only if it draws the same."""
+    saved = fitted[family]
+    save_surrogate(tmp_path / "surrogate", saved, {"seeds": [3]})
+    loaded, manifest = load_surrogate(tmp_path / "surrogate", description)
+    states = np.stack([description.initial_state(day=1)] * 8)
+    decisions = np.stack([description.decisions[5]] * 8)
+    parameters = np.stack([description.nominal] * 8)
+    first, second = (
+        s.sample(states, decisions, parameters, np.random.default_rng(0)) for s in (saved, loaded)
+    )
+    assert np.array_equal(first.outputs, second.outputs)
+    assert manifest["family"] == loaded.name == family
+    assert manifest["parameter_box"]["arrival_scale"] == [0.8, 1.25]
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
+@pytest.mark.parametrize("place", [0.0, 0.1, 0.35, 0.5, 0.77, 0.999])
+def test_one_flipped_bit_is_refused(folder: Path, name: str, place: float) -> None:
+    """Bits rot and transfers break anywhere: in the header, the numbers or the manifest."""
+    content = bytearray((folder / name).read_bytes())
+    content[int(place * len(content))] ^= 1
+    (folder / name).write_bytes(bytes(content))
+    with pytest.raises(TamperedArtefact):
+        load_artefact(folder, kind="policy", system="bank")
+
+
+def test_a_truncated_file_is_refused(folder: Path) -> None:
+    """A copy that ran out of disk leaves the beginning only."""
+    content = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(content[:-1])
+    with pytest.raises(TamperedArtefact, match="the file was changed"):
+        load_artefact(folder, kind="policy")
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
+def test_a_missing_file_is_refused_by_name(folder: Path, name: str) -> None:
+    """Half an artefact is none, and the message must say which half."""
+    (folder / name).unlink()
+    with pytest.raises(TamperedArtefact, match=f"{name}: cannot be read"):
+        load_artefact(folder, kind="policy")
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A mistyped path is the commonest mistake of all."""
+    with pytest.raises(TamperedArtefact, match="an artefact is a folder with"):
+        load_artefact(tmp_path / "nowhere", kind="policy")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "not json", '{"schema": "1"}', "[" * 100_000])
+def test_a_manifest_of_something_else_is_refused(folder: Path, content: str) -> None:
+    """Other tools write manifest.json too."""
+    (folder / MANIFEST).write_text(content)
+    with pytest.raises(TamperedArtefact, match=r"no manifest of ours|not JSON"):
+        load_artefact(folder, kind="policy")
+
+
+def test_a_newer_schema_is_refused_with_the_way_out(folder: Path) -> None:
+    """What a later release means by its fields this one cannot know."""
+    reseal(folder, schema=SCHEMA + 1)
+    with pytest.raises(TamperedArtefact, match=r"reads up to 1: upgrade"):
+        load_artefact(folder, kind="policy")
+
+
+def test_another_kind_is_refused(folder: Path) -> None:
+    """A policy's arrays would be nonsense in a surrogate."""
+    with pytest.raises(TamperedArtefact, match="kind is 'policy', needed is 'surrogate'"):
+        load_artefact(folder, kind="surrogate")
+
+
+def test_another_system_is_refused(folder: Path) -> None:
+    """Two systems may have equal shapes, so only the name can tell them apart."""
+    with pytest.raises(TamperedArtefact, match="system is 'bank', needed is 'clinic'"):
+        load_artefact(folder, kind="policy", system="clinic")
+
+
+def test_a_renamed_pickle_is_refused_unread(folder: Path, tmp_path: Path) -> None:
+    """Unpickling runs code, so even with a manifest that vouches for it none may be opened."""
+    trap = tmp_path / "sprung"
+    replace_weights(folder, pickle.dumps(_Trap(trap)))
+    with pytest.raises(TamperedArtefact, match="no safetensors file"):
+        load_artefact(folder, kind="policy")
+    assert not trap.exists()
+
+
+class _Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_non_finite_weights_are_refused_on_both_ways(folder: Path, value: float) -> None:
+    """A diverged fit answers NaN to everything, long after anybody knows why."""
+    broken = {"slope": np.array([1.0, value])}
+    with pytest.raises(TamperedArtefact, match="'slope' holds a non-finite number"):
+        save_artefact(folder, broken, {"kind": "policy"})
+    replace_weights(folder, format_safetensors(broken))
+    with pytest.raises(TamperedArtefact, match="'slope' holds a non-finite number"):
+        load_artefact(folder, kind="policy")
+
+
+def test_a_refused_save_leaves_the_old_artefact_and_nothing_else(folder: Path) -> None:
+    """Whoever reads while another writes must find a whole artefact, old or new."""
+    with pytest.raises(TamperedArtefact, match="non-finite number: leave it out"):
+        save_artefact(folder, TENSORS, {"kind": "policy", "scores": {"crps": float("nan")}})
+    with pytest.raises(TypeError):
+        save_artefact(folder, TENSORS, {"kind": "policy", "commit": object()})
+    assert load_artefact(folder, kind="policy").manifest["seeds"] == [1, 2]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_crash_while_writing_leaves_the_old_artefact_and_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk fails between the two files, the moment at which half a folder would show."""
+
+    def full_disk(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("surrogates.storage.os.fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_artefact(folder, TENSORS, {"kind": "policy", "seeds": [9]})
+    monkeypatch.undo()
+    assert load_artefact(folder, kind="policy").manifest["seeds"] == [1, 2]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_saving_again_replaces_the_artefact(folder: Path) -> None:
+    """A refit goes under the same name, and nothing of the old may stay behind."""
+    (folder / "leftover").touch()
+    save_artefact(folder, {"slope": np.ones(2)}, {"kind": "policy", "seeds": [9]})
+    artefact = load_artefact(folder, kind="policy")
+    assert artefact.tensors.keys() == {"slope"}
+    assert sorted(f.name for f in folder.iterdir()) == [MANIFEST, WEIGHTS]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_surrogate_of_a_changed_system_is_refused(
+    fitted: dict[str, Surrogate], description: Description, tmp_path: Path
+) -> None:
+    """A class renamed since the fit keeps the shapes and changes the meaning of a column."""
+    save_surrogate(tmp_path / "surrogate", fitted["mean"], {})
+    lever = dataclasses.replace(description.levers[0], name="on_cases")
+    teams = tuple(
+        dataclasses.replace(t, lever="on_cases") if t.lever == description.levers[0].name else t
+        for t in description.teams
+    )
+    changed = dataclasses.replace(description, levers=(lever, *description.levers[1:]), teams=teams)
+    with pytest.raises(TamperedArtefact, match="lever_names"):
+        load_surrogate(tmp_path / "surrogate", changed)
+
+
+def test_a_surrogate_without_one_of_its_arrays_is_refused(
+    description: Description, fitted: dict[str, Surrogate], tmp_path: Path
+) -> None:
+    """The message must name the array, not leave a KeyError to whoever asked."""
+    save_surrogate(tmp_path / "surrogate", fitted["mean"], {})
+    replace_weights(tmp_path / "surrogate", format_safetensors({"mean": np.zeros(3)}))
+    with pytest.raises(TamperedArtefact, match="lacks the array 'deviation'"):
+        load_surrogate(tmp_path / "surrogate", description)
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones(
+    description: Description, fitted: dict[str, Surrogate], tmp_path: Path
+) -> None:
+    """A plug-in's surrogate is no reason for a stack trace."""
+    save_surrogate(tmp_path / "surrogate", fitted["mean"], {})
+    reseal(tmp_path / "surrogate", family="oracle")
+    with pytest.raises(TamperedArtefact, match="unknown family 'oracle'; known: bootstrap"):
+        load_surrogate(tmp_path / "surrogate", description)
+
+
+def test_fingerprint_is_the_sha256_of_the_file(tmp_path: Path) -> None:
+    """Anybody must be able to check the lineage with their own tools."""
+    (tmp_path / "data").write_bytes(b"transitions")
+    assert fingerprint(tmp_path / "data") == hashlib.sha256(b"transitions").hexdigest()

@@ -1,0 +1,24 @@
+"""Trained policies as controllers: they look at states through an observation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from envs.observation import Observation
+from training.policies import NetworkPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyController:
+    """Acts greedily by a network on what the observation shows."""
+
+    policy: NetworkPolicy
+    observation: Observation
+    name: str
+
+    def decide(self, states: Float[np.ndarray, "batch state"]) -> Int[np.ndarray, "batch"]:
+        """The network's best choice for each state."""
+        return self.policy.act(self.observation(states))

@@ -1,0 +1,189 @@
+"""What training leaves behind: a policy that acts with numpy alone.
+
+A policy answers a batch of observations with a batch of discrete decisions. Nothing here knows of
+simulators, surrogates or Ray, so a policy can be stored, served and compared anywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+POLICY = "policy"
+VALUE = "value"
+
+
+class InconsistentNetwork(ValueError):
+    """The layers of a network do not fit each other; the message shows their shapes."""
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that decides: deterministic, so the same observation gets the same decision."""
+
+    @property
+    def name(self) -> str:
+        """How reports and figures call this policy."""
+        ...
+
+    def act(self, observation: Float[np.ndarray, "batch features"]) -> Int[np.ndarray, " batch"]:
+        """The decision for each row of observations."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NetworkPolicy:
+    """A multilayer perceptron with tanh hidden layers that takes the decision of largest logit.
+
+    Weights are `[outputs, inputs]` as in torch. The value network, of the same form with one
+    output, is not needed to act; it is kept so that later training can start from both. Values
+    are discounted returns in the units of the reward.
+    """
+
+    name: str
+    """How reports and figures call this policy."""
+    weights: tuple[Float[np.ndarray, "_ _"], ...]
+    """Weight matrices of the policy network, first layer first."""
+    biases: tuple[Float[np.ndarray, " _"], ...]
+    """Bias vectors of the policy network, first layer first."""
+    value_weights: tuple[Float[np.ndarray, "_ _"], ...] = ()
+    """Weight matrices of the value network; empty when it was not kept."""
+    value_biases: tuple[Float[np.ndarray, " _"], ...] = ()
+    """Bias vectors of the value network; empty when it was not kept."""
+
+    def __post_init__(self) -> None:
+        """Raise InconsistentNetwork unless both networks chain from the same features."""
+        if not self.weights:
+            raise InconsistentNetwork("the policy network has no layers: give at least one")
+        _check_chain(POLICY, self.weights, self.biases)
+        _check_chain(VALUE, self.value_weights, self.value_biases)
+        if self.has_values:
+            self._check_value_network()
+
+    @property
+    def features(self) -> int:
+        """Length of the observation."""
+        return int(self.weights[0].shape[1])
+
+    @property
+    def decisions(self) -> int:
+        """Number of decisions to choose from."""
+        return int(self.weights[-1].shape[0])
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Widths of the hidden layers of the policy network."""
+        return tuple(int(weight.shape[0]) for weight in self.weights[:-1])
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the value network was kept."""
+        return bool(self.value_weights)
+
+    def act(self, observation: Float[np.ndarray, "batch features"]) -> Int[np.ndarray, " batch"]:
+        """The decision of largest logit for each row; the first one on ties."""
+        decisions: np.ndarray = self.logits(observation).argmax(axis=1)
+        return decisions
+
+    def logits(
+        self, observation: Float[np.ndarray, "batch features"]
+    ) -> Float[np.ndarray, "batch decisions"]:
+        """Unnormalised log probabilities of the decisions, as trained with exploration."""
+        return _forward(self.weights, self.biases, observation)
+
+    def values(
+        self, observation: Float[np.ndarray, "batch features"]
+    ) -> Float[np.ndarray, " batch"]:
+        """Predicted discounted return. Raises InconsistentNetwork without a value network."""
+        if not self.has_values:
+            raise InconsistentNetwork(f"policy '{self.name}' was kept without a value network")
+        return _forward(self.value_weights, self.value_biases, observation)[:, 0]
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """A flat mapping such as `policy.0.weight` -> array, ready for safetensors."""
+        return {
+            **_named(POLICY, self.weights, self.biases),
+            **_named(VALUE, self.value_weights, self.value_biases),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray], *, name: str) -> "NetworkPolicy":
+        """The inverse of `to_tensors`; raises InconsistentNetwork on missing or foreign names."""
+        networks = {prefix: _layers(prefix, tensors) for prefix in (POLICY, VALUE)}
+        known = 2 * sum(len(weights) for weights, _ in networks.values())
+        if known != len(tensors):
+            raise InconsistentNetwork(
+                f"tensor names {sorted(tensors)} are not whole layers of '{POLICY}' and '{VALUE}'"
+            )
+        weights, biases = networks[POLICY]
+        value_weights, value_biases = networks[VALUE]
+        return cls(
+            name=name,
+            weights=weights,
+            biases=biases,
+            value_weights=value_weights,
+            value_biases=value_biases,
+        )
+
+    def _check_value_network(self) -> None:
+        features, outputs = self.value_weights[0].shape[1], self.value_weights[-1].shape[0]
+        if features != self.features or outputs != 1:
+            raise InconsistentNetwork(
+                f"the value network maps {features} features to {outputs} outputs, "
+                f"but must map the policy's {self.features} features to 1"
+            )
+
+
+def _forward(
+    weights: tuple[np.ndarray, ...],
+    biases: tuple[np.ndarray, ...],
+    inputs: np.ndarray,
+) -> np.ndarray:
+    layer = np.asarray(inputs, dtype=weights[0].dtype)
+    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+        layer = np.tanh(layer @ weight.T + bias)
+    outputs: np.ndarray = layer @ weights[-1].T + biases[-1]
+    return outputs
+
+
+def _check_chain(
+    network: str, weights: tuple[np.ndarray, ...], biases: tuple[np.ndarray, ...]
+) -> None:
+    widths = [weight.shape[0] for weight in weights]
+    chained = all(
+        weight.ndim == 2 and weight.shape[1] == width
+        for weight, width in zip(weights[1:], widths, strict=False)
+    )
+    fits = [bias.shape for bias in biases] == [(width,) for width in widths]
+    if not (chained and fits):
+        raise InconsistentNetwork(
+            f"the {network} network has weights {[weight.shape for weight in weights]} and "
+            f"biases {[bias.shape for bias in biases]}: each layer's inputs must equal "
+            "the outputs before it, and each bias its layer's outputs"
+        )
+
+
+def _named(
+    network: str, weights: tuple[np.ndarray, ...], biases: tuple[np.ndarray, ...]
+) -> dict[str, np.ndarray]:
+    named: dict[str, np.ndarray] = {}
+    for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        named[f"{network}.{index}.weight"] = weight
+        named[f"{network}.{index}.bias"] = bias
+    return named
+
+
+def _layers(
+    network: str, tensors: Mapping[str, np.ndarray]
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    weights: list[np.ndarray] = []
+    biases: list[np.ndarray] = []
+    while (weight := tensors.get(f"{network}.{len(weights)}.weight")) is not None:
+        bias = tensors.get(f"{network}.{len(weights)}.bias")
+        if bias is None:
+            raise InconsistentNetwork(f"'{network}.{len(weights)}.weight' has no bias beside it")
+        weights.append(weight)
+        biases.append(bias)
+    return tuple(weights), tuple(biases)

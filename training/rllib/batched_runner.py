@@ -1,0 +1,263 @@
+"""Collecting experience from environments that step as one batch."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from jaxtyping import Bool, Float, Int
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.callbacks.utils import make_callback
+from ray.rllib.core.columns import Columns
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from ray.rllib.utils.metrics import (
+    EPISODE_LEN_MEAN,
+    EPISODE_RETURN_MAX,
+    EPISODE_RETURN_MEAN,
+    EPISODE_RETURN_MIN,
+)
+
+from training.rllib.episodes import EpisodeCutter
+from training.rllib.rollout import Rollout
+
+MAKE_ENV = "make_env"
+"""Key of `env_config` under which the runner finds the function from `num_envs` to a VectorEnv."""
+
+
+class UnsupportedEnvironment(ValueError):
+    """An environment or network that the batched runner would collect wrongly from."""
+
+
+def build_batched_env(env_config: dict[str, Any]) -> VectorEnv[Any, Any, Any]:
+    """The environment for RLlib's registry; `env_config` holds `make_env` and `num_envs`."""
+    env: VectorEnv[Any, Any, Any] = env_config[MAKE_ENV](env_config["num_envs"])
+    return env
+
+
+class BatchedEnvRunner(SingleAgentEnvRunner):
+    """Steps a natively batched VectorEnv and keeps arrays until someone asks for episodes.
+
+    RLlib's own runner walks through every environment at every step in Python; this one does not,
+    which makes it several times faster. The price, all of it bypassed: the env-to-module and
+    module-to-env connectors, action clipping and normalisation, per-step and per-episode
+    callbacks, complete-episode batches, random actions, and the restart of an environment that
+    raised (the exception reaches the caller). Metrics are means over the episodes that ended in
+    one call, not a smoothed window.
+
+    The environment comes from `env_config["make_env"](num_envs)`, has flat Box observations and
+    Discrete actions from 0, and declares SAME_STEP autoreset with `infos["final_obs"]`: where
+    an episode ends, the step returns the next episode's first observation. Anything else, and a
+    network with state, raises UnsupportedEnvironment.
+
+    It overrides private methods of RLlib, so a new Ray release needs the tests to pass first.
+    """
+
+    # RLlib declares these as possibly None, which they are not once the runner is built.
+    env: Any
+    module: Any
+    metrics: Any
+
+    def __init__(self, *, config: AlgorithmConfig, **kwargs: Any) -> None:
+        """Build environment and network as RLlib asks for them."""
+        super().__init__(config=config, **kwargs)
+        if self.module is not None and self.module.is_stateful():
+            raise UnsupportedEnvironment("BatchedEnvRunner cannot carry the state of a network")
+        self._generator = torch.Generator()
+        if self._seed is not None:
+            self._generator.manual_seed(self._seed)
+        self._current: np.ndarray | None = None
+        self._returns = np.zeros(self.num_envs)
+        self._lengths = np.zeros(self.num_envs, dtype=np.int64)
+
+    def make_env(self) -> None:
+        """Build the environment and refuse what cannot be collected from."""
+        if self.env is not None:
+            self.env.close()
+        envs = self.config.num_envs_per_env_runner
+        self.env = self.config.env_config[MAKE_ENV](envs)
+        check_environment(self.env, envs)
+        self.num_envs = envs
+        self._needs_initial_reset = True
+        self._cutter = EpisodeCutter(
+            self.env.single_observation_space, self.env.single_action_space
+        )
+        make_callback(
+            "on_environment_created",
+            callbacks_objects=self._callbacks,
+            callbacks_functions=self.config.callbacks_on_environment_created,
+            kwargs={
+                "env_runner": self,
+                "metrics_logger": self.metrics,
+                "env": self.env,
+                "env_context": self.config.env_config,
+            },
+        )
+
+    def collect(self, steps: int, *, explore: bool = True, force_reset: bool = False) -> Rollout:
+        """Step every environment `steps` times with the present network."""
+        rollout = self._collect(steps, explore=explore, force_reset=force_reset)
+        self._cutter.advance(rollout.ended)
+        return rollout
+
+    def _sample(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool,
+        random_actions: bool = False,
+        force_reset: bool = False,
+    ) -> list[SingleAgentEpisode]:
+        """The experience as episode chunks, for RLlib's stock algorithms."""
+        if num_timesteps is None or random_actions:
+            raise UnsupportedEnvironment(
+                "BatchedEnvRunner collects by the network and for a number of steps: "
+                "use batch_mode='truncate_episodes'"
+            )
+        steps = -(-num_timesteps // self.num_envs)
+        rollout = self._collect(steps, explore=explore, force_reset=force_reset)
+        return self._cutter.cut(rollout)
+
+    def get_metrics(self) -> Any:
+        """What was counted since the last call, in RLlib's form."""
+        return self.metrics.reduce()
+
+    @torch.no_grad()
+    def _collect(self, steps: int, *, explore: bool, force_reset: bool) -> Rollout:
+        current = self._start(force_reset)
+        record = _Record(
+            steps, self.num_envs, current.shape[1], int(self.env.single_action_space.n)
+        )
+        for step in range(steps):
+            record.observations[step] = current
+            actions = self._decide(record, step, explore)
+            current, rewards, terminated, truncated, infos = self.env.step(actions)
+            record.rewards[step] = rewards
+            record.terminated[step], record.truncated[step] = terminated, truncated
+            self._returns += record.rewards[step]
+            self._lengths += 1
+            ended = terminated | truncated
+            if ended.any():
+                self._finish(record, ended, infos)
+        self._current = current
+        rollout = record.to_rollout(np.array(current, dtype=np.float32))
+        self._log(rollout)
+        return rollout
+
+    def _start(self, force_reset: bool) -> np.ndarray:
+        if self._current is not None and not (force_reset or self._needs_initial_reset):
+            return self._current
+        # A seed is for the first reset only: later ones must not repeat the same episodes.
+        observations, _ = self.env.reset(seed=self._seed if self._needs_initial_reset else None)
+        self._needs_initial_reset = False
+        self._returns[:] = 0.0
+        self._lengths[:] = 0
+        self._cutter.restart(self.num_envs)
+        started: np.ndarray = observations
+        return started
+
+    def _decide(self, record: "_Record", step: int, explore: bool) -> Int[np.ndarray, " envs"]:
+        batch = {Columns.OBS: torch.from_numpy(record.observations[step])}
+        if explore:
+            runners = max(self.config.num_env_runners, 1)
+            elapsed = self.num_env_steps_sampled_lifetime + step * self.num_envs * runners
+            outputs = self.module.forward_exploration(batch, t=elapsed)
+        else:
+            outputs = self.module.forward_inference(batch)
+        logits = outputs[Columns.ACTION_DIST_INPUTS]
+        log_probabilities = torch.log_softmax(logits, dim=1)
+        if explore:
+            chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)
+        else:
+            chosen = logits.argmax(dim=1, keepdim=True)
+        record.logits[step] = logits.numpy()
+        record.log_probabilities[step] = log_probabilities.gather(1, chosen).squeeze(1).numpy()
+        record.actions[step] = chosen.squeeze(1).numpy()
+        decisions: np.ndarray = record.actions[step].copy()
+        return decisions
+
+    def _finish(
+        self, record: "_Record", ended: Bool[np.ndarray, " envs"], infos: dict[str, Any]
+    ) -> None:
+        record.finals.append(final_observations(infos, ended))
+        record.returns.append(self._returns[ended])
+        record.lengths.append(self._lengths[ended])
+        self._returns[ended] = 0.0
+        self._lengths[ended] = 0
+
+    def _log(self, rollout: Rollout) -> None:
+        returns, lengths = rollout.episode_returns, rollout.episode_lengths
+        counting: Any = self._increase_sampled_metrics
+        counting(rollout.transitions, returns.size)
+        if returns.size:
+            self.metrics.log_value(EPISODE_RETURN_MEAN, float(returns.mean()), window=1)
+            self.metrics.log_value(EPISODE_RETURN_MIN, float(returns.min()), window=1)
+            self.metrics.log_value(EPISODE_RETURN_MAX, float(returns.max()), window=1)
+            self.metrics.log_value(EPISODE_LEN_MEAN, float(lengths.mean()), window=1)
+
+
+def check_environment(env: VectorEnv[Any, Any, Any], num_envs: int) -> None:
+    """Raise UnsupportedEnvironment unless the batched runner can collect correctly from `env`."""
+    mode = env.metadata.get("autoreset_mode")
+    if mode is not AutoresetMode.SAME_STEP:
+        raise UnsupportedEnvironment(
+            f"metadata['autoreset_mode'] is {mode}: BatchedEnvRunner needs SAME_STEP"
+        )
+    observation, action = env.single_observation_space, env.single_action_space
+    if not isinstance(observation, gym.spaces.Box) or len(observation.shape) != 1:
+        raise UnsupportedEnvironment(f"observations must be a flat Box, not {observation}")
+    if not isinstance(action, gym.spaces.Discrete) or action.start != 0:
+        raise UnsupportedEnvironment(f"actions must be Discrete from 0, not {action}")
+    if env.num_envs != num_envs:
+        raise UnsupportedEnvironment(f"make_env({num_envs}) built {env.num_envs} environments")
+
+
+def final_observations(
+    infos: dict[str, Any], ended: Bool[np.ndarray, " envs"]
+) -> Float[np.ndarray, "ends features"]:
+    """Last observations of the episodes that ended, from either form that gymnasium knows.
+
+    `infos["final_obs"]` has one row per environment: an array, or objects with None where
+    nothing ended.
+    """
+    if "final_obs" not in infos:
+        raise UnsupportedEnvironment("an episode ended without infos['final_obs']")
+    rows = infos["final_obs"]
+    if len(rows) != len(ended):
+        raise UnsupportedEnvironment(
+            f"infos['final_obs'] has {len(rows)} rows for {len(ended)} environments"
+        )
+    return np.stack([rows[env] for env in np.flatnonzero(ended)]).astype(np.float32)
+
+
+class _Record:
+    """Arrays being filled; a Rollout when full."""
+
+    def __init__(self, steps: int, envs: int, features: int, decisions: int) -> None:
+        self.observations = np.empty((steps, envs, features), dtype=np.float32)
+        self.actions = np.empty((steps, envs), dtype=np.int64)
+        self.logits = np.empty((steps, envs, decisions), dtype=np.float32)
+        self.log_probabilities = np.empty((steps, envs), dtype=np.float32)
+        self.rewards = np.empty((steps, envs), dtype=np.float32)
+        self.terminated = np.empty((steps, envs), dtype=np.bool_)
+        self.truncated = np.empty((steps, envs), dtype=np.bool_)
+        self.finals = [np.empty((0, features), dtype=np.float32)]
+        self.returns = [np.empty(0)]
+        self.lengths = [np.empty(0, dtype=np.int64)]
+
+    def to_rollout(self, last_observations: np.ndarray) -> Rollout:
+        return Rollout(
+            observations=self.observations,
+            actions=self.actions,
+            logits=self.logits,
+            log_probabilities=self.log_probabilities,
+            rewards=self.rewards,
+            terminated=self.terminated,
+            truncated=self.truncated,
+            final_observations=np.concatenate(self.finals),
+            last_observations=last_observations,
+            episode_returns=np.concatenate(self.returns),
+            episode_lengths=np.concatenate(self.lengths),
+        )

@@ -1,0 +1,245 @@
+"""The PPO update on arrays."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.core import ALL_MODULES, DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY
+from ray.rllib.evaluation.postprocessing import Postprocessing
+from ray.rllib.utils.metrics import NUM_MODULE_STEPS_TRAINED_LIFETIME
+
+from training.policies import NetworkPolicy
+from training.rllib.advantages import evaluate_rollout, natural_reward_scale
+from training.rllib.rollout import Rollout
+from training.rllib.weights import (
+    is_value_weight,
+    rescaled_values,
+    to_module_state,
+    to_network_policy,
+)
+
+REWARD_SCALE = "reward_scale"
+
+
+class TrainingDiverged(RuntimeError):
+    """A gradient was not finite; the weights are those from before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annealing:
+    """What a caller sets anew at every iteration, in place of the schedules of the config."""
+
+    learning_rate: float
+    """Step size of the optimiser."""
+    entropy_coefficient: float
+    """Weight of the bonus for keeping decisions random."""
+    trains_policy: bool = True
+    """False fits the value network alone and leaves the policy untouched."""
+
+
+class LeanPPOLearner(PPOTorchLearner):
+    """RLlib's PPO learner fed with rollouts instead of episodes.
+
+    `learn` replaces `update`: advantages come from arrays, minibatches from one permutation per
+    epoch. Bypassed: the learner connectors, the KL penalty, clipping of the value loss, gradient
+    scalers, gradient clipping other than by norm, and the metrics of every single minibatch.
+    `compute_loss_for_module` remains the place to add a loss term. Policy and value networks are
+    clipped apart, so that a large value error cannot stop the policy.
+
+    The value network learns rewards times `reward_scale`. With a scale of None in the config it
+    is chosen from the first rollout, and a value network loaded before that is rescaled to match.
+    """
+
+    # RLlib declares the base classes of these, which lack what PPO adds.
+    config: Any
+    _module: Any
+
+    def build(self) -> None:
+        """Build networks and optimiser."""
+        super().build()
+        self.reward_scale: float | None = self.config.reward_scale
+        self._annealing: Annealing | None = None
+        self._has_learned_values = False
+        self._losses: dict[str, torch.Tensor] = {}
+        self._generator = torch.Generator().manual_seed(self.config.seed or 0)
+
+    def learn(
+        self,
+        rollouts: Sequence[Rollout],
+        *,
+        timesteps: Mapping[str, Any],
+        annealing: Annealing | None = None,
+    ) -> Any:
+        """Fit both networks to the rollouts; returns RLlib's metrics.
+
+        Without `annealing` the schedules of the config rule, by `timesteps` as in RLlib. Raises
+        TrainingDiverged at the first gradient that is not finite.
+        """
+        self._annealing = annealing
+        if annealing is not None:
+            for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
+                self._set_optimizer_lr(optimizer, annealing.learning_rate)
+        batch = self._to_batch(rollouts)
+        for _ in range(self.config.num_epochs):
+            for minibatch in self._minibatches(batch):
+                self._step(minibatch)
+        self._weights_seq_no += 1
+        if annealing is None:
+            self.after_gradient_based_update(timesteps=dict(timesteps))
+        return self._measure(len(batch[Columns.ACTIONS]))
+
+    def load_policy(self, policy: NetworkPolicy) -> None:
+        """Take over a policy's weights, and its value network's if it has one.
+
+        Raises InconsistentNetwork when the shapes differ from those of the config.
+        """
+        module = self.module[DEFAULT_MODULE_ID]
+        scale = self.reward_scale or 1.0
+        module.set_state(to_module_state(policy, module.get_state(), reward_scale=scale))
+        self._has_learned_values = policy.has_values
+
+    def to_policy(self, name: str) -> NetworkPolicy:
+        """The present weights as a policy that acts with numpy."""
+        state = self.module[DEFAULT_MODULE_ID].get_state()
+        return to_network_policy(state, name=name, reward_scale=self.reward_scale or 1.0)
+
+    def compute_loss_for_module(
+        self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
+    ) -> torch.Tensor:
+        """Clipped surrogate, squared value error and entropy bonus."""
+        module = self._network
+        predicted = module.compute_values(batch, embeddings=fwd_out.get(Columns.EMBEDDINGS))
+        value_loss = (predicted - batch[Postprocessing.VALUE_TARGETS]).square().mean()
+        self._losses = {VF_LOSS_KEY: value_loss}
+        loss: torch.Tensor = config.vf_loss_coeff * value_loss
+        if self._annealing is not None and not self._annealing.trains_policy:
+            return loss
+        decisions = module.get_train_action_dist_cls().from_logits(
+            fwd_out[Columns.ACTION_DIST_INPUTS]
+        )
+        ratio = torch.exp(decisions.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP])
+        advantages = batch[Postprocessing.ADVANTAGES]
+        clipped = ratio.clamp(1 - config.clip_param, 1 + config.clip_param)
+        policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
+        entropy = decisions.entropy().mean()
+        self._losses |= {POLICY_LOSS_KEY: policy_loss, ENTROPY_KEY: entropy}
+        loss += policy_loss - self._entropy_coefficient(module_id) * entropy
+        return loss
+
+    def postprocess_gradients(self, gradients_dict: dict[Any, Any]) -> dict[Any, Any]:
+        """Clip each network by its own norm. Raises TrainingDiverged if that is not finite."""
+        limit = self.config.grad_clip or float("inf")
+        for network in self._networks():
+            parameters = [weight for weight in network if weight.grad is not None]
+            norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+            if not torch.isfinite(norm):
+                raise TrainingDiverged(
+                    f"gradient norm {float(norm)}: lower the learning rate, or look for rewards "
+                    "and observations that are not finite"
+                )
+        return gradients_dict
+
+    def apply_gradients(self, gradients_dict: dict[Any, Any]) -> None:
+        """Step the optimiser; parameters without a gradient stay as they are."""
+        for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
+            optimizer.step()
+
+    def get_state(self, *args: Any, **kwargs: Any) -> Any:
+        """RLlib's state with the reward scale, without which values cannot be read."""
+        return {**super().get_state(*args, **kwargs), REWARD_SCALE: self.reward_scale}
+
+    def set_state(self, state: Any) -> None:
+        """Restore what `get_state` gave."""
+        super().set_state(state)
+        if REWARD_SCALE in state:
+            self.reward_scale = state[REWARD_SCALE]
+
+    @property
+    def _network(self) -> Any:
+        return self.module[DEFAULT_MODULE_ID].unwrapped()
+
+    def _step(self, minibatch: dict[str, torch.Tensor]) -> None:
+        batch = {DEFAULT_MODULE_ID: minibatch}
+        losses = self.compute_losses(fwd_out=self.module.forward_train(batch), batch=batch)
+        self.apply_gradients(self.postprocess_gradients(self.compute_gradients(losses)))
+
+    def _to_batch(self, rollouts: Sequence[Rollout]) -> dict[str, torch.Tensor]:
+        if self.reward_scale is None:
+            self._choose_reward_scale(rollouts[0])
+        estimated = [
+            evaluate_rollout(
+                rollout,
+                value_of=self._values,
+                reward_scale=self.reward_scale or 1.0,
+                discount=self.config.gamma,
+                gae_lambda=self.config.lambda_,
+            )
+            for rollout in rollouts
+        ]
+        columns = {
+            Columns.OBS: [rollout.observations for rollout in rollouts],
+            Columns.ACTIONS: [rollout.actions for rollout in rollouts],
+            Columns.ACTION_LOGP: [rollout.log_probabilities for rollout in rollouts],
+            Postprocessing.ADVANTAGES: [each.advantages for each in estimated],
+            Postprocessing.VALUE_TARGETS: [each.targets for each in estimated],
+        }
+        batch = {name: _flat(arrays) for name, arrays in columns.items()}
+        batch[Postprocessing.ADVANTAGES] = _standardised(batch[Postprocessing.ADVANTAGES])
+        return batch
+
+    def _choose_reward_scale(self, rollout: Rollout) -> None:
+        self.reward_scale = natural_reward_scale(rollout, discount=self.config.gamma)
+        if self._has_learned_values:
+            module = self.module[DEFAULT_MODULE_ID]
+            state = module.get_state()
+            module.set_state({**state, **rescaled_values(state, self.reward_scale)})
+
+    @torch.no_grad()
+    def _values(self, observations: np.ndarray) -> np.ndarray:
+        batch = {Columns.OBS: torch.from_numpy(observations)}
+        values: np.ndarray = self._network.compute_values(batch).numpy()
+        return values
+
+    def _minibatches(self, batch: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
+        order = torch.randperm(len(batch[Columns.ACTIONS]), generator=self._generator)
+        # An uneven rest would be a noisier step of the same size, so minibatches are made even.
+        count = max(1, round(len(order) / self.config.minibatch_size))
+        for rows in torch.tensor_split(order, count):
+            yield {name: column[rows] for name, column in batch.items()}
+
+    def _networks(self) -> list[list[torch.nn.Parameter]]:
+        named = list(self._network.named_parameters())
+        value = [weight for name, weight in named if is_value_weight(name)]
+        policy = [weight for name, weight in named if not is_value_weight(name)]
+        return [policy, value]
+
+    def _entropy_coefficient(self, module_id: str) -> float:
+        if self._annealing is not None:
+            return self._annealing.entropy_coefficient
+        schedule = self.entropy_coeff_schedulers_per_module[module_id]
+        return float(schedule.get_current_value())
+
+    def _measure(self, rows: int) -> Any:
+        key = (ALL_MODULES, NUM_MODULE_STEPS_TRAINED_LIFETIME)
+        self.metrics.log_value(key, rows * self.config.num_epochs, reduce="lifetime_sum")
+        last = {name: loss.item() for name, loss in self._losses.items()}
+        self.metrics.log_dict(last, key=DEFAULT_MODULE_ID, window=1)
+        return self.metrics.reduce()
+
+
+def _flat(arrays: Sequence[np.ndarray]) -> torch.Tensor:
+    """Rows of all rollouts, steps and environments, one after another."""
+    return torch.from_numpy(
+        np.concatenate([array.reshape(-1, *array.shape[2:]) for array in arrays])
+    )
+
+
+def _standardised(advantages: torch.Tensor) -> torch.Tensor:
+    """Mean zero and unit deviation; all zero when the advantages are all equal."""
+    centred = advantages - advantages.mean()
+    return centred / centred.std(correction=0).clamp_min(1e-8)

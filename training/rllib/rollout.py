@@ -1,0 +1,66 @@
+"""What a batch of environments lived through during one round of collection, as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rollout:
+    """`steps` transitions of each of `envs` environments, time first.
+
+    An observation is the one decided on. The observation that follows is in the next step, except
+    where an episode ended (`final_observations`) and after the last step (`last_observations`).
+    """
+
+    observations: Float[np.ndarray, "steps envs features"]
+    """What each decision was taken on."""
+    actions: Int[np.ndarray, "steps envs"]
+    """The decisions."""
+    logits: Float[np.ndarray, "steps envs decisions"]
+    """The behaviour policy's unnormalised log probabilities."""
+    log_probabilities: Float[np.ndarray, "steps envs"]
+    """The behaviour policy's log probability of the decision taken."""
+    rewards: Float[np.ndarray, "steps envs"]
+    """What each decision earned."""
+    terminated: Bool[np.ndarray, "steps envs"]
+    """Whether the step reached an end after which nothing is earned."""
+    truncated: Bool[np.ndarray, "steps envs"]
+    """Whether the step was the last one observed, though the world went on."""
+    final_observations: Float[np.ndarray, "ends features"]
+    """What followed each step that ended an episode, ordered by step, then environment."""
+    last_observations: Float[np.ndarray, "envs features"]
+    """What followed the last step; of a new episode where the last step ended one."""
+    episode_returns: Float[np.ndarray, " ends"]
+    """Undiscounted return of each episode that ended here, from its own start."""
+    episode_lengths: Int[np.ndarray, " ends"]
+    """Steps of each episode that ended here, from its own start."""
+
+    @property
+    def ended(self) -> Bool[np.ndarray, "steps envs"]:
+        """Whether an episode ended with the step, for either reason."""
+        ended: np.ndarray = self.terminated | self.truncated
+        return ended
+
+    @property
+    def transitions(self) -> int:
+        """Environment steps in the rollout."""
+        return int(self.rewards.size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returns:
+    """How the episodes that ended in one iteration went."""
+
+    episodes: int
+    """How many ended."""
+    mean: float | None
+    """Their mean undiscounted return; None when none ended."""
+
+    @classmethod
+    def of(cls, rollouts: Sequence[Rollout]) -> "Returns":
+        """The returns of all episodes that ended in these rollouts."""
+        ended = np.concatenate([np.empty(0), *(rollout.episode_returns for rollout in rollouts)])
+        return cls(episodes=ended.size, mean=float(ended.mean()) if ended.size else None)

@@ -1,0 +1,108 @@
+"""What a training run is told: how to learn, and how long."""
+
+from dataclasses import dataclass
+
+
+class InvalidSettings(ValueError):
+    """A setting outside its bounds; the message has the value and the bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOSettings:
+    """How to learn. The defaults suit networks of this size and environments cheap to step."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the tanh layers, of the policy and of the separate value network."""
+    learning_rate: float = 3e-4
+    """Step size of the optimiser (Adam) at the start."""
+    final_learning_rate: float = 0.0
+    """Step size when the budget is spent; it falls linearly."""
+    discount: float = 0.99
+    """Weight of the next step's reward against this one's."""
+    gae_lambda: float = 0.95
+    """Trust in collected rewards (1) against the value network (0) when judging a decision."""
+    clip: float = 0.2
+    """Largest change of a decision's probability ratio that an update is rewarded for."""
+    entropy_coefficient: float = 0.01
+    """Weight of the bonus for random decisions at the start; it falls to 0 over the budget."""
+    value_coefficient: float = 0.5
+    """Weight of the value network's error."""
+    gradient_norm: float | None = 0.5
+    """Bound on the gradient of each network per update; None does not clip."""
+    num_envs: int = 256
+    """Environments stepped side by side, over all runners."""
+    rollout_length: int = 64
+    """Steps of each environment between two updates."""
+    minibatch_size: int = 2048
+    """Transitions per gradient step."""
+    num_epochs: int = 4
+    """Times each transition is learned from."""
+    reward_scale: float | None = None
+    """What rewards are multiplied by for the value network; None: chosen from the first rollout."""
+    value_warmup_iterations: int = 0
+    """Iterations of a warm start that fit only the value network, which guards the policy."""
+    num_env_runners: int = 0
+    """Ray processes that collect; 0 collects in the calling process."""
+    seed: int = 0
+    """Root of initial weights, environments and exploration."""
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSettings for values no training could mean."""
+        for name in ("num_envs", "rollout_length", "minibatch_size", "num_epochs"):
+            _require(self, name, getattr(self, name) >= 1, "at least 1")
+        for name in ("value_warmup_iterations", "num_env_runners", "final_learning_rate"):
+            _require(self, name, getattr(self, name) >= 0, "at least 0")
+        for name in ("discount", "gae_lambda"):
+            _require(self, name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
+        for name in ("learning_rate", "clip"):
+            _require(self, name, getattr(self, name) > 0, "positive")
+        _require(self, "hidden", bool(self.hidden) and min(self.hidden) > 0, "positive widths")
+        _require(
+            self,
+            "num_envs",
+            self.num_envs % max(self.num_env_runners, 1) == 0,
+            f"a multiple of num_env_runners={self.num_env_runners}",
+        )
+        _require(
+            self,
+            "minibatch_size",
+            self.minibatch_size <= self.transitions_per_iteration,
+            f"at most num_envs * rollout_length = {self.transitions_per_iteration}",
+        )
+
+    @property
+    def transitions_per_iteration(self) -> int:
+        """Environment steps between two updates, over all environments."""
+        return self.num_envs * self.rollout_length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """When to stop: at whichever limit comes first. Give at least one."""
+
+    seconds: float | None = None
+    """Wall time from the call, evaluations included; no iteration is begun that would pass it."""
+    steps: int | None = None
+    """Environment steps; the last iteration may pass it."""
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSettings without a positive limit."""
+        limits = [limit for limit in (self.seconds, self.steps) if limit is not None]
+        if not limits or min(limits) <= 0:
+            raise InvalidSettings(
+                f"budget of {self.seconds} seconds and {self.steps} steps: give a positive limit"
+            )
+
+    def spent(self, *, seconds: float, steps: int) -> float:
+        """The share of the budget used up, 1 when it is gone."""
+        shares = [0.0]
+        if self.seconds is not None:
+            shares.append(seconds / self.seconds)
+        if self.steps is not None:
+            shares.append(steps / self.steps)
+        return min(1.0, max(shares))
+
+
+def _require(settings: PPOSettings, name: str, holds: bool, bound: str) -> None:
+    if not holds:
+        raise InvalidSettings(f"{name}={getattr(settings, name)!r} must be {bound}")
