@@ -31,7 +31,9 @@ app = typer.Typer(
 Runs = Annotated[Path, typer.Option(help="Folder of all runs.")]
 RunId = Annotated[str | None, typer.Option(help="Name of the run; a new one gets the time of day.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")]
-Quick = Annotated[bool, typer.Option("--quick", help="A smoke test: small, its figures mean little.")]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="A smoke test: small, its figures mean little.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, no progress.")]
 ScenarioName = Annotated[str, typer.Option(help="A bundled scenario, or the path of a TOML file.")]
 VolumesFile = Annotated[

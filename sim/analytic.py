@@ -149,7 +149,7 @@ def pollaczek_khinchine(arrival_rate: float, mean_service: float, scv: float) ->
     return load * mean_service * (1.0 + scv) / (2.0 * (1.0 - load))
 
 
-def _refuse_unless_positive(**values: float) -> None:
+def _refuse_unless_positive(**values: float | int) -> None:
     for name, value in values.items():
         if not 0 < value < np.inf:
             raise InvalidSystem(f"{name} is {value}: give a number above 0")

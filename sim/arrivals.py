@@ -81,10 +81,6 @@ class DoublyStochasticArrivals:
             raise InvalidSystem(f"persistence {self.persistence}: at least 0 and below 1")
         if not self.day_sd >= 0 or not np.all(self.slot_sd >= 0):
             raise InvalidSystem(f"deviations {self.day_sd} and {self.slot_sd}: 0 or more")
-        if len(self.slot_sd) != self.profile.shape[1]:
-            raise InvalidSystem(
-                f"{len(self.slot_sd)} slot deviations for {self.profile.shape[1]} slots: one each"
-            )
 
     def draw(self, random: np.random.Generator, scale: float) -> ArrivalDay:
         """Draw the weekday, both factors, the counts, and the times within each slot."""

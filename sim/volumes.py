@@ -94,10 +94,15 @@ def _counts(source: str, column: pd.Series) -> Int[np.ndarray, "row"]:
     if faults.any():
         row = int(np.argmax(faults))
         raise InvalidVolumes(
-            f"{source}: count {column.iloc[row]!r} in data row {row + 1} "
+            f"{source}: count {_shown(column, row)} in data row {row + 1} "
             f"({int(faults.sum())} such rows): give whole numbers, 0 or more"
         )
     return numbers.astype(np.int64)
+
+
+def _shown(column: pd.Series, row: int) -> str:
+    """A value as its file has it, without NumPy's wrapping."""
+    return repr(column.iloc[[row]].tolist()[0])
 
 
 def _times(source: str, column: pd.Series) -> pd.Series:
@@ -109,7 +114,7 @@ def _times(source: str, column: pd.Series) -> pd.Series:
     if times.isna().any():
         row = int(times.isna().to_numpy().argmax())
         raise InvalidVolumes(
-            f"{source}: time {column.iloc[row]!r} in data row {row + 1}: give ISO 8601 timestamps"
+            f"{source}: time {_shown(column, row)} in data row {row + 1}: give ISO 8601 timestamps"
         )
     return times.dt.tz_localize(None)
 

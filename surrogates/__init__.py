@@ -1,1 +1,31 @@
 """Cheap answers to what the simulator would do next, each with an honest uncertainty."""
+
+from surrogates.collect import collect, run_episodes
+from surrogates.dataset import Transitions, read_transitions, write_transitions
+from surrogates.design import plan_episodes
+from surrogates.families import FAMILIES, fit_family
+from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
+from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
+from surrogates.scores import Scores, score
+from surrogates.storage import load_surrogate, save_surrogate
+
+__all__ = [
+    "FAMILIES",
+    "Epochs",
+    "FlowSettings",
+    "FlowSurrogate",
+    "Scores",
+    "SupportsLikelihood",
+    "Surrogate",
+    "Transitions",
+    "collect",
+    "fit_family",
+    "fit_flow",
+    "load_surrogate",
+    "plan_episodes",
+    "read_transitions",
+    "run_episodes",
+    "save_surrogate",
+    "score",
+    "write_transitions",
+]

@@ -49,15 +49,14 @@ class Coordinate:
     def scale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """From customers or minutes to the scale on which it is modelled."""
         if self.kind == "idle":
-            return np.arcsinh(values)
-        return np.sqrt(np.maximum(values, 0.0))
+            return np.asarray(np.arcsinh(values))
+        return np.asarray(np.sqrt(np.maximum(values, 0.0)))
 
     def unscale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Back from the scale on which it is modelled."""
         if self.kind == "idle":
-            return np.sinh(np.clip(values, -_MOST_IDLE, _MOST_IDLE))
-        return np.square(np.maximum(values, 0.0))
-
+            return np.asarray(np.sinh(np.clip(values, -_MOST_IDLE, _MOST_IDLE)))
+        return np.asarray(np.square(np.maximum(values, 0.0)))
 
     def settle(
         self,
@@ -78,9 +77,7 @@ class FlowBalance:
         self.description = description
         self._stock_at = {stock.name: i for i, stock in enumerate(description.stocks)}
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
-        self._remainder = {
-            stock.name: self._remainder_of(stock) for stock in description.stocks
-        }
+        self._remainder = {stock.name: self._remainder_of(stock) for stock in description.stocks}
         self._refuse_backward_flows()
         self.coordinates = tuple(self._list_coordinates())
 

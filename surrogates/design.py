@@ -85,4 +85,4 @@ class BehaviourPolicy:
         score = self._slopes @ seen / np.sqrt(len(seen)) + self._offset
         share = 1 / (1 + np.exp(-1.5 * score - 0.3 * self._random.normal(size=len(score))))
         sizes = np.array([len(levels) for levels in self._levels])
-        return np.minimum((share * sizes).astype(int), sizes - 1)
+        return np.asarray(np.minimum((share * sizes).astype(int), sizes - 1))

@@ -5,9 +5,10 @@ weight of the numbers before it, so the joint law is a chain of normals on the m
 starts from a linear regression and learns what is left; for arrivals from outside it keeps to the
 regression on what the calendar expected and today's surprises, because a flexible fit to the few
 hundred days of a data set would forget how persistent a busy day is.
+
 Whole numbers have the probability of their rounding cell, and the cells at a bound take the whole
-tail: an empty queue or a fully busy team is an atom, not a density. Sampling draws the chain, rounds
-and clips, and the balance does the rest, so customers are never lost or made.
+tail: an empty queue or a fully busy team is an atom, not a density. Sampling draws the chain,
+rounds and clips, and the balance does the rest, so customers are never lost or made.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ class FlowSettings:
 
 class _Chain(nn.Module):
     """Features to location, log spread and chain weights of every coordinate."""
+
+    learns: Tensor
+    """1 for coordinates that the network may move, 0 for those kept to the regression."""
 
     def __init__(self, features: int, coordinates: int, hidden: int) -> None:
         super().__init__()
@@ -185,7 +189,9 @@ class FlowSurrogate:
         return dict(self.weights)
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, np.ndarray], description: Description) -> FlowSurrogate:
+    def from_tensors(
+        cls, tensors: dict[str, np.ndarray], description: Description
+    ) -> FlowSurrogate:
         """Rebuild a saved surrogate for the system it was fitted on."""
         return cls(description=description, weights=dict(tensors))
 
@@ -289,9 +295,13 @@ def fit_flow(
     torch.manual_seed(int(random.integers(2**31)))
     network = _Chain(train.inputs.shape[1], train.seen.shape[1], settings.hidden)
     network.start_from(*_regression(train, description))
-    best = _train(network, train, test, settings, random, on_progress or (lambda share: None))
+    best = _train(network, train, test, settings, random, on_progress or _unheard)
     weights |= {name: value.numpy() for name, value in best.items()}
     return FlowSurrogate(description=description, weights=weights)
+
+
+def _unheard(share: float) -> None:
+    """For those who do not watch."""
 
 
 def _scaling(transitions: Transitions, description: Description) -> dict[str, np.ndarray]:

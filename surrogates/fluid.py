@@ -39,8 +39,10 @@ class FluidModel:
         handle, patience = scales.get("handle_time_scale", 1.0), scales.get("patience_scale", 1.0)
         self._service = np.array([1.0 / (c.service.mean * handle) for c in system.classes])
         self._abandonment = np.array(
-            [0.0 if c.patience is None else 1.0 / (c.patience.mean * patience)
-             for c in system.classes]
+            [
+                0.0 if c.patience is None else 1.0 / (c.patience.mean * patience)
+                for c in system.classes
+            ]
         )
         self._routes = np.zeros((len(names), len(names)))
         for position, c in enumerate(system.classes):
@@ -90,7 +92,9 @@ def _relax(
     else:
         full = before + net * minutes
     settled = np.where(before >= agents, np.maximum(full, 0.0), free)
-    # A step that starts with free agents and ends without them is finished at the full regime's pace.
+    # A step that runs out of free agents is finished at the full regime's pace.
     crossed = (before < agents) & (free > agents)
-    result: Column = np.where(crossed, np.minimum(free, agents + np.maximum(net, 0.0) * minutes), settled)
+    result: Column = np.where(
+        crossed, np.minimum(free, agents + np.maximum(net, 0.0) * minutes), settled
+    )
     return result

@@ -7,6 +7,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from sim.description import Description
+from surrogates.interface import Epochs
+
 
 class BatchedEnv(VectorEnv[Any, Any, Any]):
     """Common part of the doubles: SAME_STEP autoreset after a fixed number of steps for each."""
@@ -121,3 +124,37 @@ class Failing(Counter):
         if self.time.max() == 1:
             raise ArithmeticError("the simulator broke")
         return super().step(actions)
+
+
+class GuessingSurrogate:
+    """Answers with small random counts, but tells day, epoch and assigned agents rightly.
+
+    Enough for environments, which only need shapes, an end of day and a generator that is used.
+    """
+
+    name = "guessing"
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+
+    def sample(
+        self,
+        states: np.ndarray,
+        decisions: np.ndarray,
+        parameters: np.ndarray,
+        random: np.random.Generator,
+    ) -> Epochs:
+        d = self.description
+        outputs = random.poisson(5.0, (len(states), len(d.output_names))).astype(float)
+        following = states.copy()
+        stocks = len(d.stocks)
+        following[:, :stocks] = random.poisson(2.0, (len(states), stocks))
+        for i, tally in enumerate(d.tallies, start=stocks):
+            came = outputs[:, d.output_names.index(tally.flow)]
+            following[:, i] = came if tally.resets else following[:, i] + came
+        known = d.known_ahead(states[:, -2].astype(int), states[:, -1].astype(int), parameters)
+        sizes = d.team_sizes(known, decisions)
+        outputs[:, -1] = d.moves(states, sizes)
+        following[:, -2 - len(d.moved_teams) : -2] = sizes[:, list(d.moved_teams)]
+        following[:, -1] += 1
+        return Epochs(state=following, outputs=outputs)

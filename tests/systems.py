@@ -1,12 +1,15 @@
 """Small systems that several tests share, cheap enough to run hundreds of days."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import jaxtyping
 import numpy as np
+import pytest
 
 from sim.arrivals import ArrivalDay, Arrivals, PoissonArrivals
-from sim.description import Lever
+from sim.description import Description, Lever
 from sim.distributions import Distribution, Exponential, Lognormal
 from sim.epoch import Epoch, Parameter
 from sim.output import mean_interval
@@ -76,9 +79,7 @@ def small_centre(arrivals: Arrivals | None = None) -> System:
         ),
         teams=(
             ServerTeam(name="tier1_calls", pool="tier1", serves="call"),
-            ServerTeam(
-                name="tier1_cases", pool="tier1", serves="follow_up", lever="on_follow_ups"
-            ),
+            ServerTeam(name="tier1_cases", pool="tier1", serves="follow_up", lever="on_follow_ups"),
             ServerTeam(name="tier2_escalations", pool="tier2", serves="escalation"),
             ServerTeam(
                 name="tier2_calls", pool="tier2", serves="call", speed=0.8, lever="on_phones"
@@ -121,11 +122,27 @@ def run_day(
     return [simulator.advance(decision) for decision in decisions]
 
 
-def column(epochs: list[Epoch], names: tuple[str, ...], name: str) -> np.ndarray:
-    """One named output, or one named state component, over the epochs of a day."""
-    position = names.index(name)
-    is_output = len(names) == len(epochs[0].outputs)
-    return np.array([(e.outputs if is_output else e.state)[position] for e in epochs])
+def outputs(epochs: list[Epoch], description: Description, name: str) -> np.ndarray:
+    """One output over the epochs of a day."""
+    position = description.output_names.index(name)
+    return np.array([epoch.outputs[position] for epoch in epochs])
+
+
+def states(epochs: list[Epoch], description: Description, name: str) -> np.ndarray:
+    """One component of the state at the ends of a day's epochs."""
+    position = description.state_names.index(name)
+    return np.array([epoch.state[position] for epoch in epochs])
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Switch off the run-time checks of shapes and types: they take ten times a long run's time.
+
+    Short runs of the same code keep them on.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+        yield
 
 
 def assert_holds(truth: float, values: np.ndarray, *, precision: float) -> None:

@@ -1,1 +1,1 @@
-"""Learning cheaply on surrogates, correcting on the true simulator and noticing when it has changed."""
+"""Learn cheaply on surrogates, correct on the true simulator, notice when it has changed."""

@@ -85,7 +85,9 @@ def run_day(
         policy=np.full(rows, controller.name),
     )
     costs = objective.cost(telemetry.outputs, telemetry.next_state, np.array(last))
-    totals = dict(zip(description.output_names, telemetry.outputs.sum(axis=0).tolist(), strict=True))
+    totals = dict(
+        zip(description.output_names, telemetry.outputs.sum(axis=0).tolist(), strict=True)
+    )
     return Day(cost=float(costs.sum()), outputs=totals, telemetry=telemetry)
 
 

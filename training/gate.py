@@ -32,7 +32,7 @@ def decide_promotion(
     reason = (
         f"{best} costs {evidence.value:+.1%} [{evidence.low:+.1%}, {evidence.high:+.1%}] against "
         f"{champion} on {evidence.count} paired days: "
-        + ("promoted" if is_promotion else "kept, the interval reaches 0")
+        + ("promoted" if is_promotion else f"{champion} stays, the gain is not certain")
     )
     return Verdict(
         champion=best if is_promotion else champion,

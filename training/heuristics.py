@@ -86,9 +86,9 @@ class CentreFacts:
             helper_speed=helper.speed,
         )
 
-    def known(self, states: Float[np.ndarray, "batch state"], ahead: int = 0) -> dict[
-        str, Float[np.ndarray, "batch"]
-    ]:
+    def known(
+        self, states: Float[np.ndarray, "batch state"], ahead: int = 0
+    ) -> dict[str, Float[np.ndarray, "batch"]]:
         """Calendar columns at each state's epoch, or later ones, by name."""
         days, epochs = states[:, -2].astype(int), states[:, -1].astype(int) + ahead
         beliefs = np.broadcast_to(self.parameters, (len(states), len(self.parameters)))
@@ -99,22 +99,20 @@ class CentreFacts:
         self, states: Float[np.ndarray, "batch state"], name: str
     ) -> Float[np.ndarray, "batch"]:
         """One state component by name."""
-        return states[:, self.description.state_names.index(name)]
+        return np.asarray(states[:, self.description.state_names.index(name)])
 
     def minutes(self, states: Float[np.ndarray, "batch state"]) -> Float[np.ndarray, "batch"]:
         """Duration of each state's epoch."""
-        return self.description.durations[states[:, -1].astype(int)]
+        return np.asarray(self.description.durations[states[:, -1].astype(int)])
 
     def remaining_minutes(
         self, states: Float[np.ndarray, "batch state"]
     ) -> Float[np.ndarray, "batch"]:
         """Minutes from each state to the close."""
         edges = np.asarray(self.description.boundaries)
-        return edges[-1] - edges[states[:, -1].astype(int)]
+        return np.asarray(edges[-1] - edges[states[:, -1].astype(int)])
 
-    def nearest_choice(
-        self, shares: Float[np.ndarray, "batch lever"]
-    ) -> Int[np.ndarray, "batch"]:
+    def nearest_choice(self, shares: Float[np.ndarray, "batch lever"]) -> Int[np.ndarray, "batch"]:
         """The joint choice nearest to wanted shares, lever by lever."""
         choice = np.zeros(len(shares), dtype=int)
         for position, lever in enumerate(self.description.levers):
@@ -124,12 +122,10 @@ class CentreFacts:
         return choice
 
 
-def square_root_need(
-    load: Float[np.ndarray, "batch"], safety: float
-) -> Float[np.ndarray, "batch"]:
+def square_root_need(load: Float[np.ndarray, "batch"], safety: float) -> Float[np.ndarray, "batch"]:
     """Agents for an offered load in erlangs: load + safety x sqrt(load) (Halfin and Whitt 1981)."""
     positive = np.maximum(load, 0.0)
-    return positive + safety * np.sqrt(positive)
+    return np.asarray(positive + safety * np.sqrt(positive))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from sim.description import Description
 from sim.errors import InvalidParameters, suggestion
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
-from surrogates.interface import Surrogate, SupportsLikelihood
+from surrogates.interface import SupportsLikelihood, Surrogate
 
 _STEP_SHARE = 0.05
 """Step of finite differences, as a share of a parameter's box: measured scores change by under 2%
@@ -179,6 +179,20 @@ class InControl:
             information=likelihood.information(days),
         )
 
+    def moved_to(self, likelihood: DayLikelihood, days: Transitions) -> InControl:
+        """Mean score and information on days simulated at another reference, dispersion kept.
+
+        A covariance needs far more days than a mean, so the first, larger set goes on giving it.
+        """
+        scores, information = likelihood.scores(days), likelihood.information(days)
+        root = square_root(information)
+        return InControl(
+            days=len(scores),
+            mean_score=scores.mean(axis=0),
+            score_covariance=root @ self.dispersion @ root,
+            information=information,
+        )
+
     @property
     def dispersion(self) -> Float[np.ndarray, "hidden hidden"]:
         """Covariance of scores in units of the information; the unit matrix without misfit."""
@@ -186,9 +200,7 @@ class InControl:
         result: Float[np.ndarray, "hidden hidden"] = inverse @ self.score_covariance @ inverse
         return result
 
-    def one_step(
-        self, scores: Float[np.ndarray, "day hidden"]
-    ) -> Float[np.ndarray, "day hidden"]:
+    def one_step(self, scores: Float[np.ndarray, "day hidden"]) -> Float[np.ndarray, "day hidden"]:
         """Estimated shift of the parameters from each day alone: information^-1 (score - mean)."""
         return np.linalg.solve(self.information, (scores - self.mean_score).T).T
 

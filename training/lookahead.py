@@ -67,8 +67,9 @@ class FluidLookAheadRule:
         description = self.facts.description
         known = self.facts.known(state[None, :], ahead=epoch - begin)
         row = np.array([[known[name][0] for name in description.calendar.columns]])
-        sizes = description.team_sizes(np.repeat(row, len(description.decisions), axis=0),
-                                       description.decisions)
+        sizes = description.team_sizes(
+            np.repeat(row, len(description.decisions), axis=0), description.decisions
+        )
         capacity = self.model.capacity(sizes[chosen])
         minutes = float(description.durations[epoch])
         rate = np.full(len(chosen), known["expected_arrivals"][0] / minutes * self._factor(state))

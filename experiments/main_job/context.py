@@ -153,7 +153,9 @@ class SimulatedWorlds:
         return SimulatedWorld(self.recipe, copies, self.parameters)
 
 
-def save_arrivals(folder: Path, arrivals: DoublyStochasticArrivals, manifest: dict[str, Any]) -> None:
+def save_arrivals(
+    folder: Path, arrivals: DoublyStochasticArrivals, manifest: dict[str, Any]
+) -> None:
     """Save a learnt arrival process."""
     tensors = {
         "profile": arrivals.profile,

@@ -1,2 +1,152 @@
+"""Stage 7: replay the later real days, watch, and re-train when the dynamics change.
+
+Everything that decides here looks at telemetry alone: the true parameters of a day are used by the
+simulator that plays the real centre and by nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import date
 from pathlib import Path
-def live(context, folder: Path): return {}
+from typing import Any
+
+import numpy as np
+
+from experiments.main_job.context import Context
+from experiments.main_job.replay import RealDay, Replay, real_days
+from experiments.main_job.response import Watch, begin_watch, respond
+from sim.output import paired_ratio
+from sim.streams import stream
+from training.controllers import PolicyController
+from training.drift import Verdict
+from training.evaluation import Day
+from training.rllib.session import RayExecutor
+
+_SMALLEST_PHASE = 5
+"""Fewer days than this get no interval."""
+
+
+def live(context: Context, folder: Path) -> dict[str, Any]:
+    """Run every day watched and never re-trained, and say what watching was worth."""
+    days = real_days(context)
+    watch = begin_watch(context)
+    target = watch.detector.settings.run_length
+    run_length = watch.detector.run_length
+    never = _run(context, watch.champion, days)
+    kept, rows = list(never), list[dict[str, Any]]()
+    while len(rows) < len(days):
+        verdict = _watch_until_alarm(context, watch, days, kept, rows)
+        if verdict is None or len(rows) == len(days):
+            break
+        seen, today = kept[: len(rows)], days[len(rows) - 1].date
+        if respond(context, watch, seen, today, verdict):
+            kept[len(rows) :] = _run(context, watch.champion, days[len(rows) :])
+    for row, day in zip(rows, never, strict=True):
+        row["cost_never"] = day.cost
+    context.save_policy(folder / "champion", watch.policy, {"champion": watch.champion.name})
+    summary = {
+        "days": rows,
+        "watched": list(watch.detector.likelihood.names),
+        "alarms": watch.alarms,
+        "retrainings": watch.retrainings,
+        "run_length_target": target,
+        "run_length": {"mean": run_length.mean, "low": run_length.low, "high": run_length.high},
+        **_change(context, days, rows),
+    }
+    summary["phases"] = _phases(context, summary)
+    _tell(context, summary)
+    return summary
+
+
+def _run(context: Context, controller: PolicyController, days: list[RealDay]) -> list[Day]:
+    with RayExecutor() as executor:
+        return Replay.of(context, executor).run(controller, days)
+
+
+def _watch_until_alarm(
+    context: Context,
+    watch: Watch,
+    days: list[RealDay],
+    kept: list[Day],
+    rows: list[dict[str, Any]],
+) -> Verdict | None:
+    """Observe evening after evening; the verdict of the first alarm, or None at the end."""
+    with context.reporter.task("real days", len(days)) as advance:
+        for day, result in list(zip(days, kept, strict=True))[len(rows) :]:
+            watch.state, verdict = watch.detector.observe(watch.state, result.telemetry)
+            rows.append(_row(day, result, watch, verdict))
+            advance(len(rows), f"{day.date}, {watch.champion.name}")
+            if verdict.alarm:
+                return verdict
+    return None
+
+
+def _row(day: RealDay, result: Day, watch: Watch, verdict: Verdict) -> dict[str, Any]:
+    evidence = np.maximum(verdict.up, verdict.down) / verdict.threshold
+    return {
+        "date": day.date.isoformat(),
+        "calls": int(day.counts.sum()),
+        "cost": result.cost,
+        "champion": watch.champion.name,
+        "alarm": verdict.alarm,
+        "statistics": dict(zip(verdict.names, evidence.tolist(), strict=True)),
+    }
+
+
+def _change(context: Context, days: list[RealDay], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """When the dynamics truly changed and how many evenings the alarm took, the first being 1."""
+    change = context.scenario.change
+    if change is None or change.on > days[-1].date:
+        return {"change_on": None, "change": {}, "alarm_delay_days": None}
+    later = [row["alarm"] for row in rows if date.fromisoformat(row["date"]) >= change.on]
+    delay = later.index(True) + 1 if True in later else None
+    first = min(day.date for day in days if day.date >= change.on)
+    return {
+        "change_on": first.isoformat(),
+        "change": change.parameters,
+        "alarm_delay_days": delay,
+    }
+
+
+def _phases(context: Context, summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Before the change, until the next promotion, and after it."""
+    rows, turn = summary["days"], summary["change_on"]
+    dates = [row["date"] for row in rows]
+    changed = dates.index(turn) if turn else len(rows)
+    promoted = [r["date"] for r in summary["retrainings"] if r["promoted"] and turn]
+    after = next((dates.index(d) + 1 for d in promoted if d >= str(turn)), len(rows))
+    parts = {
+        "before the change": rows[:changed],
+        "changed, not yet promoted": rows[changed:after],
+        "after promotion": rows[after:],
+    }
+    random = stream(context.settings.seed, "live", "intervals")
+    return [_phase(name, part, random) for name, part in parts.items() if part]
+
+
+def _phase(name: str, rows: list[dict[str, Any]], random: np.random.Generator) -> dict[str, Any]:
+    kept = np.array([row["cost"] for row in rows])
+    never = np.array([row["cost_never"] for row in rows])
+    difference = None
+    if len(rows) >= _SMALLEST_PHASE and np.any(kept != never):
+        e = paired_ratio(kept, never, random)
+        difference = {"value": e.value, "low": e.low, "high": e.high, "n": e.count}
+    return {
+        "name": name,
+        "days": len(rows),
+        "kept": float(kept.mean()),
+        "never": float(never.mean()),
+        "difference": difference,
+    }
+
+
+def _tell(context: Context, summary: dict[str, Any]) -> None:
+    for phase in summary["phases"]:
+        d = phase["difference"]
+        interval = f", {d['value']:+.1%} [{d['low']:+.1%}, {d['high']:+.1%}]" if d else ""
+        context.reporter.say(
+            f"{phase['name']} ({phase['days']} days): {phase['kept']:,.0f} a day, "
+            f"never re-trained {phase['never']:,.0f}{interval}"
+        )
+    if summary["change_on"] and summary["alarm_delay_days"] is None:
+        context.reporter.say("the change was NOT noticed")

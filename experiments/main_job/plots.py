@@ -19,7 +19,7 @@ Summaries = dict[str, dict[str, Any]]
 INK, QUIET, BLUE, ORANGE, GREEN, RED = (
     "#1f2933", "#9aa5b1", "#2563a8", "#d9730d", "#2f855a", "#c53030",
 )  # fmt: skip
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
@@ -54,7 +54,9 @@ def volumes(summaries: Summaries) -> Figure:
     for name, colour in (("real", INK), ("simulated", BLUE)):
         band = learnt[name]
         left.fill_between(hours, band["low"], band["high"], color=colour, alpha=0.18, lw=0)
-        left.plot(hours, band["middle"], color=colour, lw=1.6, label=f"{name}: median, 5-95% of days")
+        left.plot(
+            hours, band["middle"], color=colour, lw=1.6, label=f"{name}: median, 5-95% of days"
+        )
     left.set(title="Calls per five minutes", xlabel="time of day", ylim=(0, None))
     left.legend(loc="lower center")
     right.plot(hours, _smooth(learnt["dispersion_real"]), color=INK, label="real")
@@ -136,7 +138,9 @@ def learning(summaries: Summaries) -> Figure:
     axes.set(title="Cost of a day while training", xlabel="seconds of one core, everything counted",
              ylabel="thousand dollars", yscale="log", xlim=(0, None))  # fmt: skip
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
+    axes.yaxis.set_minor_formatter(
+        FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else "")
+    )
     axes.legend()
     return figure
 
@@ -151,12 +155,23 @@ def comparison(summaries: Summaries) -> Figure:
         colour = GREEN if e["high"] < 0 else RED if e["low"] > 0 else INK
         axes.plot([100 * e["low"], 100 * e["high"]], [position] * 2, color=colour, lw=2.5)
         axes.plot(100 * e["value"], position, "o", color=colour)
-        axes.annotate(f"{100 * e['value']:+.1f}%", (100 * e["value"], position), xytext=(0, 7),
-                      textcoords="offset points", ha="center", fontsize=9, color=colour)  # fmt: skip
+        axes.annotate(
+            f"{100 * e['value']:+.1f}%",
+            (100 * e["value"], position),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+            color=colour,
+        )
     axes.axvline(0, color=QUIET, lw=1)
     axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
-    axes.set(title=f"Cost against the best rule ({summaries['evaluate']['best_rule']}), true simulator",
-             xlabel="% with 95% interval (left is better)", ylim=(-0.5, len(rows) - 0.3))  # fmt: skip
+    best = summaries["evaluate"]["best_rule"]
+    axes.set(
+        title=f"Cost against the best rule ({best}), true simulator",
+        xlabel="% with 95% interval (left is better)",
+        ylim=(-0.5, len(rows) - 0.3),
+    )
     axes.set_xscale("symlog", linthresh=20)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     return figure
@@ -206,7 +221,7 @@ def _events(axes: Axes, live: dict[str, Any], *, labelled: bool) -> None:
 def _hours(learnt: dict[str, Any]) -> np.ndarray:
     opening = int(learnt["opening"][:2]) + int(learnt["opening"][3:]) / 60
     slots = len(learnt["dispersion_real"])
-    return opening + np.arange(slots) * learnt["slot_minutes"] / 60
+    return np.asarray(opening + np.arange(slots) * learnt["slot_minutes"] / 60)
 
 
 def _clock(axes: Axes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def report(context: Context, folder: Path) -> dict[str, Any]:
     partial = context.run.path / ".report.html.partial"
     try:
         partial.write_text(page, encoding="utf-8")
-        os.replace(partial, context.run.path / "report.html")
+        partial.replace(context.run.path / "report.html")
     finally:
         partial.unlink(missing_ok=True)
     results = {

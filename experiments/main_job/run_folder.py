@@ -30,9 +30,7 @@ class RunFolder:
     def create(cls, path: Path, settings: MainJobSettings) -> RunFolder:
         """Make a new run; refuses a folder that exists."""
         if path.exists():
-            raise InvalidRun(
-                f"{path} exists: give --resume to go on with it, or another --run-id"
-            )
+            raise InvalidRun(f"{path} exists: give --resume to go on with it, or another --run-id")
         path.mkdir(parents=True)
         write_json(path / "run.json", settings.to_record())
         return cls(path=path, settings=settings)
@@ -43,7 +41,9 @@ class RunFolder:
         try:
             record = json.loads((path / "run.json").read_text())
         except FileNotFoundError as error:
-            raise InvalidRun(f"{path} is no run: it has no run.json; start one without --resume") from error
+            raise InvalidRun(
+                f"{path} is no run: it has no run.json; start one without --resume"
+            ) from error
         except (OSError, ValueError) as error:
             raise InvalidRun(f"{path / 'run.json'} cannot be read: {error}") from error
         known = {field.name for field in fields(MainJobSettings)}
@@ -83,7 +83,7 @@ class RunFolder:
         try:
             yield partial
             shutil.rmtree(self.folder(stage), ignore_errors=True)
-            os.replace(partial, self.folder(stage))
+            partial.replace(self.folder(stage))
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -96,6 +96,6 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
             json.dump(record, file, indent=1, allow_nan=False)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -40,7 +40,7 @@ class MainJobSettings:
     """Surrogate days each candidate is judged on."""
     evaluation_days: int = 60
     """True days on which every controller is compared."""
-    in_control_days: int = 60
+    in_control_days: int = 120
     """Simulated days on which the detector is calibrated."""
     live_days: int | None = None
     """Days of the live replay; None: all there are."""
@@ -69,7 +69,7 @@ QUICK: dict[str, Any] = {
     "search_candidates": 12,
     "search_days": 32,
     "evaluation_days": 6,
-    "in_control_days": 20,
+    "in_control_days": 24,
     "live_days": 10,
     "retrain_seconds": 3.0,
     "fine_tune_seconds": 3.0,

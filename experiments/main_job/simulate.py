@@ -56,7 +56,9 @@ def _stationary(context: Context) -> dict[str, Estimate]:
         arrivals=PoissonArrivals(rate=_RATE, minutes=60.0 * epochs),
         classes=(
             CustomerClass(
-                name="call", service=Exponential(mean=_SERVICE), patience=Exponential(mean=_PATIENCE)
+                name="call",
+                service=Exponential(mean=_SERVICE),
+                patience=Exponential(mean=_PATIENCE),
             ),
         ),
         teams=(ServerTeam(name="agents", pool="staff", serves="call"),),

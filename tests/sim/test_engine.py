@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.plain_day import PlainDay
-from tests.sim.strategies import DrawnDay, days
-from tests.systems import FixedArrivals, column, run_day, small_centre
 
 from sim.description import Lever
 from sim.distributions import Deterministic
 from sim.epoch import Epoch
 from sim.simulator import ServiceSystem
 from sim.system import CustomerClass, Route, ServerTeam, System
+from tests.plain_day import PlainDay
+from tests.sim.strategies import DrawnDay, days
+from tests.systems import FixedArrivals, outputs, run_day, small_centre
 
 property_test = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 
@@ -49,11 +49,11 @@ def test_every_customer_agrees_with_a_plain_simulator(day: DrawnDay) -> None:
     levers = table.description.lever_names
     for epoch, decision in enumerate(table.decisions):
         answer = plain.run_epoch(epoch, dict(zip(levers, decision, strict=True)))
-        outputs, stocks = table.outputs(epoch), table.stocks(epoch + 1)
+        flows, stocks = table.outputs(epoch), table.stocks(epoch + 1)
         for flow in table.description.flows:
-            assert outputs[flow.name] == answer.flows.get(flow.name, 0), flow
+            assert flows[flow.name] == answer.flows.get(flow.name, 0), flow
         for name, wait in answer.waits.items():
-            assert abs(outputs[f"{name}_wait"] - wait) < 1e-6
+            assert abs(flows[f"{name}_wait"] - wait) < 1e-6
         assert {name: stocks[name] for name in answer.stocks} == answer.stocks
 
 
@@ -95,12 +95,12 @@ def test_a_team_above_its_size_finishes_what_it_has_and_starts_nothing(day: Draw
     table = Table(day)
     for epoch in range(len(table.decisions)):
         before, after = table.stocks(epoch), table.stocks(epoch + 1)
-        outputs, sizes = table.outputs(epoch), table.sizes(epoch)
+        flows, sizes = table.outputs(epoch), table.sizes(epoch)
         for team in table.system.teams:
             busy = after[f"{team.name}_busy"]
             assert busy <= max(before[f"{team.name}_busy"], sizes[team.name])
             if busy > sizes[team.name]:
-                assert outputs[f"{team.name}_started"] == 0
+                assert flows[f"{team.name}_started"] == 0
 
 
 @given(days())
@@ -123,22 +123,20 @@ def test_waiting_minutes_fit_the_people_who_can_have_waited(day: DrawnDay) -> No
     """An epoch's waiting is at most everybody who was ever in the queue, for its whole length."""
     table = Table(day)
     for epoch, answer in enumerate(table.epochs):
-        before, outputs = table.stocks(epoch), table.outputs(epoch)
+        before, flows = table.stocks(epoch), table.outputs(epoch)
         for name in (c.name for c in table.system.classes):
             came = sum(
-                outputs[f.name] for f in table.description.flows if f.target == f"{name}_waiting"
+                flows[f.name] for f in table.description.flows if f.target == f"{name}_waiting"
             )
             people = before[f"{name}_waiting"] + came
-            assert 0 <= outputs[f"{name}_wait"] <= people * answer.duration + 1e-9
+            assert 0 <= flows[f"{name}_wait"] <= people * answer.duration + 1e-9
 
 
 @given(days())
 @property_test
 def test_the_same_seed_gives_the_same_trace(day: DrawnDay) -> None:
     """A result can only be traced to its cause when a run can be repeated to the last digit."""
-    first, again = (
-        run_day(ServiceSystem(day.system()), day.seed, day.decisions) for _ in range(2)
-    )
+    first, again = (run_day(ServiceSystem(day.system()), day.seed, day.decisions) for _ in range(2))
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.state, other.state)
         np.testing.assert_array_equal(one.outputs, other.outputs)
@@ -149,9 +147,9 @@ def test_the_same_seed_gives_the_same_trace(day: DrawnDay) -> None:
 def test_who_comes_does_not_depend_on_what_is_decided(day: DrawnDay) -> None:
     """Two policies are compared on the same customers, or the difference is partly luck."""
     simulator = ServiceSystem(day.system())
-    names = simulator.describe().output_names
+    description = simulator.describe()
     came, also_came = (
-        column(run_day(simulator, day.seed, decisions), names, "class0_arrivals").tolist()
+        outputs(run_day(simulator, day.seed, decisions), description, "class0_arrivals").tolist()
         for decisions in (day.decisions, [1.0 - decision for decision in day.decisions])
     )
     assert came == also_came
@@ -186,17 +184,17 @@ def test_a_case_passed_on_waits_behind_the_cases_before_it() -> None:
     )
     simulator = ServiceSystem(system)
     evening = run_day(simulator, 0, [np.array([0.0]), np.array([1.0])])[1]
-    outputs = dict(zip(simulator.describe().output_names, evening.outputs, strict=True))
-    assert (outputs["cases_started"], outputs["case_abandoned"]) == (1, 1)
-    assert outputs["case_wait"] == pytest.approx(0.4 + 1.0)
+    counted = dict(zip(simulator.describe().output_names, evening.outputs, strict=True))
+    assert (counted["cases_started"], counted["case_abandoned"]) == (1, 1)
+    assert counted["case_wait"] == pytest.approx(0.4 + 1.0)
 
 
 def test_specialists_and_first_line_share_one_queue_of_calls() -> None:
     """Both pools that serve calls must work while calls wait, and the first listed is preferred."""
     simulator = ServiceSystem(small_centre())
     epochs = run_day(simulator, 1, [np.array([0.0, 0.4])] * 6)
-    names = simulator.describe().output_names
     first, helping = (
-        column(epochs, names, f"{team}_started").sum() for team in ("tier1_calls", "tier2_calls")
+        outputs(epochs, simulator.describe(), f"{team}_started").sum()
+        for team in ("tier1_calls", "tier2_calls")
     )
     assert 0 < helping < first

@@ -1,0 +1,106 @@
+"""The README's table, drawn from the stored rows of one run and from nothing else.
+
+`python -m experiments.main_job.readme runs/ID` stores a run's rows and picture in `docs/main_job`
+and rewrites the block of the README between its two markers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from experiments.main_job.plots import draw, timeline
+from experiments.main_job.run_folder import write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+STORED = ROOT / "docs" / "main_job"
+BEGIN, END = "<!-- main job: begin -->", "<!-- main job: end -->"
+
+
+def store(run: Path) -> None:
+    """Keep what the README needs of a finished run."""
+    evaluated = json.loads((run / "evaluate" / "summary.json").read_text())
+    live = json.loads((run / "live" / "summary.json").read_text())
+    settings = json.loads((run / "run.json").read_text())
+    STORED.mkdir(parents=True, exist_ok=True)
+    results = json.loads((run / "results.json").read_text())
+    rows = {key: evaluated[key] for key in ("table", "best_rule", "days", "verdict", "costs")}
+    live_rows = {key: live[key] for key in ("phases", "alarms", "retrainings", "days", "change_on")}
+    write_json(STORED / "results.json", results)
+    write_json(STORED / "rows.json", {"settings": settings, "evaluate": rows, "live": live_rows})
+    (STORED / "timeline.svg").write_bytes(draw(timeline, {"live": live}))
+
+
+def block() -> str:
+    """The README's block as Markdown."""
+    rows = json.loads((STORED / "rows.json").read_text())
+    results = json.loads((STORED / "results.json").read_text())
+    evaluated, live = rows["evaluate"], rows["live"]
+    paired = f"on the true simulator, {evaluated['days']} paired days"
+    origin = f"seed {rows['settings']['seed']}, commit {results['commit']}, {results['date']}"
+    lines = [
+        BEGIN,
+        "![Cost of each real day, alarms and promotions](docs/main_job/timeline.svg)",
+        "",
+        evaluated["verdict"],
+        "",
+        f"| {paired} | cost of a day, $ | against the best rule (95% interval) |",
+        "| --- | ---: | ---: |",
+        *(_row(row) for row in evaluated["table"]),
+        "",
+        "| live, real calls | days | watched, $ a day | never re-trained, $ a day | difference |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(_phase(phase) for phase in live["phases"]),
+        "",
+        "| figure | value | goal |",
+        "| --- | ---: | --- |",
+        *(_figure(figure) for figure in results["figures"]),
+        "",
+        f"One run: {origin}, {results['machine']}. The rows are in `docs/main_job`.",
+        END,
+    ]
+    return "\n".join(lines)
+
+
+def _row(row: dict[str, Any]) -> str:
+    return f"| {row['name']} | {row['cost']['value']:,.0f} | {_share(row['against_best_rule'])} |"
+
+
+def _phase(phase: dict[str, Any]) -> str:
+    difference = _share(phase["difference"]) if phase["difference"] else ""
+    return (
+        f"| {phase['name']} | {phase['days']} | {phase['kept']:,.0f} | {phase['never']:,.0f} | "
+        f"{difference} |"
+    )
+
+
+def _share(e: dict[str, float]) -> str:
+    return f"{e['value']:+.1%} [{e['low']:+.1%}, {e['high']:+.1%}]"
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    interval = ""
+    if figure["low"] is not None:
+        interval = f" [{figure['low']:.3g}, {figure['high']:.3g}]"
+    value = f"{figure['value']:.3g}{interval} {figure['unit']}"
+    return f"| `{figure['name']}` | {value} | {figure['goal']} |"
+
+
+def rewrite(text: str) -> str:
+    """The README with its block replaced."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{block()}{tail}"
+
+
+def main() -> None:
+    """Store a run and rewrite the README."""
+    store(Path(sys.argv[1]))
+    readme = ROOT / "README.md"
+    readme.write_text(rewrite(readme.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""What follows an alarm: re-estimate, re-train, fine-tune, and promote only on evidence."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from experiments.main_job.context import Context
+from experiments.main_job.pretrain import VectorEnvironments, curve_watcher, train_on_surrogate
+from sim.streams import stream
+from surrogates.dataset import Transitions, concatenate
+from training.calibrate import Calibration, calibrate_parameters, refine_calibration
+from training.controllers import PolicyController
+from training.drift import (
+    DetectorSettings,
+    DetectorState,
+    ScoreCusum,
+    Verdict,
+    calibrate_detector,
+)
+from training.evaluation import Day, compare, evaluation_seeds, run_days
+from training.gate import decide_promotion
+from training.likelihood import DayLikelihood
+from training.policies import NetworkPolicy
+from training.rllib.session import RayExecutor
+from training.rllib.train import Budget, PPOSettings, Training, train_ppo
+
+_CHUNK = 10
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """Who is in charge, what is believed of the system, and the detector that doubts it."""
+
+    policy: NetworkPolicy
+    champion: PolicyController
+    beliefs: np.ndarray
+    detector: ScoreCusum
+    state: DetectorState
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    retrainings: list[dict[str, Any]] = field(default_factory=list)
+
+    def restart(self, detector: ScoreCusum | None = None) -> None:
+        """Forget the evidence; watch with another detector when one is given."""
+        self.detector = detector or self.detector
+        self.state = self.detector.begin()
+
+
+def begin_watch(context: Context) -> Watch:
+    """Put the pre-trained policy in charge and calibrate a detector for it."""
+    policy = context.policy("pretrain", "policy")
+    champion = context.controller(policy, "pre-trained")
+    beliefs = context.description.nominal
+    detector = _detector(context, champion, beliefs)
+    run_length = detector.run_length
+    context.reporter.say(
+        f"detector calibrated: one false alarm in {run_length.mean:.0f} days "
+        f"({run_length.low:.0f} to {run_length.high:.0f})"
+    )
+    return Watch(
+        policy=policy,
+        champion=champion,
+        beliefs=beliefs,
+        detector=detector,
+        state=detector.begin(),
+    )
+
+
+def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdict: Verdict) -> bool:
+    """Answer an alarm; says whether somebody else is in charge from tomorrow."""
+    calibration = _estimate(context, watch, seen, verdict)
+    watch.alarms.append(_alarm_record(today, verdict, calibration))
+    context.reporter.say(f"{today}: alarm, {', '.join(verdict.drifted)} changed")
+    if len(watch.retrainings) >= context.settings.most_retrainings:
+        watch.alarms[-1]["action"] = "No re-training was left in the budget."
+        watch.restart()
+        return False
+    watch.beliefs = _new_beliefs(watch, verdict, calibration)
+    record, policies = _retrain(context, watch)
+    is_promoted = _gate(context, watch, policies, record)
+    watch.retrainings.append({"date": today.isoformat(), **record})
+    watch.alarms[-1]["action"] = record["reason"]
+    watch.restart(_detector(context, watch.champion, watch.beliefs))
+    return is_promoted
+
+
+def _simulated(
+    context: Context,
+    champion: PolicyController,
+    parameters: np.ndarray,
+    days: int,
+    purpose: str,
+) -> Transitions:
+    """Telemetry of simulated days at the given parameters, on all cores."""
+    names = [p.name for p in context.description.parameters]
+    values = dict(zip(names, map(float, parameters), strict=True))
+    seeds = evaluation_seeds(context.settings.seed, days, purpose)
+    parts = [seeds[i : i + _CHUNK] for i in range(0, days, _CHUNK)]
+    with RayExecutor() as executor:
+        jobs = [
+            executor.submit(run_days, context.recipe, champion, context.objective, part, values)
+            for part in parts
+        ]
+        return concatenate([day.telemetry for job in jobs for day in job.result()])
+
+
+def _detector(context: Context, champion: PolicyController, beliefs: np.ndarray) -> ScoreCusum:
+    days = context.settings.in_control_days
+    context.reporter.say(f"simulating {days} days in control under {champion.name}")
+    telemetry = _simulated(context, champion, beliefs, days, "in control")
+    random = stream(context.settings.seed, "detector")
+    likelihood = DayLikelihood.at(context.flow, beliefs)
+    return calibrate_detector(telemetry, likelihood, DetectorSettings(), random)
+
+
+def _estimate(context: Context, watch: Watch, seen: list[Day], verdict: Verdict) -> Calibration:
+    """Hidden parameters from the days that the drift has lasted, misfit taken off by simulation."""
+    lasted = max(1, verdict.since_days)
+    telemetry = concatenate([day.telemetry for day in seen[-lasted:]])
+    found = calibrate_parameters(watch.detector.likelihood, telemetry, watch.detector.control)
+    days = max(20, context.settings.in_control_days // 3)
+    return refine_calibration(
+        found,
+        context.flow,
+        telemetry,
+        watch.detector.control,
+        lambda point: _simulated(context, watch.champion, point, days, "calibration"),
+        rounds=1,
+    )
+
+
+def _new_beliefs(watch: Watch, verdict: Verdict, calibration: Calibration) -> np.ndarray:
+    """Take over estimates that were alarmed of or have clearly moved; the others stay."""
+    names = [p.name for p in watch.detector.likelihood.surrogate.description.parameters]
+    beliefs = watch.beliefs.copy()
+    for estimate in calibration.estimates:
+        if estimate.name in verdict.drifted or estimate.has_moved:
+            beliefs[names.index(estimate.name)] = estimate.value
+    return beliefs
+
+
+def _alarm_record(today: date, verdict: Verdict, calibration: Calibration) -> dict[str, Any]:
+    return {
+        "date": today.isoformat(),
+        "drifted": list(verdict.drifted),
+        "since_days": verdict.since_days,
+        "estimated_on": calibration.days,
+        "estimates": {
+            e.name: {"value": e.value, "low": e.low, "high": e.high} for e in calibration.estimates
+        },
+    }
+
+
+def _retrain(context: Context, watch: Watch) -> tuple[dict[str, Any], dict[str, NetworkPolicy]]:
+    """On the surrogate at the new beliefs, then on the true simulator, both from the champion."""
+    number = len(watch.retrainings) + 1
+    began = time.perf_counter()
+    trained = train_on_surrogate(
+        context,
+        "re-training on the surrogate",
+        context.settings.retrain_seconds,
+        parameters=watch.beliefs,
+        warm_start=watch.policy,
+    )
+    tuned = _fine_tune(context, watch, trained.policy)
+    names = [p.name for p in context.description.parameters]
+    record = {
+        "beliefs": dict(zip(names, watch.beliefs.tolist(), strict=True)),
+        "surrogate_steps": trained.steps,
+        "simulator_steps": tuned.steps,
+        "seconds": time.perf_counter() - began,
+    }
+    policies = {f"re-trained {number}": trained.policy, f"fine-tuned {number}": tuned.policy}
+    return record, policies
+
+
+def _fine_tune(context: Context, watch: Watch, policy: NetworkPolicy) -> Training:
+    """PPO on the true simulator at the beliefs: small steps, the value network first."""
+    names = [p.name for p in context.description.parameters]
+    parameters = dict(zip(names, map(float, watch.beliefs), strict=True))
+    workers = context.settings.workers
+    settings = PPOSettings(
+        num_envs=8 * workers,
+        num_env_runners=workers if workers > 1 else 0,
+        rollout_length=context.description.epochs,
+        minibatch_size=112,
+        learning_rate=5e-5,
+        entropy_coefficient=0.0,
+        clip=0.1,
+        discount=1.0,
+        value_warmup_iterations=2,
+        seed=context.settings.seed,
+    )
+    seconds = context.settings.fine_tune_seconds
+    with context.reporter.task("fine-tuning on the true simulator", seconds) as advance:
+        return train_ppo(
+            VectorEnvironments(problem=context.true_problem(parameters)),
+            settings,
+            Budget(seconds=seconds, steps=None),
+            warm_start=policy,
+            on_point=curve_watcher(advance),
+        )
+
+
+def _gate(
+    context: Context, watch: Watch, policies: dict[str, NetworkPolicy], record: dict[str, Any]
+) -> bool:
+    """Compare champion and challengers on paired true days at the beliefs; promote or keep."""
+    names = [p.name for p in context.description.parameters]
+    parameters = dict(zip(names, map(float, watch.beliefs), strict=True))
+    challengers = [context.controller(policy, name) for name, policy in policies.items()]
+    days = context.settings.gate_days
+    purpose = f"gate {len(watch.retrainings) + 1}"
+    seeds = evaluation_seeds(context.settings.seed, days, purpose)
+    with RayExecutor() as executor, context.reporter.task("gate", 3 * days) as advance:
+        comparison = compare(
+            context.recipe, [watch.champion, *challengers], context.objective, seeds, executor,
+            parameters=parameters, chunk=5, on_progress=lambda done: advance(done, ""),
+        )  # fmt: skip
+    random = stream(context.settings.seed, purpose)
+    decided = decide_promotion(comparison, watch.champion.name, tuple(policies), random)
+    context.reporter.say(decided.reason)
+    record |= {
+        "promoted": decided.is_promotion,
+        "reason": decided.reason,
+        "costs": {name: float(costs.mean()) for name, costs in comparison.costs.items()},
+        "evidence": {
+            "value": decided.evidence.value,
+            "low": decided.evidence.low,
+            "high": decided.evidence.high,
+            "n": decided.evidence.count,
+        },
+    }
+    if decided.is_promotion:
+        watch.policy = policies[decided.champion]
+        watch.champion = context.controller(watch.policy, decided.champion)
+    return decided.is_promotion

@@ -1,0 +1,203 @@
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from tests.systems import assert_holds, outputs, run_day, small_centre
+
+from sim.arrivals import (
+    DoublyStochasticArrivals,
+    PoissonArrivals,
+    TraceArrivals,
+    fit_doubly_stochastic,
+)
+from sim.errors import InvalidSystem, InvalidVolumes
+from sim.simulator import ServiceSystem
+from sim.streams import stream
+from sim.volumes import Volumes, dispersion
+
+SLOTS = 37
+
+
+def _truth(day_sd: float = 0.15, slot_sd: float = 0.12) -> DoublyStochasticArrivals:
+    shape = 60 + 40 * np.sin(np.linspace(0, np.pi, SLOTS))
+    weekday = np.array([1.15, 1.0, 0.95, 0.95, 1.05])
+    return DoublyStochasticArrivals(
+        profile=weekday[:, None] * shape,
+        day_sd=day_sd,
+        slot_sd=np.full(SLOTS, slot_sd),
+        persistence=0.8,
+        slot_minutes=5.0,
+    )
+
+
+def _series(truth: DoublyStochasticArrivals, weeks: int, seed: int) -> Volumes:
+    monday = date(2003, 3, 3)
+    days = [monday + timedelta(days=7 * w + d) for w in range(weeks) for d in range(5)]
+    random = stream(seed, "series")
+    counts = np.array([truth.draw_counts(random, day.weekday(), 1.0) for day in days])
+    return Volumes(days=tuple(days), counts=counts, slot_minutes=5.0)
+
+
+def test_poisson_counts_have_mean_and_variance_alike() -> None:
+    """The count over the horizon is Poisson of rate x minutes x scale (99.9% half-widths)."""
+    process = PoissonArrivals(rate=2.0, minutes=60.0)
+    random = np.random.default_rng(0)
+    counts = np.array([len(process.draw(random, 0.5).times) for _ in range(4000)])
+    assert_holds(60.0, counts.astype(float), precision=0.01)
+    assert_holds(60.0, (counts - 60.0) ** 2, precision=0.1)
+    np.testing.assert_allclose(process.expected((0.0, 20.0, 60.0)), [[40.0, 80.0]])
+
+
+def test_a_day_s_times_rise_within_opening_hours() -> None:
+    """The engine takes arrivals in order and would never reach one after close."""
+    for process in (PoissonArrivals(rate=2.0, minutes=185.0), _truth()):
+        times = process.draw(np.random.default_rng(1), 1.0).times
+        assert np.all(np.diff(times) >= 0)
+        assert 0 <= times[0] <= times[-1] < 185.0
+
+
+def test_a_recorded_day_reproduces_its_counts_exactly() -> None:
+    """A replay stands for a real day, so only the times within each slot may be ours."""
+    counts = np.random.default_rng(2).integers(0, 40, SLOTS)
+    trace = TraceArrivals(day=3, counts=counts, slot_minutes=5.0, profile=_truth().profile)
+    for seed in range(5):
+        drawn = trace.draw(np.random.default_rng(seed), 1.0)
+        edges = np.arange(SLOTS + 1) * 5.0
+        np.testing.assert_array_equal(np.histogram(drawn.times, edges)[0], counts)
+        assert drawn.day == 3
+
+
+def test_the_simulator_meets_every_customer_of_a_recorded_day() -> None:
+    """The counts must reach the outputs epoch by epoch, six slots each and seven in the last."""
+    counts = np.random.default_rng(3).integers(0, 40, SLOTS)
+    trace = TraceArrivals(day=3, counts=counts, slot_minutes=5.0, profile=_truth().profile)
+    simulator = ServiceSystem(small_centre(trace))
+    epochs = run_day(simulator, 5, [np.array([0.1, 0.0])] * 6)
+    came = outputs(epochs, simulator.describe(), "call_arrivals")
+    np.testing.assert_array_equal(came, np.add.reduceat(counts, np.arange(0, 36, 6)))
+    assert epochs[-1].state[-2] == 3
+
+
+def test_a_recorded_day_cannot_be_scaled() -> None:
+    """Half of a recorded customer does not exist."""
+    trace = TraceArrivals(day=0, counts=np.array([3]), slot_minutes=5.0, profile=np.array([[3.0]]))
+    with pytest.raises(InvalidVolumes, match=r"cannot be scaled by 1\.2"):
+        trace.draw(np.random.default_rng(0), 1.2)
+
+
+def test_expected_arrivals_are_the_means_of_what_comes() -> None:
+    """The calendar shows them to the manager, so they must be true (99.9% half-widths)."""
+    truth, random = _truth(), np.random.default_rng(5)
+    counts = np.array([truth.draw_counts(random, 2, 1.3) for _ in range(3000)])
+    assert_holds(1.3 * truth.profile[2].sum(), counts.sum(axis=1).astype(float), precision=0.02)
+    assert_holds(1.3 * truth.profile[2, 9], counts[:, 9].astype(float), precision=0.03)
+    per_epoch = truth.expected((0.0, 30.0, 185.0))
+    np.testing.assert_allclose(per_epoch.sum(axis=1), truth.profile.sum(axis=1))
+    np.testing.assert_allclose(per_epoch[:, 0], truth.profile[:, :6].sum(axis=1))
+
+
+@pytest.mark.parametrize("boundaries", [(0.0, 7.0, 185.0), (0.0, 30.0, 180.0)])
+def test_epochs_that_cut_slots_or_miss_the_close_are_refused(
+    boundaries: tuple[float, ...],
+) -> None:
+    """Rounding them would put customers into an epoch in which they do not come."""
+    with pytest.raises(InvalidSystem, match="do not fit 37 slots of 5 minutes"):
+        _truth().expected(boundaries)
+
+
+def test_fitting_recovers_the_parameters_that_made_the_days() -> None:
+    """The method of moments is consistent; 400 days say enough to be held to it.
+
+    Tolerances are 3.29 standard errors, taken from 40 repetitions of this experiment.
+    """
+    truth = _truth()
+    fitted = fit_doubly_stochastic(_series(truth, weeks=80, seed=6))
+    np.testing.assert_allclose(fitted.profile, truth.profile, rtol=0.12)
+    assert fitted.profile.mean() == pytest.approx(truth.profile.mean(), rel=0.03)
+    assert fitted.day_sd == pytest.approx(0.15, abs=0.020)
+    assert fitted.slot_sd.mean() == pytest.approx(0.12, abs=0.010)
+    assert fitted.persistence == pytest.approx(0.8, abs=0.08)
+    assert fitted.slot_minutes == 5.0
+
+
+def test_days_drawn_from_a_fit_are_as_dispersed_as_the_days_it_was_fitted_on() -> None:
+    """The fit exists because real counts vary more than Poisson ones: means within 15%,
+
+    which is 3.29 deviations over 40 repetitions of this experiment.
+    """
+    series = _series(_truth(), weeks=80, seed=7)
+    again = _series(fit_doubly_stochastic(series), weeks=80, seed=8)
+    real = dispersion(series.counts, series.weekdays).mean()
+    drawn = dispersion(again.counts, again.weekdays).mean()
+    assert real > 3
+    assert drawn == pytest.approx(real, rel=0.15)
+
+
+def test_plain_poisson_days_are_fitted_as_such() -> None:
+    """With no hidden factor the fit must not invent one: dispersion stays 1 within 8%,
+
+    which is 3.29 deviations and the small bias over 40 repetitions of this experiment.
+    """
+    series = _series(_truth(day_sd=0.0, slot_sd=0.0), weeks=60, seed=9)
+    fitted = fit_doubly_stochastic(series)
+    assert fitted.day_sd < 0.01
+    again = _series(fitted, weeks=60, seed=10)
+    assert dispersion(again.counts, again.weekdays).mean() == pytest.approx(1.0, abs=0.08)
+
+
+def test_surges_last_as_long_as_their_persistence_says() -> None:
+    """Neighbouring slots share .8 of a surge, slots ten apart .8**10: correlations within .05."""
+    truth = _truth(day_sd=0.0, slot_sd=0.3)
+    truth = DoublyStochasticArrivals(
+        profile=1e6 * np.ones((5, SLOTS)),
+        day_sd=0.0,
+        slot_sd=truth.slot_sd,
+        persistence=0.8,
+        slot_minutes=5.0,
+    )
+    random = np.random.default_rng(11)
+    logs = np.log([truth.draw_counts(random, 0, 1.0) for _ in range(4000)])
+    assert np.corrcoef(logs[:, 5], logs[:, 6])[0, 1] == pytest.approx(0.8, abs=0.05)
+    assert np.corrcoef(logs[:, 5], logs[:, 15])[0, 1] == pytest.approx(0.8**10, abs=0.06)
+    assert logs.std(axis=0) == pytest.approx(0.3, rel=0.06)
+
+
+def test_too_few_days_for_a_fit_are_refused() -> None:
+    """A weekday seen once has no variance."""
+    with pytest.raises(InvalidVolumes, match="at least 2 of each"):
+        fit_doubly_stochastic(_series(_truth(), weeks=1, seed=0))
+
+
+def test_slots_without_customers_are_refused() -> None:
+    """A ratio to nothing cannot be fitted."""
+    series = _series(_truth(), weeks=3, seed=0)
+    series.counts[series.weekdays == 2, 4] = 0
+    with pytest.raises(InvalidVolumes, match="widen the slots"):
+        fit_doubly_stochastic(series)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"persistence": 1.0}, r"persistence 1\.0"),
+        ({"day_sd": -0.1}, r"deviations -0\.1"),
+        ({"profile": np.full((5, SLOTS), np.nan)}, "finite"),
+        ({"profile": np.full((5, SLOTS), -1.0)}, "not negative"),
+    ],
+)
+def test_impossible_arrivals_are_refused(change: dict[str, float], message: str) -> None:
+    """Nonsense is cheapest to find where it enters."""
+    truth = _truth()
+    given = {
+        name: getattr(truth, name)
+        for name in ("profile", "day_sd", "slot_sd", "persistence", "slot_minutes")
+    }
+    with pytest.raises(InvalidSystem, match=message):
+        DoublyStochasticArrivals(**(given | change))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_impossible_poisson_rates_are_refused(rate: float) -> None:
+    """The message must show the rate."""
+    with pytest.raises(InvalidSystem, match=f"Poisson rate {rate}"):
+        PoissonArrivals(rate=rate, minutes=10.0)

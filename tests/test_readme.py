@@ -1,0 +1,24 @@
+"""The README says what is stored, and its example runs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from experiments.main_job import readme
+
+TEXT = (readme.ROOT / "README.md").read_text()
+
+
+def test_the_readme_states_the_stored_rows() -> None:
+    """A table that was typed by hand would drift from what was measured."""
+    assert readme.rewrite(TEXT) == TEXT
+
+
+def test_the_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is the first thing a newcomer copies."""
+    (example,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert len(example.splitlines()) <= 20
+    exec(compile(example, "README.md", "exec"), {})
+    assert re.search(r"half an hour costs \d+ dollars", capsys.readouterr().out)

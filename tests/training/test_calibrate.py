@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from jaxtyping import Float
+
+from sim.errors import InvalidParameters
+from surrogates.dataset import Transitions
+from surrogates.errors import InvalidDataset
+from training.calibrate import Calibration, calibrate_parameters, refine_calibration
+from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate, first_rows
+
+if TYPE_CHECKING:
+    from tests.training.conftest import SmallCentre
+
+
+@pytest.fixture(scope="module")
+def control(small_centre: SmallCentre) -> InControl:
+    return InControl.measure(small_centre.likelihood(), small_centre.in_control)
+
+
+@pytest.fixture(scope="module")
+def changed_days(small_centre: SmallCentre) -> Transitions:
+    return small_centre.days(3, 800_000, handle_time_scale=1.2, patience_scale=0.7)
+
+
+def test_the_flow_surrogate_has_a_likelihood(small_centre: SmallCentre) -> None:
+    """The protocol is checked at run time by those who pick a surrogate family."""
+    assert isinstance(small_centre.surrogate, LikelihoodSurrogate)
+
+
+def test_day_values_add_up_the_rows_of_each_day(small_centre: SmallCentre) -> None:
+    """Days are told apart by episode, wherever their rows stand."""
+    days = small_centre.days(2, 810_000)
+    shuffled = days.take(np.random.default_rng(0).permutation(len(days)))
+    likelihood = small_centre.likelihood()
+    values = likelihood.values(shuffled, likelihood.centre[None, :])[0]
+    rows = small_centre.surrogate.log_prob(days)
+    order = shuffled.episode[first_rows(shuffled)]
+    expected = [rows[days.episode == episode].sum() for episode in order]
+    # Single precision in the network: 1e-6 of about 1,000 nats.
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
+def test_the_information_is_symmetric_and_positive(control: InControl) -> None:
+    """It is inverted every evening."""
+    np.testing.assert_allclose(control.information, control.information.T, rtol=1e-12)
+    assert np.linalg.eigvalsh(control.information)[0] > 0
+
+
+def test_a_one_step_estimate_of_days_in_control_is_zero_on_average(
+    small_centre: SmallCentre, control: InControl
+) -> None:
+    """The surrogate's lean on unchanged days is taken off exactly."""
+    scores = small_centre.likelihood().scores(small_centre.in_control)
+    np.testing.assert_allclose(control.one_step(scores).mean(axis=0), 0.0, atol=1e-9)
+
+
+def test_a_changed_centre_is_named_and_recovered(
+    small_centre: SmallCentre, control: InControl, changed_days: Transitions
+) -> None:
+    """Three days hold thousands of calls, so what moved is clear and what did not is left alone.
+
+    The surrogate is small and fitted on few days, hence a tolerance beside the interval: 0.03 for
+    handling times and 0.06 for patience, a sixth and a fifth of the change.
+    """
+    found = calibrate_parameters(small_centre.likelihood(), changed_days, control)
+    arrivals, handling, patience = found.estimates
+    assert set(found.moved) == {"handle_time_scale", "patience_scale"}
+    assert handling.low - 0.03 < 1.2 < handling.high + 0.03
+    assert patience.low - 0.06 < 0.7 < patience.high + 0.06
+    assert arrivals.low < 1.0 < arrivals.high
+    assert found.is_inside_box
+    assert found.days == 3
+
+
+def test_refining_removes_the_bias_of_the_surrogate(
+    small_centre: SmallCentre, control: InControl, changed_days: Transitions
+) -> None:
+    """Days simulated at the estimate show how far it is off there: the interval then holds."""
+    first = calibrate_parameters(small_centre.likelihood(), changed_days, control)
+    names = [p.name for p in small_centre.surrogate.description.parameters]
+
+    def simulate(parameters: Float[np.ndarray, "parameter"]) -> Transitions:
+        changed = dict(zip(names, map(float, parameters), strict=True))
+        return small_centre.days(20, 820_000, **changed)
+
+    refined = refine_calibration(first, small_centre.surrogate, changed_days, control, simulate)
+    truth = {"arrival_scale": 1.0, "handle_time_scale": 1.2, "patience_scale": 0.7}
+    for estimate in refined.estimates:
+        # Four standard errors: all three miss it less often than one time in 5,000.
+        assert abs(estimate.value - truth[estimate.name]) < 4 * estimate.standard_error
+        assert estimate.start == 1.0
+
+
+def test_intervals_cover_the_truth_nine_times_in_ten(
+    small_centre: SmallCentre, control: InControl
+) -> None:
+    """Called 95%, they were measured to cover 90% of 180 truths here: the dispersion is estimated.
+
+    Of 24 intervals that cover 90%, fewer than 17 would with probability 0.2%."""
+    days = small_centre.days(8, 840_000)
+    likelihood = small_centre.likelihood()
+    covered = [
+        estimate.low <= 1.0 <= estimate.high
+        for episode in np.unique(days.episode)
+        for estimate in calibrate_parameters(
+            likelihood, days.take(days.episode == episode), control
+        ).estimates
+    ]
+    assert sum(covered) >= 17
+    assert len(covered) == 24
+
+
+def test_a_change_beyond_the_box_is_reported_at_its_bound(
+    small_centre: SmallCentre, control: InControl
+) -> None:
+    """A surrogate knows nothing beyond its box, so the estimate must say that it ran into it."""
+    days = small_centre.days(2, 850_000, handle_time_scale=1.6)
+    found = calibrate_parameters(small_centre.likelihood(), days, control)
+    handling = found.estimates[1]
+    assert handling.value == pytest.approx(1.35, abs=1e-3)
+    assert handling.at_bound
+    assert not found.is_inside_box
+
+
+def test_a_calibration_survives_a_record(
+    small_centre: SmallCentre, control: InControl, changed_days: Transitions
+) -> None:
+    """A live stage keeps it as JSON."""
+    found = calibrate_parameters(small_centre.likelihood(), changed_days, control)
+    assert Calibration.from_record(json.loads(json.dumps(found.to_record()))) == found
+
+
+def test_too_few_days_in_control_are_refused(small_centre: SmallCentre) -> None:
+    """Three scores in three dimensions have a singular covariance."""
+    with pytest.raises(InvalidDataset, match="at least 5"):
+        InControl.measure(small_centre.likelihood(), small_centre.days(3, 860_000))
+
+
+def test_an_unknown_hidden_parameter_is_refused(small_centre: SmallCentre) -> None:
+    """The message offers the near name."""
+    with pytest.raises(InvalidParameters, match="patience_scale"):
+        DayLikelihood(
+            surrogate=small_centre.surrogate,
+            reference=small_centre.surrogate.description.nominal,
+            names=("patience",),
+        )
