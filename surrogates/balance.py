@@ -4,7 +4,9 @@ A system's epoch is determined by fewer numbers than it has: with customers cons
 each stock and all but one of its outflows decide the remaining outflow. `FlowBalance` names these
 free numbers in an order in which each is bounded by those before it, so that whatever a model
 draws, once rounded and clipped to its bounds, gives whole, non-negative customers and
-`stock' = stock + inflows - outflows` without error.
+`stock' = stock + inflows - outflows` without error. Where customers wait until they are served,
+however long it takes, the free number is what is served rather than what is left: a backlog adds
+up errors, and a small error of a large stock is a large error of the work done.
 
 Each free number is modelled on a scale where its spread is about constant: square roots for
 counts and waiting time, an inverse hyperbolic sine for idle agents (the size of a team less its
@@ -104,6 +106,10 @@ class FlowBalance:
         to_main = [f for f in outflows if f.target and team_of[f.target] in main]
         return (to_main or outflows[-1:])[0].name
 
+    def _is_backlog(self, stock: Stock) -> bool:
+        """Whether customers wait here until they are served, however long it takes."""
+        return stock.team is None and all(f.target for f in self._outflows(stock))
+
     def _list_coordinates(self) -> list[Coordinate]:
         found = []
         for stock in self.description.stocks:
@@ -112,7 +118,10 @@ class FlowBalance:
                 for f in self.description.flows
                 if f.source is None and f.target == stock.name
             ]
-            found.append(Coordinate(name=stock.name, kind="idle" if stock.team else "waiting"))
+            if self._is_backlog(stock):
+                found.append(Coordinate(name=self._remainder[stock.name], kind="flow"))
+            else:
+                found.append(Coordinate(name=stock.name, kind="idle" if stock.team else "waiting"))
             found += [
                 Coordinate(name=f.name, kind="flow")
                 for f in self._outflows(stock)
@@ -211,21 +220,29 @@ class FlowBalance:
                         flows[index] = draw(position, none, endless)
                         position += 1
                     left = left + flows[index]
-            if stock.team is None:
-                end = draw(position, none, left)
+            main = self._flow_at[self._remainder[stock.name]]
+            is_backlog = self._is_backlog(stock)
+            if is_backlog:
+                flows[main] = draw(position, none, left)
+                left = left - flows[main]
+            elif stock.team is None:
+                ends.append(draw(position, none, left))
+                left = left - ends[-1]
             else:
                 size = sizes[:, self._team_at(stock.name)]
-                end = size - draw(position, size - left, size)
+                ends.append(size - draw(position, size - left, size))
+                left = left - ends[-1]
             position += 1
-            ends.append(end)
-            left = left - end
             for flow in self._outflows(stock):
                 if flow.name != self._remainder[stock.name]:
                     gone = draw(position, none, left)
                     position += 1
                     flows[self._flow_at[flow.name]] = gone
                     left = left - gone
-            flows[self._flow_at[self._remainder[stock.name]]] = left
+            if is_backlog:
+                ends.append(left)
+            else:
+                flows[main] = left
         measures = [
             draw(position + i, none, endless) for i in range(len(self.description.measures) - 1)
         ]

@@ -38,7 +38,7 @@ class Estimate:
     value: float
     standard_error: float
     low: float
-    """Lower end of the 95% interval; on single days it was measured to cover nearer 90%."""
+    """Lower end of the 95% interval; on single days measured to cover 90% to 96% by the system."""
     high: float
     at_bound: bool
     """Whether the likelihood pushes against the box: the truth may lie outside."""

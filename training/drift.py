@@ -67,7 +67,7 @@ class RunLength:
     mean: float
     """Over resampled sets of days in control."""
     low: float
-    """5% quantile over those sets: how short it may truly be."""
+    """5% quantile over those sets. Not a bound: unseen tails make the true one shorter still."""
     high: float
     """95% quantile."""
 

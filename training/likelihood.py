@@ -22,8 +22,8 @@ from surrogates.errors import InvalidDataset
 from surrogates.interface import SupportsLikelihood, Surrogate
 
 _STEP_SHARE = 0.05
-"""Step of finite differences, as a share of a parameter's box: measured scores change by under 2%
-from a quarter to twice this step."""
+"""Step of finite differences, as a share of a parameter's box: from half to about twice this step
+the measured spread of scores changes by under 5%."""
 _SMALLEST_EIGENVALUE = 0.01
 """Least eigenvalue of an information matrix, relative to its largest."""
 

@@ -31,7 +31,6 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
     days = real_days(context)
     watch = begin_watch(context)
     target = watch.detector.settings.run_length
-    run_length = watch.detector.run_length
     never = _run(context, watch.champion, days)
     kept, rows = list(never), list[dict[str, Any]]()
     while len(rows) < len(days):
@@ -50,7 +49,6 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
         "alarms": watch.alarms,
         "retrainings": watch.retrainings,
         "run_length_target": target,
-        "run_length": {"mean": run_length.mean, "low": run_length.low, "high": run_length.high},
         **_change(context, days, rows),
     }
     summary["phases"] = _phases(context, summary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -30,6 +30,7 @@ from training.rllib.session import RayExecutor
 from training.rllib.train import Budget, PPOSettings, Training, train_ppo
 
 _CHUNK = 10
+_VOLUME = "arrival_scale"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,10 +57,8 @@ def begin_watch(context: Context) -> Watch:
     champion = context.controller(policy, "pre-trained")
     beliefs = context.description.nominal
     detector = _detector(context, champion, beliefs)
-    run_length = detector.run_length
     context.reporter.say(
-        f"detector calibrated: one false alarm in {run_length.mean:.0f} days "
-        f"({run_length.low:.0f} to {run_length.high:.0f})"
+        f"detector set to one false alarm in {detector.settings.run_length:.0f} days in control"
     )
     return Watch(
         policy=policy,
@@ -71,21 +70,38 @@ def begin_watch(context: Context) -> Watch:
 
 
 def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdict: Verdict) -> bool:
-    """Answer an alarm; says whether somebody else is in charge from tomorrow."""
+    """Answer an alarm; says whether somebody else is in charge from tomorrow.
+
+    Re-training answers a change of service or patience. A change of volumes alone is taken over
+    into the beliefs only: whoever is in charge sees the customers come.
+    """
     calibration = _estimate(context, watch, seen, verdict)
-    watch.alarms.append(_alarm_record(today, verdict, calibration))
-    context.reporter.say(f"{today}: alarm, {', '.join(verdict.drifted)} changed")
-    if len(watch.retrainings) >= context.settings.most_retrainings:
-        watch.alarms[-1]["action"] = "No re-training was left in the budget."
+    changed = _changed(calibration, context.settings.smallest_change)
+    alarm = _alarm_record(today, verdict, calibration, changed)
+    watch.alarms.append(alarm)
+    context.reporter.say(f"{today}: alarm, changed: {', '.join(changed) or 'nothing that matters'}")
+    is_promoted = False
+    if changed and len(watch.alarms) <= context.settings.most_recalibrations:
+        watch.beliefs = _new_beliefs(watch, calibration, changed)
+        is_dynamics = changed != (_VOLUME,)
+        if is_dynamics and len(watch.retrainings) < context.settings.most_retrainings:
+            record, policies = _retrain(context, watch)
+            is_promoted = _gate(context, watch, policies, record)
+            watch.retrainings.append({"date": today.isoformat(), **record})
+            alarm["action"] = record["reason"]
+        else:
+            alarm["action"] = "Beliefs taken over, no re-training."
+        watch.restart(_detector(context, watch.champion, watch.beliefs))
+    else:
+        alarm["action"] = "Noted, the evidence was cleared."
         watch.restart()
-        return False
-    watch.beliefs = _new_beliefs(watch, verdict, calibration)
-    record, policies = _retrain(context, watch)
-    is_promoted = _gate(context, watch, policies, record)
-    watch.retrainings.append({"date": today.isoformat(), **record})
-    watch.alarms[-1]["action"] = record["reason"]
-    watch.restart(_detector(context, watch.champion, watch.beliefs))
     return is_promoted
+
+
+def _changed(calibration: Calibration, smallest: float) -> tuple[str, ...]:
+    """Parameters that have moved surely and by enough to matter, the clearest first."""
+    relative = {e.name: abs(e.value / e.start - 1) for e in calibration.estimates}
+    return tuple(name for name in calibration.moved if relative[name] >= smallest)
 
 
 def _simulated(
@@ -118,35 +134,45 @@ def _detector(context: Context, champion: PolicyController, beliefs: np.ndarray)
 
 
 def _estimate(context: Context, watch: Watch, seen: list[Day], verdict: Verdict) -> Calibration:
-    """Hidden parameters from the days that the drift has lasted, misfit taken off by simulation."""
+    """Hidden parameters from the days that the drift has lasted.
+
+    The surrogate's misfit at the new point is taken off by simulation there, except for the
+    volumes: a few simulated days say less of them than the days in control did.
+    """
     lasted = max(1, verdict.since_days)
     telemetry = concatenate([day.telemetry for day in seen[-lasted:]])
-    found = calibrate_parameters(watch.detector.likelihood, telemetry, watch.detector.control)
+    control = watch.detector.control
+    first = calibrate_parameters(watch.detector.likelihood, telemetry, control)
     days = max(20, context.settings.in_control_days // 3)
-    return refine_calibration(
-        found,
+    refined = refine_calibration(
+        first,
         context.flow,
         telemetry,
-        watch.detector.control,
+        control,
         lambda point: _simulated(context, watch.champion, point, days, "calibration"),
         rounds=1,
     )
+    kept = {e.name: e for e in first.estimates if e.name == _VOLUME}
+    return replace(refined, estimates=tuple(kept.get(e.name, e) for e in refined.estimates))
 
 
-def _new_beliefs(watch: Watch, verdict: Verdict, calibration: Calibration) -> np.ndarray:
-    """Take over estimates that were alarmed of or have clearly moved; the others stay."""
+def _new_beliefs(watch: Watch, calibration: Calibration, changed: tuple[str, ...]) -> np.ndarray:
+    """Take over what has changed; the rest stays as it was believed."""
     names = [p.name for p in watch.detector.likelihood.surrogate.description.parameters]
     beliefs = watch.beliefs.copy()
     for estimate in calibration.estimates:
-        if estimate.name in verdict.drifted or estimate.has_moved:
+        if estimate.name in changed:
             beliefs[names.index(estimate.name)] = estimate.value
     return beliefs
 
 
-def _alarm_record(today: date, verdict: Verdict, calibration: Calibration) -> dict[str, Any]:
+def _alarm_record(
+    today: date, verdict: Verdict, calibration: Calibration, changed: tuple[str, ...]
+) -> dict[str, Any]:
     return {
         "date": today.isoformat(),
         "drifted": list(verdict.drifted),
+        "changed": list(changed),
         "since_days": verdict.since_days,
         "estimated_on": calibration.days,
         "estimates": {

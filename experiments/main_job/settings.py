@@ -50,8 +50,12 @@ class MainJobSettings:
     """Time of each fine-tuning on the true simulator."""
     gate_days: int = 30
     """True days of each paired evaluation before promotion."""
-    most_retrainings: int = 3
+    most_retrainings: int = 2
     """Re-trainings at most in the live replay."""
+    most_recalibrations: int = 4
+    """Alarms at most after which the detector is calibrated anew; later ones only clear it."""
+    smallest_change: float = 0.03
+    """Relative change of a parameter below which an alarm is noted but not answered."""
 
     def to_record(self) -> dict[str, Any]:
         """As JSON."""
@@ -75,5 +79,6 @@ QUICK: dict[str, Any] = {
     "fine_tune_seconds": 3.0,
     "gate_days": 4,
     "most_retrainings": 1,
+    "most_recalibrations": 1,
 }
 """Settings of `--quick`: the whole job as a smoke test, whose figures mean little."""

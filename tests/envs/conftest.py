@@ -1,14 +1,14 @@
 from functools import partial
 
 import pytest
-from tests.fakes import GuessingSurrogate
-from tests.systems import MakeSimulator, small_centre
 
 from envs.objective import Objective
 from envs.observation import Observation
-from envs.problem import Problem
+from envs.problem import BuildWorld, Problem
 from envs.world import SimulatedWorld, SurrogateWorld
 from sim.description import Description
+from tests.fakes import GuessingSurrogate
+from tests.systems import MakeSimulator, small_centre
 
 COSTS = {"call_abandoned": 5.0, "call_wait": 0.15, "moves": 1.0}
 AT_CLOSE = {"follow_up_waiting": 14.0}
@@ -22,7 +22,7 @@ def description() -> Description:
 @pytest.fixture(params=["simulated", "surrogate"])
 def problem(request: pytest.FixtureRequest, description: Description) -> Problem:
     """The same problem in either world: what holds of one environment holds of both."""
-    worlds = {
+    worlds: dict[str, BuildWorld] = {
         "simulated": partial(SimulatedWorld, MakeSimulator()),
         "surrogate": partial(SurrogateWorld, GuessingSurrogate(description)),
     }

@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Discrete
 from gymnasium.utils.env_checker import check_env
 
 from envs.environment import Environment
@@ -36,7 +37,7 @@ def test_an_episode_ends_with_the_last_epoch(problem: Problem) -> None:
 def test_actions_are_the_joint_choices_of_the_levers(problem: Problem) -> None:
     """Three levels of one lever and two of the other make six choices."""
     environment = Environment(problem)
-    assert environment.action_space.n == 6
+    assert environment.action_space == Discrete(6)
     environment.reset(seed=0)
     seen = environment.step(np.int64(5))[0]
     names = problem.observation.names

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.systems import small_centre
 
 from envs.objective import Objective
 from sim.errors import InvalidSystem
+from tests.systems import small_centre
 
 DESCRIPTION = small_centre().describe()
 OBJECTIVE = Objective.from_costs(

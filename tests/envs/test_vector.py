@@ -1,15 +1,34 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from tests.envs.conftest import AT_CLOSE, COSTS
 
 from envs.environment import Environment
 from envs.objective import Objective
 from envs.problem import Problem
 from envs.vector import VectorEnvironment
-from envs.world import SimulatedWorld
+from envs.world import World
+from surrogates.interface import Epochs
+from tests.envs.conftest import AT_CLOSE, COSTS
 
 ROWS = 3
+
+
+class Overheard:
+    """A world that keeps what it answered."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.description = world.description
+        self.answers: list[Epochs] = []
+
+    def begin(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        return self.world.begin(rows, random)
+
+    def advance(self, decisions: np.ndarray, random: np.random.Generator) -> Epochs:
+        self.answers.append(self.world.advance(decisions, random))
+        return self.answers[-1]
 
 
 def _episode(environment: Environment, actions: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +41,7 @@ def test_spaces_are_batches_of_the_single_ones(problem: Problem) -> None:
     vector, single = VectorEnvironment(problem, ROWS), Environment(problem)
     assert vector.single_action_space == single.action_space
     assert vector.single_observation_space == single.observation_space
-    assert vector.observation_space.shape == (ROWS, *single.observation_space.shape)
+    assert vector.observation_space.shape == (ROWS, len(problem.observation.names))
     seen, _ = vector.reset(seed=0)
     assert seen in vector.observation_space
     assert vector.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
@@ -39,11 +58,10 @@ def test_one_row_is_the_single_environment(problem: Problem) -> None:
         assert batch[1][0] == reward
 
 
+@pytest.mark.parametrize("problem", ["simulated"], indirect=True)
 def test_simulated_rows_are_the_single_environment_s_days_in_turn(problem: Problem) -> None:
     """In the true simulator a row's day depends on its seed alone, not on its neighbours."""
     vector, single = VectorEnvironment(problem, ROWS), Environment(problem)
-    if not isinstance(problem.build_world(1), SimulatedWorld):
-        pytest.skip("rows of a surrogate share one generator")
     vector.reset(seed=4)
     actions = np.array([[0, 5, 3], [1, 1, 2], [4, 0, 0], [2, 2, 2], [5, 3, 1]])
     steps = [vector.step(row) for row in actions]
@@ -60,11 +78,11 @@ def test_a_row_that_ends_begins_again_in_the_same_step(problem: Problem) -> None
     vector = VectorEnvironment(problem, ROWS)
     names = problem.observation.names
     opening, _ = vector.reset(seed=0)
-    for epoch in range(1, 7):
-        seen, _, ended, cut, infos = vector.step(np.zeros(ROWS, dtype=int))
-        assert not cut.any()
-        assert ended.all() == (epoch == 6)
-        assert ("final_obs" in infos) == (epoch == 6)
+    steps = [vector.step(np.zeros(ROWS, dtype=int)) for _ in range(6)]
+    assert [step[2].tolist() for step in steps] == [[False] * ROWS] * 5 + [[True] * ROWS]
+    assert not any(step[3].any() for step in steps)
+    assert ["final_obs" in step[4] for step in steps] == [False] * 5 + [True]
+    seen, infos = steps[-1][0], steps[-1][4]
     clock = names.index("clock")
     np.testing.assert_array_equal(seen[:, clock], opening[:, clock])
     assert not seen[:, : len(problem.observation.description.stocks)].any()
@@ -110,21 +128,13 @@ def test_rewards_are_minus_costs_in_their_unit(problem: Problem) -> None:
 
 def test_costs_are_the_objective_of_what_happened(problem: Problem) -> None:
     """The environment may add nothing of its own to the objective, not even at close."""
-    vector = VectorEnvironment(problem, ROWS)
+    world = Overheard(problem.build_world(ROWS))
+    vector = VectorEnvironment(replace(problem, build_world=lambda copies: world), ROWS)
     description = problem.observation.description
     vector.reset(seed=1)
-    world = vector._rollouts.world
-    answers = []
-    advance = world.advance
-
-    def listen(*arguments: np.ndarray) -> object:
-        answers.append(advance(*arguments))
-        return answers[-1]
-
-    world.advance = listen
     costs = [vector.step(np.array([1, 2, 3]))[4]["cost"] for _ in range(6)]
     left = [s.name for s in description.stocks].index("follow_up_waiting")
-    for epoch, (answer, cost) in enumerate(zip(answers, costs, strict=True)):
+    for epoch, (answer, cost) in enumerate(zip(world.answers, costs, strict=True)):
         expected = sum(
             price * answer.outputs[:, description.output_names.index(name)]
             for name, price in COSTS.items()
@@ -157,21 +167,11 @@ def test_rows_meet_different_days(problem: Problem) -> None:
 def test_an_objective_can_change_without_a_new_world(problem: Problem) -> None:
     """Costs are outside every model, so dearer customers only change the price."""
     description = problem.observation.description
-    dearer = Problem(
-        build_world=problem.build_world,
-        objective=Objective.from_costs(
-            description, {name: 2 * price for name, price in COSTS.items()}, {}
-        ),
-        observation=problem.observation,
-    )
-    free_close = Problem(
-        build_world=problem.build_world,
-        objective=Objective.from_costs(description, COSTS, {}),
-        observation=problem.observation,
-    )
     costs = []
-    for given in (free_close, dearer):
-        vector = VectorEnvironment(given, ROWS)
+    for factor in (1, 2):
+        prices = {name: factor * price for name, price in COSTS.items()}
+        objective = Objective.from_costs(description, prices, {})
+        vector = VectorEnvironment(replace(problem, objective=objective), ROWS)
         vector.reset(seed=5)
         costs.append([vector.step(np.array([0, 4, 2]))[4]["cost"] for _ in range(6)])
     np.testing.assert_allclose(2 * np.array(costs[0]), costs[1])

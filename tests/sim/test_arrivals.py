@@ -2,7 +2,6 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from tests.systems import assert_holds, outputs, run_day, small_centre
 
 from sim.arrivals import (
     DoublyStochasticArrivals,
@@ -14,6 +13,7 @@ from sim.errors import InvalidSystem, InvalidVolumes
 from sim.simulator import ServiceSystem
 from sim.streams import stream
 from sim.volumes import Volumes, dispersion
+from tests.systems import assert_holds, outputs, run_day, small_centre
 
 SLOTS = 37
 
@@ -121,9 +121,9 @@ def test_fitting_recovers_the_parameters_that_made_the_days() -> None:
 
 
 def test_days_drawn_from_a_fit_are_as_dispersed_as_the_days_it_was_fitted_on() -> None:
-    """The fit exists because real counts vary more than Poisson ones: means within 15%,
+    """The fit exists because real counts vary more than Poisson ones.
 
-    which is 3.29 deviations over 40 repetitions of this experiment.
+    The tolerance is 3.29 deviations over 40 repetitions of this experiment.
     """
     series = _series(_truth(), weeks=80, seed=7)
     again = _series(fit_doubly_stochastic(series), weeks=80, seed=8)
@@ -134,9 +134,9 @@ def test_days_drawn_from_a_fit_are_as_dispersed_as_the_days_it_was_fitted_on() -
 
 
 def test_plain_poisson_days_are_fitted_as_such() -> None:
-    """With no hidden factor the fit must not invent one: dispersion stays 1 within 8%,
+    """With no hidden factor the fit must not invent one, so dispersion stays 1.
 
-    which is 3.29 deviations and the small bias over 40 repetitions of this experiment.
+    The tolerance is 3.29 deviations and the small bias over 40 repetitions of this experiment.
     """
     series = _series(_truth(day_sd=0.0, slot_sd=0.0), weeks=60, seed=9)
     fitted = fit_doubly_stochastic(series)

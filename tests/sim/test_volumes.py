@@ -36,9 +36,9 @@ def _read(source: Path | str) -> Volumes:
 
 def _with(row: int, column: str, value: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def change(frame: pd.DataFrame) -> pd.DataFrame:
-        frame[column] = frame[column].astype(object)
-        frame.loc[row, column] = value
-        return frame
+        values = frame[column].tolist()
+        values[row] = value
+        return frame.assign(**{column: values})
 
     return change
 
@@ -149,7 +149,7 @@ def test_garbage_is_refused_as_such(tmp_path: Path, suffix: str, content: bytes)
     """A damaged download must end in a message about the file, not in a trace of a parser."""
     source = tmp_path / f"calls.{suffix}"
     source.write_bytes(content)
-    with pytest.raises(InvalidVolumes, match="cannot be read|no column") as caught:
+    with pytest.raises(InvalidVolumes, match=r"cannot be read|no column") as caught:
         _read(source)
     assert str(caught.value).startswith(str(source))
 

@@ -96,12 +96,13 @@ def test_refining_removes_the_bias_of_the_surrogate(
         assert estimate.start == 1.0
 
 
-def test_intervals_cover_the_truth_nine_times_in_ten(
+def test_intervals_cover_the_truth_as_often_as_they_say(
     small_centre: SmallCentre, control: InControl
 ) -> None:
-    """Called 95%, they were measured to cover 90% of 180 truths here: the dispersion is estimated.
+    """95% intervals over 8 days and 3 parameters: fewer than 19 of 24 has probability 0.1%.
 
-    Of 24 intervals that cover 90%, fewer than 17 would with probability 0.2%."""
+    Over 60 days of this centre they were measured to cover 172 of 180 truths.
+    """
     days = small_centre.days(8, 840_000)
     likelihood = small_centre.likelihood()
     covered = [
@@ -111,7 +112,7 @@ def test_intervals_cover_the_truth_nine_times_in_ten(
             likelihood, days.take(days.episode == episode), control
         ).estimates
     ]
-    assert sum(covered) >= 17
+    assert sum(covered) >= 19
     assert len(covered) == 24
 
 
