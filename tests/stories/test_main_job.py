@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 ROOT = Path(__file__).parents[2]
 Finished = dict[str, Any]
@@ -104,6 +107,20 @@ def test_the_report_stands_alone(finished: Finished) -> None:
     assert page.count("data:image/svg+xml;base64,") == 6
     assert "http://" not in page
     assert "https://" not in page
+
+
+@pytest.mark.ray
+@pytest.mark.browser
+def test_the_report_opens_in_a_browser(finished: Finished, browser: Chrome) -> None:
+    """A picture that does not load or a page wider than its window is no report."""
+    browser.get((finished["run"] / "report.html").as_uri())
+    widths = browser.execute_script("return [...document.images].map(i => i.naturalWidth)")
+    assert len(widths) == 6
+    assert min(widths) > 300
+    assert browser.execute_script(
+        "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 @pytest.mark.ray
