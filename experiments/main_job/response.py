@@ -72,30 +72,34 @@ def begin_watch(context: Context) -> Watch:
 def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdict: Verdict) -> bool:
     """Answer an alarm; says whether somebody else is in charge from tomorrow.
 
-    Re-training answers a change of service or patience. A change of volumes alone is taken over
-    into the beliefs only: whoever is in charge sees the customers come.
+    A change of service or patience is answered by re-training. Volumes come and go by themselves
+    and whoever is in charge sees them come: a change of volumes alone is noted.
     """
-    calibration = _estimate(context, watch, seen, verdict)
-    changed = _changed(calibration, context.settings.smallest_change)
-    alarm = _alarm_record(today, verdict, calibration, changed)
+    settings = context.settings
+    telemetry = concatenate([day.telemetry for day in seen[-max(1, verdict.since_days) :]])
+    found = calibrate_parameters(watch.detector.likelihood, telemetry, watch.detector.control)
+    is_answered = bool(_dynamics(_changed(found, settings.smallest_change)))
+    if is_answered:
+        found = _refine(context, watch, telemetry, found)
+    changed = _changed(found, settings.smallest_change)
+    alarm = _alarm_record(today, verdict, found, changed)
     watch.alarms.append(alarm)
     context.reporter.say(f"{today}: alarm, changed: {', '.join(changed) or 'nothing that matters'}")
-    is_promoted = False
-    if changed and len(watch.alarms) <= context.settings.most_recalibrations:
-        watch.beliefs = _new_beliefs(watch, calibration, changed)
-        is_dynamics = changed != (_VOLUME,)
-        if is_dynamics and len(watch.retrainings) < context.settings.most_retrainings:
-            record, policies = _retrain(context, watch)
-            is_promoted = _gate(context, watch, policies, record)
-            watch.retrainings.append({"date": today.isoformat(), **record})
-            alarm["action"] = record["reason"]
-        else:
-            alarm["action"] = "Beliefs taken over, no re-training."
-        watch.restart(_detector(context, watch.champion, watch.beliefs))
-    else:
-        alarm["action"] = "Noted, the evidence was cleared."
+    if not is_answered or len(watch.retrainings) >= settings.most_retrainings:
+        alarm["action"] = "Noted, nothing to re-train for." if not is_answered else "Noted."
         watch.restart()
+        return False
+    watch.beliefs = _new_beliefs(watch, found, _dynamics(changed))
+    record, policies = _retrain(context, watch)
+    is_promoted = _gate(context, watch, policies, record)
+    watch.retrainings.append({"date": today.isoformat(), **record})
+    alarm["action"] = record["reason"]
+    watch.restart(_detector(context, watch.champion, watch.beliefs))
     return is_promoted
+
+
+def _dynamics(changed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in changed if name != _VOLUME)
 
 
 def _changed(calibration: Calibration, smallest: float) -> tuple[str, ...]:
@@ -133,22 +137,19 @@ def _detector(context: Context, champion: PolicyController, beliefs: np.ndarray)
     return calibrate_detector(telemetry, likelihood, DetectorSettings(), random)
 
 
-def _estimate(context: Context, watch: Watch, seen: list[Day], verdict: Verdict) -> Calibration:
-    """Hidden parameters from the days that the drift has lasted.
+def _refine(
+    context: Context, watch: Watch, telemetry: Transitions, first: Calibration
+) -> Calibration:
+    """Take off the surrogate's misfit at the new point by simulation there.
 
-    The surrogate's misfit at the new point is taken off by simulation there, except for the
-    volumes: a few simulated days say less of them than the days in control did.
+    Except for the volumes: a few simulated days say less of them than the days in control did.
     """
-    lasted = max(1, verdict.since_days)
-    telemetry = concatenate([day.telemetry for day in seen[-lasted:]])
-    control = watch.detector.control
-    first = calibrate_parameters(watch.detector.likelihood, telemetry, control)
-    days = max(20, context.settings.in_control_days // 3)
+    days = max(20, context.settings.in_control_days // 5)
     refined = refine_calibration(
         first,
         context.flow,
         telemetry,
-        control,
+        watch.detector.control,
         lambda point: _simulated(context, watch.champion, point, days, "calibration"),
         rounds=1,
     )

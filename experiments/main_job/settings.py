@@ -28,7 +28,7 @@ class MainJobSettings:
     """Share of those days kept for scores."""
     flow_passes: int = 40
     """Passes over the data when fitting the flow surrogate."""
-    pretrain_seconds: float = 45.0
+    pretrain_seconds: float = 60.0
     """Time of PPO on the surrogate."""
     num_envs: int = 512
     """Copies of the surrogate stepped together."""
@@ -40,20 +40,18 @@ class MainJobSettings:
     """Surrogate days each candidate is judged on."""
     evaluation_days: int = 60
     """True days on which every controller is compared."""
-    in_control_days: int = 120
+    in_control_days: int = 200
     """Simulated days on which the detector is calibrated."""
     live_days: int | None = None
     """Days of the live replay; None: all there are."""
-    retrain_seconds: float = 15.0
+    retrain_seconds: float = 30.0
     """Time of each re-training on the surrogate."""
     fine_tune_seconds: float = 15.0
     """Time of each fine-tuning on the true simulator."""
-    gate_days: int = 30
+    gate_days: int = 60
     """True days of each paired evaluation before promotion."""
     most_retrainings: int = 2
     """Re-trainings at most in the live replay."""
-    most_recalibrations: int = 4
-    """Alarms at most after which the detector is calibrated anew; later ones only clear it."""
     smallest_change: float = 0.03
     """Relative change of a parameter below which an alarm is noted but not answered."""
 
@@ -79,6 +77,5 @@ QUICK: dict[str, Any] = {
     "fine_tune_seconds": 3.0,
     "gate_days": 4,
     "most_retrainings": 1,
-    "most_recalibrations": 1,
 }
 """Settings of `--quick`: the whole job as a smoke test, whose figures mean little."""

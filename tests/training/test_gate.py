@@ -1,0 +1,48 @@
+"""Nobody is promoted on hope."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.evaluation import Comparison
+from training.gate import decide_promotion
+
+
+def costs(champion: float, challenger: float, noise: float) -> Comparison:
+    """Forty paired days that differ much; the challenger costs a noisy share of the champion."""
+    random = np.random.default_rng(5)
+    days = random.lognormal(9, 0.6, size=40)
+    return Comparison(
+        costs={
+            "champion": champion * days,
+            "challenger": challenger * days * (1 + noise * random.standard_normal(40)),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("challenger", "noise", "is_promotion"),
+    [(0.97, 0.02, True), (0.99, 0.20, False), (1.0, 0.0, False), (1.05, 0.01, False)],
+)
+def test_only_a_certain_gain_promotes(challenger: float, noise: float, is_promotion: bool) -> None:
+    """The whole paired interval must lie below the champion's cost, whatever the days were like."""
+    verdict = decide_promotion(
+        costs(1.0, challenger, noise), "champion", ("challenger",), np.random.default_rng(1)
+    )
+    assert verdict.is_promotion is is_promotion
+    assert verdict.champion == ("challenger" if is_promotion else "champion")
+    assert ("promoted" in verdict.reason) is is_promotion
+
+
+def test_the_cheapest_challenger_is_the_one_that_counts() -> None:
+    """Re-trained and fine-tuned compete for one place."""
+    days = np.random.default_rng(2).lognormal(9, 0.5, size=30)
+    comparison = Comparison(
+        costs={"champion": days, "re-trained": 0.95 * days, "fine-tuned": 0.93 * days}
+    )
+    verdict = decide_promotion(
+        comparison, "champion", ("re-trained", "fine-tuned"), np.random.default_rng(1)
+    )
+    assert verdict.champion == "fine-tuned"
+    assert verdict.evidence.value == pytest.approx(-0.07)
