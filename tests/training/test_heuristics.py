@@ -72,10 +72,18 @@ def test_facts_follow_the_believed_parameters(recipe: SimulatorRecipe) -> None:
     assert CentreFacts.of(system, slower).handle_minutes == pytest.approx([4.44, 12.0, 7.2])
 
 
-def test_the_standard_rule_moves_nobody_at_the_peak(facts: CentreFacts) -> None:
-    """At half past nine the forecast needs every agent of both tiers."""
-    peak = state(facts, 5, follow_up_waiting=400.0)
-    assert shares(facts, SquareRootRule(facts=facts), peak) == [0.0, 0.0]
+def test_the_standard_rule_moves_whoever_the_forecast_can_spare(facts: CentreFacts) -> None:
+    """At half past nine: 220 agents less load and safety, and 62 specialists likewise."""
+    at = state(facts, 5, follow_up_waiting=400.0)
+    rate = facts.known(at)["expected_arrivals"][0] / 30.0
+    spare = [1 - (load + 0.5 * load**0.5) / agents
+             for load, agents in ((3.7 * rate, 220), (0.9 * rate, 62))]  # fmt: skip
+    levels = [lever.levels for lever in facts.description.levers]
+    nearest = [
+        min(offered, key=lambda level, wanted=wanted: abs(level - wanted))
+        for offered, wanted in zip(levels, spare, strict=True)
+    ]
+    assert shares(facts, SquareRootRule(facts=facts), at) == nearest
 
 
 def test_the_adaptive_rule_sends_nobody_to_cases_that_are_not_there(facts: CentreFacts) -> None:
@@ -97,19 +105,20 @@ def test_the_adaptive_rule_works_off_a_backlog_faster_when_time_runs_out(
     assert on_cases[0] < on_cases[1]
 
 
-def test_the_fluid_rule_clears_cases_before_close_and_not_at_the_peak(
+def test_the_fluid_rule_finishes_the_cases_that_are_left_and_no_others(
     recipe: SimulatorRecipe, facts: CentreFacts
 ) -> None:
-    """Looking ahead, it keeps agents on the phones while calls press and uses the quiet evening."""
+    """A case left at close costs more than the calls its agent would have taken."""
     costs = recipe.scenario.costs
     rule = FluidLookAheadRule(
         facts=facts,
         model=FluidModel(recipe.system, {}),
         objective=Objective.from_costs(facts.description, costs.outputs, costs.at_close),
     )
-    peak = state(facts, 6, follow_up_waiting=100.0, tier1_calls_busy=220.0, call_waiting=60.0)
-    evening = state(facts, 25, follow_up_waiting=300.0, tier1_calls_busy=60.0)
-    assert shares(facts, rule, peak)[0] < shares(facts, rule, evening)[0]
+    many = state(facts, 26, follow_up_waiting=300.0, tier1_calls_busy=60.0)
+    none = state(facts, 26, tier1_calls_busy=100.0, call_waiting=40.0)
+    assert shares(facts, rule, many)[0] == 0.40
+    assert shares(facts, rule, none)[0] <= 0.18
 
 
 def test_rules_for_two_tiers_refuse_other_systems(recipe: SimulatorRecipe) -> None:
