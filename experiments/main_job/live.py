@@ -52,6 +52,8 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
         **_change(context, days, rows),
     }
     summary["phases"] = _phases(context, summary)
+    summary["after_change"] = _after_change(context, summary)
+    summary["outcome"] = _outcome(summary)
     _tell(context, summary)
     return summary
 
@@ -116,10 +118,34 @@ def _phases(context: Context, summary: dict[str, Any]) -> list[dict[str, Any]]:
     parts = {
         "before the change": rows[:changed],
         "changed, not yet promoted": rows[changed:after],
-        "after promotion": rows[after:],
+        "changed, after promotion": rows[after:],
     }
     random = stream(context.settings.seed, "live", "intervals")
     return [_phase(name, part, random) for name, part in parts.items() if part]
+
+
+def _after_change(context: Context, summary: dict[str, Any]) -> dict[str, float] | None:
+    """Watched against never re-trained since the change; 0 when nobody was promoted."""
+    if not summary["change_on"]:
+        return None
+    rows = [row for row in summary["days"] if row["date"] >= summary["change_on"]]
+    kept = np.array([row["cost"] for row in rows])
+    never = np.array([row["cost_never"] for row in rows])
+    e = paired_ratio(kept, never, stream(context.settings.seed, "live", "after change"))
+    return {"value": e.value, "low": e.low, "high": e.high, "n": e.count}
+
+
+def _outcome(summary: dict[str, Any]) -> str:
+    promoted = sum(r["promoted"] for r in summary["retrainings"])
+    if promoted:
+        return f"{promoted} of {len(summary['retrainings'])} re-trainings led to a promotion."
+    if summary["retrainings"]:
+        return (
+            "Nobody was promoted: at the re-estimated parameters neither re-training nor "
+            "fine-tuning was surely cheaper than the policy in charge, which sees queues and "
+            "the day's count and so answers much of the change by itself."
+        )
+    return "Nobody was re-trained."
 
 
 def _phase(name: str, rows: list[dict[str, Any]], random: np.random.Generator) -> dict[str, Any]:
@@ -148,3 +174,4 @@ def _tell(context: Context, summary: dict[str, Any]) -> None:
         )
     if summary["change_on"] and summary["alarm_delay_days"] is None:
         context.reporter.say("the change was NOT noticed")
+    context.reporter.say(summary["outcome"])

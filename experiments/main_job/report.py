@@ -77,8 +77,8 @@ def figures(summaries: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             "fit_dispersion_ratio", summaries["learn"]["fit_dispersion_ratio"], "ratio", "0.9-1.1"
         ),
     ]
-    after = next((p["difference"] for p in live["phases"] if p["name"] == "after promotion"), None)
-    if after is not None:
+    if live["change_on"]:
+        after = live["after_change"]
         name = "cost_after_change_vs_never_retraining"
         found.append(_figure(name, after["value"], "relative", "high < 0", after))
     if live["alarm_delay_days"] is not None:

@@ -42,6 +42,8 @@ class Watch:
     beliefs: np.ndarray
     detector: ScoreCusum
     state: DetectorState
+    corrections: int = 0
+    """How often the beliefs were corrected."""
     alarms: list[dict[str, Any]] = field(default_factory=list)
     retrainings: list[dict[str, Any]] = field(default_factory=list)
 
@@ -72,28 +74,35 @@ def begin_watch(context: Context) -> Watch:
 def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdict: Verdict) -> bool:
     """Answer an alarm; says whether somebody else is in charge from tomorrow.
 
-    A change of service or patience is answered by re-training. Volumes come and go by themselves
-    and whoever is in charge sees them come: a change of volumes alone is noted.
+    A change of service or patience that matters is answered by re-training; a small one only
+    corrects the beliefs. Volumes come and go by themselves and whoever is in charge sees them
+    come: a change of volumes alone is noted.
     """
     settings = context.settings
     telemetry = concatenate([day.telemetry for day in seen[-max(1, verdict.since_days) :]])
     found = calibrate_parameters(watch.detector.likelihood, telemetry, watch.detector.control)
-    is_answered = bool(_dynamics(_changed(found, settings.smallest_change)))
-    if is_answered:
+    moved = _dynamics(found.moved)
+    if moved:
         found = _refine(context, watch, telemetry, found)
+        moved = _dynamics(found.moved)
     changed = _changed(found, settings.smallest_change)
     alarm = _alarm_record(today, verdict, found, changed)
     watch.alarms.append(alarm)
     context.reporter.say(f"{today}: alarm, changed: {', '.join(changed) or 'nothing that matters'}")
-    if not is_answered or len(watch.retrainings) >= settings.most_retrainings:
-        alarm["action"] = "Noted, nothing to re-train for." if not is_answered else "Noted."
+    if not moved or watch.corrections >= settings.most_corrections:
+        alarm["action"] = "Noted, nothing to re-train for."
         watch.restart()
         return False
-    watch.beliefs = _new_beliefs(watch, found, _dynamics(changed))
-    record, policies = _retrain(context, watch)
-    is_promoted = _gate(context, watch, policies, record)
-    watch.retrainings.append({"date": today.isoformat(), **record})
-    alarm["action"] = record["reason"]
+    watch.corrections += 1
+    watch.beliefs = _new_beliefs(watch, found, moved)
+    is_promoted = False
+    if _dynamics(changed) and len(watch.retrainings) < settings.most_retrainings:
+        record, policies = _retrain(context, watch)
+        is_promoted = _gate(context, watch, policies, record)
+        watch.retrainings.append({"date": today.isoformat(), **record})
+        alarm["action"] = record["reason"]
+    else:
+        alarm["action"] = "Beliefs corrected, not by enough to re-train."
     watch.restart(_detector(context, watch.champion, watch.beliefs))
     return is_promoted
 

@@ -28,7 +28,7 @@ class MainJobSettings:
     """Share of those days kept for scores."""
     flow_passes: int = 40
     """Passes over the data when fitting the flow surrogate."""
-    pretrain_seconds: float = 60.0
+    pretrain_seconds: float = 55.0
     """Time of PPO on the surrogate."""
     num_envs: int = 512
     """Copies of the surrogate stepped together."""
@@ -44,7 +44,7 @@ class MainJobSettings:
     """Simulated days on which the detector is calibrated."""
     live_days: int | None = None
     """Days of the live replay; None: all there are."""
-    retrain_seconds: float = 30.0
+    retrain_seconds: float = 25.0
     """Time of each re-training on the surrogate."""
     fine_tune_seconds: float = 15.0
     """Time of each fine-tuning on the true simulator."""
@@ -52,8 +52,10 @@ class MainJobSettings:
     """True days of each paired evaluation before promotion."""
     most_retrainings: int = 2
     """Re-trainings at most in the live replay."""
-    smallest_change: float = 0.03
-    """Relative change of a parameter below which an alarm is noted but not answered."""
+    most_corrections: int = 3
+    """Corrections of the beliefs at most; each calibrates the detector anew."""
+    smallest_change: float = 0.05
+    """Relative change of a parameter below which nobody is re-trained."""
 
     def to_record(self) -> dict[str, Any]:
         """As JSON."""
@@ -77,5 +79,6 @@ QUICK: dict[str, Any] = {
     "fine_tune_seconds": 3.0,
     "gate_days": 4,
     "most_retrainings": 1,
+    "most_corrections": 1,
 }
 """Settings of `--quick`: the whole job as a smoke test, whose figures mean little."""

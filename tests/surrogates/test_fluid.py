@@ -39,9 +39,10 @@ def settle(agents: float, rate: float) -> tuple[np.ndarray, np.ndarray]:
     model = FluidModel(centre(), {})
     customers = np.zeros((2, 1))
     capacity = np.array([[agents], [1000.0]])
+    step = model.step(customers, np.array([rate]), capacity, 2.0)
     for _ in range(400):
-        step = model.step(customers, np.array([rate]), capacity, 2.0)
-        customers = step.customers
+        step = model.step(step.customers, np.array([rate]), capacity, 2.0)
+    customers = step.customers
     return customers[:, 0], step.abandoned[:, 0] / 2.0
 
 

@@ -80,7 +80,7 @@ def test_the_standard_rule_moves_whoever_the_forecast_can_spare(facts: CentreFac
              for load, agents in ((3.7 * rate, 220), (0.9 * rate, 62))]  # fmt: skip
     levels = [lever.levels for lever in facts.description.levers]
     nearest = [
-        min(offered, key=lambda level, wanted=wanted: abs(level - wanted))
+        offered[int(np.abs(np.array(offered) - wanted).argmin())]
         for offered, wanted in zip(levels, spare, strict=True)
     ]
     assert shares(facts, SquareRootRule(facts=facts), at) == nearest
