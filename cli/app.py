@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
+import click
 import typer
 
 from sim.errors import SurrogymError
@@ -39,7 +40,7 @@ ScenarioName = Annotated[str, typer.Option(help="A bundled scenario, or the path
 VolumesFile = Annotated[
     str | None, typer.Option(help="A CSV or Parquet file of volumes in place of the scenario's.")
 ]
-Seed = Annotated[int, typer.Option(help="Root of every random stream.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Root of every random stream.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")]
 
 
@@ -138,7 +139,10 @@ def _context(
     else:
         path = runs / (run_id or datetime.now().strftime("%Y%m%d-%H%M%S"))
         settings = MainJobSettings(
-            scenario=scenario, volumes=volumes, seed=seed, workers=workers or os.cpu_count() or 1
+            scenario=scenario,
+            volumes=volumes,
+            seed=seed,
+            workers=workers or len(os.sched_getaffinity(0)),
         )
         settings = replace(settings, **QUICK) if quick else settings
         _check_inputs(settings)
@@ -150,13 +154,29 @@ def _context(
 def _check_inputs(settings: Any) -> None:
     """Refuse a bad scenario or bad volumes before anything is written."""
     from sim.arrivals import fit_doubly_stochastic
-    from sim.scenario import load_scenario
+    from sim.scenario import SimulatorRecipe, load_scenario
+    from surrogates.balance import FlowBalance
+    from training.heuristics import CentreFacts
+    from training.likelihood import hidden_parameters
 
     scenario = load_scenario(settings.scenario)
     volumes = scenario.volumes.read(settings.volumes)
     used = scenario.volumes
-    fit_doubly_stochastic(volumes.between(used.fit_from, used.fit_to))
+    arrivals = fit_doubly_stochastic(volumes.between(used.fit_from, used.fit_to))
     volumes.between(used.live_from, used.live_to)
+    if used.live_from <= used.fit_to:
+        _refuse(f"volumes.live_from {used.live_from} must be later than fit_to {used.fit_to}")
+    system = SimulatorRecipe(scenario=scenario, arrivals=arrivals).system
+    description = system.describe()
+    CentreFacts.of(system, description.nominal)
+    FlowBalance(description)
+    hidden = hidden_parameters(description)
+    for name in scenario.change.parameters if scenario.change else ():
+        if name not in hidden or name == "arrival_scale":
+            _refuse(
+                f"change.parameters.{name}: rosters are seen and recorded volumes are given, "
+                "so the replay can change handle_time_scale and patience_scale only"
+            )
 
 
 def _latest(runs: Path) -> Path:
@@ -175,7 +195,8 @@ def _finish(path: Path, as_json: bool) -> None:
         interval = ""
         if figure["low"] is not None:
             interval = f" [{figure['low']:.4g}, {figure['high']:.4g}]"
-        print(f"{figure['name']:45s} {figure['value']:.4g}{interval} {figure['unit']}")
+        value = "none" if figure["value"] is None else f"{figure['value']:.4g}"
+        print(f"{figure['name']:45s} {value}{interval} {figure['unit']}")
     print(f"report: {path / 'report.html'}")
 
 
@@ -188,12 +209,20 @@ def main() -> None:
     # A kill by SIGTERM unwinds like Ctrl-C, so that nothing half written stays.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=True)
-    except KeyboardInterrupt:
+        app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
         print("interrupted; go on with --resume", file=sys.stderr)
         sys.exit(130)
     except SurrogymError as error:
         print(f"surrogym: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ConnectionError as error:
+        print(f"surrogym: cannot reach Ray: {error}; check RAY_ADDRESS", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
@@ -203,6 +232,7 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
+    sys.exit(0)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

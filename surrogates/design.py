@@ -39,6 +39,8 @@ def plan_episodes(
     low = np.array([p.low for p in description.parameters])
     high = np.array([p.high for p in description.parameters])
     values = low + points * (high - low)
+    # Dealt at random, because the order of a Sobol sequence is tied to where its points lie.
+    kinds = stream(seed, "behaviours").permutation(np.arange(episodes) % len(BEHAVIOURS))
     nominal = stream(seed, "nominal").permutation(episodes) < round(nominal_share * episodes)
     values[nominal] = description.nominal
     names = [p.name for p in description.parameters]
@@ -46,7 +48,7 @@ def plan_episodes(
         PlannedEpisode(
             seed=seed * 1_000_003 + number,
             parameters=dict(zip(names, map(float, row), strict=True)),
-            behaviour=BEHAVIOURS[number % len(BEHAVIOURS)],
+            behaviour=BEHAVIOURS[kinds[number]],
         )
         for number, row in enumerate(values)
     )

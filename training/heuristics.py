@@ -67,6 +67,11 @@ class CentreFacts:
                 f"system {system.name!r} is no two-tier centre: staffing rules need three classes, "
                 "four teams and two levers"
             )
+        if set(system.rosters) != {"tier1", "tier2"} or system.teams[1].lever != "on_follow_ups":
+            raise InvalidSystem(
+                f"system {system.name!r}: staffing rules need pools tier1 and tier2, and teams in "
+                "the order of the bank scenario, the second sized by lever on_follow_ups"
+            )
         names = [p.name for p in system.parameters]
         scale = {name: float(parameters[i]) for i, name in enumerate(names)}
         call, escalation, case = system.classes

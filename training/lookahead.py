@@ -45,7 +45,7 @@ class FluidLookAheadRule:
             chosen = first if epoch == begin else later
             customers, spent = self._roll(state, epoch, begin, customers, chosen)
             cost += spent
-        cost += self._closing(customers)
+        cost += self._moving(state, first, later) + self._closing(state, customers, later)
         return int(first[np.argmin(cost)])
 
     def _customers(self, state: Float[np.ndarray, "state"]) -> Float[np.ndarray, "class"]:
@@ -66,11 +66,7 @@ class FluidLookAheadRule:
     ) -> tuple[Float[np.ndarray, "class batch"], Float[np.ndarray, "batch"]]:
         description = self.facts.description
         known = self.facts.known(state[None, :], ahead=epoch - begin)
-        row = np.array([[known[name][0] for name in description.calendar.columns]])
-        sizes = description.team_sizes(
-            np.repeat(row, len(description.decisions), axis=0), description.decisions
-        )
-        capacity = self.model.capacity(sizes[chosen])
+        capacity = self.model.capacity(self._sizes(state, epoch - begin)[chosen])
         minutes = float(description.durations[epoch])
         rate = np.full(len(chosen), known["expected_arrivals"][0] / minutes * self._factor(state))
         cost = np.zeros(len(chosen))
@@ -101,17 +97,46 @@ class FluidLookAheadRule:
                     cost += self.objective.output_weights[names.index(name)] * amount
         return cost
 
-    def _closing(self, customers: Float[np.ndarray, "class batch"]) -> Float[np.ndarray, "batch"]:
+    def _moving(
+        self,
+        state: Float[np.ndarray, "state"],
+        first: Int[np.ndarray, "batch"],
+        later: Int[np.ndarray, "batch"],
+    ) -> Float[np.ndarray, "batch"]:
+        """Cost of moving agents now, and once more when the later choice differs."""
+        names = self.facts.description.output_names
+        weight = self.objective.output_weights[names.index("moves")]
+        sizes = self._sizes(state, 0)[:, list(self.facts.description.moved_teams)]
+        now = np.abs(sizes[first] - self.facts.description.assigned(state[None, :])).sum(axis=1)
+        then = np.abs(sizes[later] - sizes[first]).sum(axis=1)
+        is_last = int(state[-1]) + 1 == self.facts.description.epochs
+        return np.asarray(weight * (now + (0.0 if is_last else then)))
+
+    def _closing(
+        self,
+        state: Float[np.ndarray, "state"],
+        customers: Float[np.ndarray, "class batch"],
+        later: Int[np.ndarray, "batch"],
+    ) -> Float[np.ndarray, "batch"]:
+        """Cost of those who still wait at close, beyond those in service."""
         description = self.facts.description
-        last = np.array([[description.calendar.values[0, -1]]])[0]
-        sizes = description.team_sizes(last, description.decisions[:1])
-        agents = self.model.capacity(sizes)
+        agents = self.model.capacity(self._sizes(state, description.epochs - 1 - int(state[-1])))
         cost = np.zeros(customers.shape[1])
         stocks = [stock.name for stock in description.stocks]
         for k, queue in enumerate(self._queues()):
             weight = self.objective.closing_weights[stocks.index(f"{queue}_waiting")]
-            cost += weight * np.maximum(customers[k] - agents[k] * (k < 2), 0.0)
+            cost += weight * np.maximum(customers[k] - agents[k][later], 0.0)
         return cost
+
+    def _sizes(
+        self, state: Float[np.ndarray, "state"], ahead: int
+    ) -> Float[np.ndarray, "decision team"]:
+        """Team sizes under every joint choice, so many epochs ahead."""
+        description = self.facts.description
+        known = self.facts.known(state[None, :], ahead=ahead)
+        row = np.array([[known[name][0] for name in description.calendar.columns]])
+        rows = np.repeat(row, len(description.decisions), axis=0)
+        return description.team_sizes(rows, description.decisions)
 
     def _queues(self) -> list[str]:
         stocks = self.facts.description.stocks

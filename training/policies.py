@@ -11,11 +11,13 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from sim.errors import SurrogymError
+
 POLICY = "policy"
 VALUE = "value"
 
 
-class InconsistentNetwork(ValueError):
+class InconsistentNetwork(SurrogymError):
     """The layers of a network do not fit each other; the message shows their shapes."""
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from envs.problem import Problem, Rollouts
+from sim.errors import InvalidSystem
 from sim.streams import stream
 from training.heuristics import Controller
+
+_FINALISTS = 5
 
 
 def mean_cost(problem: Problem, controller: Controller, days: int, seed: int) -> float:
@@ -38,6 +41,8 @@ class SearchResult:
     values: dict[str, float]
     cost: float
     candidates: int
+    finalists: tuple[dict[str, float], ...] = ()
+    """The best of the last round and the best of all, to be decided between on the true system."""
 
 
 def search_rule(
@@ -56,7 +61,12 @@ def search_rule(
     Every candidate meets the same random numbers. `on_progress` receives the number of
     candidates tried and the best cost so far.
     """
+    if rounds < 1 or candidates < _FINALISTS:
+        raise InvalidSystem(
+            f"{rounds} rounds of {candidates} candidates: at least 1 round of {_FINALISTS}"
+        )
     random = stream(seed, "search")
+    last: list[dict[str, float]] = []
     names = list(box)
     low, high = np.array(list(box.values())).T
     centre, width = (low + high) / 2, (high - low) / 2
@@ -79,6 +89,8 @@ def search_rule(
                 best = SearchResult(values=best.values, cost=best.cost, candidates=tried)
             if on_progress is not None:
                 on_progress(tried, best.cost)
-        elite = points[np.argsort(costs)[: max(4, candidates // 8)]]
+        ranked = np.argsort(costs)
+        elite = points[ranked[: max(4, candidates // 8)]]
+        last = [dict(zip(names, map(float, points[i]), strict=True)) for i in ranked[:_FINALISTS]]
         centre, width = elite.mean(axis=0), elite.std(axis=0) + 0.02 * (high - low)
-    return best
+    return replace(best, finalists=(best.values, *(v for v in last if v != best.values)))

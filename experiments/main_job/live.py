@@ -6,7 +6,6 @@ simulator that plays the real centre and by nothing else.
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
         "alarms": watch.alarms,
         "retrainings": watch.retrainings,
         "run_length_target": target,
-        **_change(context, days, rows),
+        **_change(context, days, watch.alarms),
     }
     summary["phases"] = _phases(context, summary)
     summary["after_change"] = _after_change(context, summary)
@@ -93,18 +92,24 @@ def _row(day: RealDay, result: Day, watch: Watch, verdict: Verdict) -> dict[str,
     }
 
 
-def _change(context: Context, days: list[RealDay], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """When the dynamics truly changed and how many evenings the alarm took, the first being 1."""
+def _change(context: Context, days: list[RealDay], alarms: list[dict[str, Any]]) -> dict[str, Any]:
+    """When the dynamics truly changed and how many evenings it took to say so, the first being 1.
+
+    Only an alarm after which one of the parameters that changed was named counts.
+    """
     change = context.scenario.change
     if change is None or change.on > days[-1].date:
         return {"change_on": None, "change": {}, "alarm_delay_days": None}
-    later = [row["alarm"] for row in rows if date.fromisoformat(row["date"]) >= change.on]
-    delay = later.index(True) + 1 if True in later else None
-    first = min(day.date for day in days if day.date >= change.on)
+    later = [day.date.isoformat() for day in days if day.date >= change.on]
+    named = [
+        alarm["date"]
+        for alarm in alarms
+        if alarm["date"] >= later[0] and set(alarm["changed"]) & set(change.parameters)
+    ]
     return {
-        "change_on": first.isoformat(),
+        "change_on": later[0],
         "change": change.parameters,
-        "alarm_delay_days": delay,
+        "alarm_delay_days": later.index(named[0]) + 1 if named else None,
     }
 
 
@@ -117,7 +122,7 @@ def _phases(context: Context, summary: dict[str, Any]) -> list[dict[str, Any]]:
     after = next((dates.index(d) + 1 for d in promoted if d >= str(turn)), len(rows))
     parts = {
         "before the change": rows[:changed],
-        "changed, not yet promoted": rows[changed:after],
+        "changed, nobody promoted": rows[changed:after],
         "changed, after promotion": rows[after:],
     }
     random = stream(context.settings.seed, "live", "intervals")
@@ -131,6 +136,8 @@ def _after_change(context: Context, summary: dict[str, Any]) -> dict[str, float]
     rows = [row for row in summary["days"] if row["date"] >= summary["change_on"]]
     kept = np.array([row["cost"] for row in rows])
     never = np.array([row["cost_never"] for row in rows])
+    if len(rows) < _SMALLEST_PHASE:
+        return None
     e = paired_ratio(kept, never, stream(context.settings.seed, "live", "after change"))
     return {"value": e.value, "low": e.low, "high": e.high, "n": e.count}
 
@@ -142,8 +149,7 @@ def _outcome(summary: dict[str, Any]) -> str:
     if summary["retrainings"]:
         return (
             "Nobody was promoted: at the re-estimated parameters neither re-training nor "
-            "fine-tuning was surely cheaper than the policy in charge, which sees queues and "
-            "the day's count and so answers much of the change by itself."
+            "fine-tuning was surely cheaper than the policy in charge."
         )
     return "Nobody was re-trained."
 

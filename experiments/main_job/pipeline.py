@@ -63,6 +63,7 @@ def run_stages(context: Context, names: list[str]) -> dict[str, dict[str, Any]]:
                 if stage.needs_ray and not has_ray:
                     session.enter_context(ray_session(context.settings.workers))
                     has_ray = True
+                context.run.forget(tuple(later.name for later in STAGES[number:]))
                 _run(context, stage)
             summaries[stage.name] = context.run.summary(stage.name)
     return summaries

@@ -123,14 +123,17 @@ def learning(summaries: Summaries) -> Figure:
     axes.annotate("collecting and fitting", (paid / 2, 0.97), xycoords=("data", "axes fraction"),
                   ha="center", va="top", color=BLUE, fontsize=9)  # fmt: skip
     for key, shift, colour, label in (
-        ("surrogate", paid, BLUE, "PPO on the surrogate"),
+        ("surrogate", paid, BLUE, "PPO on the surrogate, as the surrogate prices it"),
         ("direct", 0.0, ORANGE, "PPO on the simulator"),
     ):
         points = [p for p in trained[key]["curve"] if p["mean_return"] is not None]
         seconds = shift + np.array([p["seconds"] for p in points])
         cost = -np.array([p["mean_return"] for p in points])
-        axes.plot(seconds, _smooth(cost, 5), color=colour, label=f"{label} (while exploring)")
+        axes.plot(seconds, _smooth(cost, 5), color=colour, label=f"{label}, exploring")
     table = {row["name"]: row["cost"]["value"] / 1000 for row in evaluated["table"]}
+    for row, colour in ((evaluated["table"][0], BLUE), (evaluated["table"][-1], ORANGE)):
+        axes.plot(trained["bill_seconds"], row["cost"]["value"] / 1000, "D", color=colour)
+    axes.plot([], [], "D", color=INK, label="in the end, greedy, on the simulator")
     best = evaluated["best_rule"]
     axes.axhline(table[best], color=INK, lw=1, ls="--")
     axes.annotate(f"best rule on the simulator: {best}", (1, table[best]), ha="right", va="bottom",

@@ -162,7 +162,7 @@ def _tune_rules(context: Context) -> dict[str, Any]:
         )
     return {
         "constant_costs": constants,
-        "adaptive": found.values,
+        "adaptive_finalists": list(found.finalists),
         "adaptive_cost_on_surrogate": found.cost,
         "candidates": found.candidates + len(constants),
         "days": settings.search_days,

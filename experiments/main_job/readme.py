@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from experiments.main_job.errors import InvalidRun
 from experiments.main_job.plots import draw, timeline
 from experiments.main_job.run_folder import write_json
+from experiments.main_job.settings import MainJobSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "docs" / "main_job"
@@ -24,6 +26,8 @@ def store(run: Path) -> None:
     evaluated = json.loads((run / "evaluate" / "summary.json").read_text())
     live = json.loads((run / "live" / "summary.json").read_text())
     settings = json.loads((run / "run.json").read_text())
+    if settings["pretrain_seconds"] < MainJobSettings().pretrain_seconds:
+        raise InvalidRun(f"{run} is a quick run: its figures mean little, store a whole one")
     STORED.mkdir(parents=True, exist_ok=True)
     results = json.loads((run / "results.json").read_text())
     rows = {key: evaluated[key] for key in ("table", "best_rule", "days", "verdict", "costs")}
@@ -83,8 +87,9 @@ def _share(e: dict[str, float]) -> str:
 def _figure(figure: dict[str, Any]) -> str:
     interval = ""
     if figure["low"] is not None:
-        interval = f" [{figure['low']:.3g}, {figure['high']:.3g}]"
-    value = f"{figure['value']:.3g}{interval} {figure['unit']}"
+        interval = f" [{figure['low']:.3f}, {figure['high']:.3f}]"
+    value = "none" if figure["value"] is None else f"{figure['value']:,.4g}{interval}"
+    value = f"{value} {figure['unit']}"
     return f"| `{figure['name']}` | {value} | {figure['goal']} |"
 
 

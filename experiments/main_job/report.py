@@ -77,17 +77,17 @@ def figures(summaries: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             "fit_dispersion_ratio", summaries["learn"]["fit_dispersion_ratio"], "ratio", "0.9-1.1"
         ),
     ]
-    if live["change_on"]:
+    if live["after_change"] is not None:
         after = live["after_change"]
         name = "cost_after_change_vs_never_retraining"
         found.append(_figure(name, after["value"], "relative", "high < 0", after))
-    if live["alarm_delay_days"] is not None:
+    if live["change_on"]:
         found.append(_figure("alarm_delay_days", live["alarm_delay_days"], "days", "<= 3"))
     return found
 
 
 def _figure(
-    name: str, value: float, unit: str, goal: str, estimate: dict[str, float] | None = None
+    name: str, value: float | None, unit: str, goal: str, estimate: dict[str, float] | None = None
 ) -> dict[str, Any]:
     interval = estimate or {}
     return {

@@ -90,7 +90,8 @@ def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdic
     watch.alarms.append(alarm)
     context.reporter.say(f"{today}: alarm, changed: {', '.join(changed) or 'nothing that matters'}")
     if not moved or watch.corrections >= settings.most_corrections:
-        alarm["action"] = "Noted, nothing to re-train for."
+        spent = "no correction is left in the budget" if moved else "service has not changed"
+        alarm["action"] = f"Noted: {spent}."
         watch.restart()
         return False
     watch.corrections += 1
@@ -102,7 +103,10 @@ def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdic
         watch.retrainings.append({"date": today.isoformat(), **record})
         alarm["action"] = record["reason"]
     else:
-        alarm["action"] = "Beliefs corrected, not by enough to re-train."
+        left = len(watch.retrainings) < settings.most_retrainings
+        alarm["action"] = "Beliefs corrected; " + (
+            "the change is too small to re-train." if left else "no re-training was left."
+        )
     watch.restart(_detector(context, watch.champion, watch.beliefs))
     return is_promoted
 

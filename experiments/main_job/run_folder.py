@@ -31,8 +31,14 @@ class RunFolder:
         """Make a new run; refuses a folder that exists."""
         if path.exists():
             raise InvalidRun(f"{path} exists: give --resume to go on with it, or another --run-id")
-        path.mkdir(parents=True)
-        write_json(path / "run.json", settings.to_record())
+        partial = path.with_name(f".{path.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            write_json(partial / "run.json", settings.to_record())
+            partial.replace(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
         return cls(path=path, settings=settings)
 
     @classmethod
@@ -47,7 +53,7 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise InvalidRun(f"{path / 'run.json'} cannot be read: {error}") from error
         known = {field.name for field in fields(MainJobSettings)}
-        if not isinstance(record, dict) or not set(record) <= known:
+        if not isinstance(record, dict) or set(record) != known:
             raise InvalidRun(f"{path / 'run.json'} is of another version: start a new run")
         return cls(path=path, settings=MainJobSettings(**record))
 
@@ -73,6 +79,11 @@ class RunFolder:
                 "go on with --resume"
             ) from error
         return found
+
+    def forget(self, stages: tuple[str, ...]) -> None:
+        """Remove finished stages, because one they stand on is done again."""
+        for stage in stages:
+            shutil.rmtree(self.folder(stage), ignore_errors=True)
 
     @contextmanager
     def writing(self, stage: str) -> Iterator[Path]:

@@ -221,7 +221,7 @@ def test_a_tampered_artefact_is_refused_with_the_reason(
     finally:
         weights.write_bytes(sound)
     assert code == 2
-    assert "sha256" in capsys.readouterr().err
+    assert "SHA-256" in capsys.readouterr().err
     assert not (learnt / "one" / "simulate").exists()
 
 

@@ -19,6 +19,7 @@ from ray.rllib.utils.metrics import (
     EPISODE_RETURN_MIN,
 )
 
+from sim.errors import SurrogymError
 from training.rllib.episodes import EpisodeCutter
 from training.rllib.rollout import Rollout
 
@@ -26,7 +27,7 @@ MAKE_ENV = "make_env"
 """Key of `env_config` under which the runner finds the function from `num_envs` to a VectorEnv."""
 
 
-class UnsupportedEnvironment(ValueError):
+class UnsupportedEnvironment(SurrogymError):
     """An environment or network that the batched runner would collect wrongly from."""
 
 

@@ -13,6 +13,7 @@ from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS
 from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.utils.metrics import NUM_MODULE_STEPS_TRAINED_LIFETIME
 
+from sim.errors import SurrogymError
 from training.policies import NetworkPolicy
 from training.rllib.advantages import evaluate_rollout, natural_reward_scale
 from training.rllib.rollout import Rollout
@@ -26,7 +27,7 @@ from training.rllib.weights import (
 REWARD_SCALE = "reward_scale"
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(SurrogymError):
     """A gradient was not finite; the weights are those from before it."""
 
 

@@ -14,13 +14,14 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
+from sim.errors import SurrogymError
 from training.policies import NetworkPolicy
 from training.rllib.batched_runner import BatchedEnvRunner
 from training.rllib.learner import Annealing, LeanPPOLearner
 from training.rllib.rollout import Returns, Rollout
 
 
-class UnsupportedConfig(ValueError):
+class UnsupportedConfig(SurrogymError):
     """A setting that RLlib knows and LeanPPO does not obey."""
 
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from sim.errors import SurrogymError
 
-class InvalidSettings(ValueError):
+
+class InvalidSettings(SurrogymError):
     """A setting outside its bounds; the message has the value and the bound."""
 
 
