@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
@@ -183,7 +184,7 @@ def commit() -> str:
     from importlib.metadata import version
 
     root = Path(__file__).resolve().parents[2]
-    if (root / ".git").exists():
+    if (root / ".git").exists() and shutil.which("git"):
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
             cwd=root, capture_output=True, text=True, check=False,

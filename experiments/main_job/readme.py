@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.main_job.errors import InvalidRun
-from experiments.main_job.plots import draw, timeline
+from experiments.main_job.plots import comparison, draw
 from experiments.main_job.run_folder import write_json
 from experiments.main_job.settings import MainJobSettings
 
@@ -31,10 +31,11 @@ def store(run: Path) -> None:
     STORED.mkdir(parents=True, exist_ok=True)
     results = json.loads((run / "results.json").read_text())
     rows = {key: evaluated[key] for key in ("table", "best_rule", "days", "verdict", "costs")}
-    live_rows = {key: live[key] for key in ("phases", "alarms", "retrainings", "days", "change_on")}
+    kept = ("phases", "alarms", "retrainings", "days", "change_on", "outcome")
+    live_rows = {key: live[key] for key in kept}
     write_json(STORED / "results.json", results)
     write_json(STORED / "rows.json", {"settings": settings, "evaluate": rows, "live": live_rows})
-    (STORED / "timeline.svg").write_bytes(draw(timeline, {"live": live}))
+    (STORED / "comparison.svg").write_bytes(draw(comparison, {"evaluate": evaluated}))
 
 
 def block() -> str:
@@ -46,7 +47,7 @@ def block() -> str:
     origin = f"seed {rows['settings']['seed']}, commit {results['commit']}, {results['date']}"
     lines = [
         BEGIN,
-        "![Cost of each real day, alarms and promotions](docs/main_job/timeline.svg)",
+        "![Every controller against the best rule](docs/main_job/comparison.svg)",
         "",
         evaluated["verdict"],
         "",
@@ -57,6 +58,8 @@ def block() -> str:
         "| live, real calls | days | watched, $ a day | never re-trained, $ a day | difference |",
         "| --- | ---: | ---: | ---: | ---: |",
         *(_phase(phase) for phase in live["phases"]),
+        "",
+        live["outcome"],
         "",
         "| figure | value | goal |",
         "| --- | ---: | --- |",

@@ -123,6 +123,9 @@ def test_missing_and_unreadable_volumes_are_named(
         ('tier2 = [["07:00", 24]', 'tier2 = [["07:00", 0]', "at least 1"),
         ("call_abandoned = 5.0", "call_abandond = 5.0", "did you mean 'call_abandoned'"),
         ('name = "bank"', 'name = "bank', "not valid TOML"),
+        ("live_from = 2003-07-01", "live_from = 2003-06-30", "must be later than fit_to"),
+        ("{ handle_time_scale = 1.20,", "{ arrival_scale = 1.20,", "recorded volumes are given"),
+        ("{ handle_time_scale = 1.20,", "{ staff_scale = 0.90,", "rosters are seen"),
     ],
 )
 def test_faulty_scenarios_are_refused_with_the_way_out(
