@@ -18,7 +18,13 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 from surrogates.dataset import Transitions
-from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate, square_root
+from training.likelihood import (
+    DayLikelihood,
+    InControl,
+    LikelihoodSurrogate,
+    first_rows,
+    square_root,
+)
 
 NORMAL_95 = 1.96
 """Half-width of a 95% interval, in standard errors."""
@@ -114,6 +120,28 @@ def calibrate_parameters(
         days=len(total),
         log_likelihood=float(total.sum()),
     )
+
+
+def calibrate_since_change(
+    likelihood: DayLikelihood, days: Transitions, control: InControl
+) -> Calibration:
+    """Most likely hidden parameters of the last of these days, and since when they hold.
+
+    Tries every day as the first after the change and keeps the one whose days gain the most
+    likelihood over the reference (generalised likelihood ratio, Lai 1995), because an alarm comes
+    some days after a change or finds a sum that was already rising before it. `Calibration.days`
+    is the number of days kept.
+    """
+    before = likelihood.values(days, likelihood.centre[None, :])[0]
+    starts = first_rows(days)
+    best, best_gain = None, -np.inf
+    for position, start in enumerate(starts):
+        found = calibrate_parameters(likelihood, days.take(np.arange(start, len(days))), control)
+        gain = found.log_likelihood - float(before[position:].sum())
+        if gain > best_gain:
+            best, best_gain = found, gain
+    assert best is not None
+    return best
 
 
 def refine_calibration(

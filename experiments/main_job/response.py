@@ -13,7 +13,7 @@ from experiments.main_job.context import Context
 from experiments.main_job.pretrain import VectorEnvironments, curve_watcher, train_on_surrogate
 from sim.streams import stream
 from surrogates.dataset import Transitions, concatenate
-from training.calibrate import Calibration, calibrate_parameters, refine_calibration
+from training.calibrate import Calibration, calibrate_since_change, refine_calibration
 from training.controllers import PolicyController
 from training.drift import (
     DetectorSettings,
@@ -30,6 +30,8 @@ from training.rllib.session import RayExecutor
 from training.rllib.train import Budget, PPOSettings, Training, train_ppo
 
 _CHUNK = 10
+_LONGEST_LOOK_BACK = 10
+"""Days among which the beginning of a change is sought."""
 _VOLUME = "arrival_scale"
 
 
@@ -79,8 +81,10 @@ def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdic
     come: a change of volumes alone is noted.
     """
     settings = context.settings
-    telemetry = concatenate([day.telemetry for day in seen[-max(1, verdict.since_days) :]])
-    found = calibrate_parameters(watch.detector.likelihood, telemetry, watch.detector.control)
+    recent = seen[-min(max(2, verdict.since_days), _LONGEST_LOOK_BACK) :]
+    telemetry = concatenate([day.telemetry for day in recent])
+    found = calibrate_since_change(watch.detector.likelihood, telemetry, watch.detector.control)
+    telemetry = concatenate([day.telemetry for day in recent[-found.days :]])
     moved = _dynamics(found.moved)
     if moved:
         found = _refine(context, watch, telemetry, found)

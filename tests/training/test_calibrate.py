@@ -8,9 +8,14 @@ import pytest
 from jaxtyping import Float
 
 from sim.errors import InvalidParameters
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, concatenate
 from surrogates.errors import InvalidDataset
-from training.calibrate import Calibration, calibrate_parameters, refine_calibration
+from training.calibrate import (
+    Calibration,
+    calibrate_parameters,
+    calibrate_since_change,
+    refine_calibration,
+)
 from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate, first_rows
 
 if TYPE_CHECKING:
@@ -57,6 +62,17 @@ def test_a_one_step_estimate_of_days_in_control_is_zero_on_average(
     """The surrogate's lean on unchanged days is taken off exactly."""
     scores = small_centre.likelihood().scores(small_centre.in_control)
     np.testing.assert_allclose(control.one_step(scores).mean(axis=0), 0.0, atol=1e-9)
+
+
+def test_the_days_before_a_change_are_left_out(
+    small_centre: SmallCentre, control: InControl, changed_days: Transitions
+) -> None:
+    """An alarm may look back too far; a mean over both regimes would be true of neither."""
+    days = concatenate([small_centre.days(4, 820_000), changed_days])
+    found = calibrate_since_change(small_centre.likelihood(), days, control)
+    alone = calibrate_parameters(small_centre.likelihood(), changed_days, control)
+    assert found.days == 3
+    assert [e.value for e in found.estimates] == pytest.approx([e.value for e in alone.estimates])
 
 
 def test_a_changed_centre_is_named_and_recovered(
