@@ -29,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_INTERRUPTED = 130
+
 Runs = Annotated[Path, typer.Option(help="Folder of all runs.")]
 RunId = Annotated[str | None, typer.Option(help="Name of the run; a new one gets the time of day.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")]
@@ -209,15 +211,13 @@ def main() -> None:
     # A kill by SIGTERM unwinds like Ctrl-C, so that nothing half written stays.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Typer hands its exit code back in this mode, 130 after an interrupt.
+        code = app(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted; go on with --resume", file=sys.stderr)
-        sys.exit(130)
+        code = _INTERRUPTED
     except SurrogymError as error:
         print(f"surrogym: {error}", file=sys.stderr)
         sys.exit(2)
@@ -232,7 +232,9 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    sys.exit(0)
+    if code == _INTERRUPTED:
+        print("interrupted; go on with --resume", file=sys.stderr)
+    sys.exit(code)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -135,16 +135,17 @@ def learning(summaries: Summaries) -> Figure:
         axes.plot(trained["bill_seconds"], row["cost"]["value"] / 1000, "D", color=colour)
     axes.plot([], [], "D", color=INK, label="in the end, greedy, on the simulator")
     best = evaluated["best_rule"]
-    axes.axhline(table[best], color=INK, lw=1, ls="--")
-    axes.annotate(f"best rule on the simulator: {best}", (1, table[best]), ha="right", va="bottom",
-                  xycoords=("axes fraction", "data"), color=INK, fontsize=9)  # fmt: skip
-    axes.set(title="Cost of a day while training", xlabel="seconds of one core, everything counted",
-             ylabel="thousand dollars", yscale="log", xlim=(0, None))  # fmt: skip
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes.yaxis.set_minor_formatter(
-        FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else "")
+    axes.axhline(
+        table[best], color=INK, lw=1, ls="--", label=f"best rule: {best}, on the simulator"
     )
-    axes.legend()
+    axes.set(
+        title="Cost of a day while training",
+        xlabel="seconds of one core, everything counted",
+        ylabel="thousand dollars",
+        xlim=(0, None),
+        ylim=(0, None),
+    )
+    axes.legend(loc="lower left", ncols=2)
     return figure
 
 
@@ -186,39 +187,42 @@ def timeline(summaries: Summaries) -> Figure:
     days = [date.fromisoformat(day["date"]) for day in live["days"]]
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    for key, colour, label in (
-        ("cost_never", ORANGE, "never re-trained"),
-        ("cost", BLUE, "watched and re-trained"),
+    for key, colour, style, label in (
+        ("cost", BLUE, "-", "watched and re-trained"),
+        ("cost_never", ORANGE, (0, (2, 2)), "never re-trained"),
     ):
         cost = np.array([day[key] for day in live["days"]]) / 1000
         top.plot(days, cost, color=colour, alpha=0.25, lw=1)
-        top.plot(days, _smooth(cost, 5), color=colour, lw=2, label=f"{label} (mean of five days)")
+        top.plot(
+            days, _smooth(cost, 5), color=colour, lw=2, ls=style, label=f"{label}, mean of 5 days"
+        )
+    _events(top, live)
     top.set(title="Cost of each real day", ylabel="thousand dollars", ylim=(0, None))
-    top.legend(loc="upper left")
+    top.legend(loc="upper left", ncols=2)
     for name, colour in zip(live["watched"], (BLUE, ORANGE, GREEN, RED), strict=False):
         bottom.plot(days, [day["statistics"].get(name, np.nan) for day in live["days"]],
                     color=colour, label=name.replace("_scale", "").replace("_", " "))  # fmt: skip
     bottom.axhline(1.0, color=INK, ls="--", lw=1)
-    bottom.set(title="Evidence of drift (1 raises the alarm)", yscale="symlog", ylim=(0, None))
-    bottom.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    bottom.set(title="Evidence of drift (1 raises the alarm)", ylim=(0, None))
     bottom.legend(loc="upper left", ncols=3)
-    for axes in (top, bottom):
-        _events(axes, live, labelled=axes is top)
-        axes.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
+    _events(bottom, live)
+    bottom.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
     return figure
 
 
-def _events(axes: Axes, live: dict[str, Any], *, labelled: bool) -> None:
-    events = [(live["change_on"], RED, "dynamics change")] if live["change_on"] else []
-    events += [(alarm["date"], INK, "alarm") for alarm in live["alarms"]]
-    events += [(r["date"], GREEN, "promoted") for r in live["retrainings"] if r["promoted"]]
-    for day, colour, label in events:
-        when = mdates.date2num(date.fromisoformat(day))
-        axes.axvline(when, color=colour, lw=1, ls=":" if label == "alarm" else "-")
-        if labelled:
-            height = {"dynamics change": 0.98, "alarm": 0.88, "promoted": 0.78}[label]
-            axes.annotate(f" {label}", (when, height), xycoords=("data", "axes fraction"),
-                          color=colour, fontsize=9, va="top")  # fmt: skip
+def _events(axes: Axes, live: dict[str, Any]) -> None:
+    """Vertical lines where something happened, each kind named once."""
+    alarms = [alarm["date"] for alarm in live["alarms"]]
+    promotions = [r["date"] for r in live["retrainings"] if r["promoted"]]
+    for events, colour, style, label in (
+        ([live["change_on"]] if live["change_on"] else [], RED, "-", "dynamics change"),
+        (alarms, INK, ":", "alarm"),
+        (promotions, GREEN, "-", "promotion"),
+    ):
+        for number, day in enumerate(events):
+            when = mdates.date2num(date.fromisoformat(day))
+            name = label if number == 0 else None
+            axes.axvline(when, color=colour, lw=1.2, ls=style, label=name)
 
 
 def _hours(learnt: dict[str, Any]) -> np.ndarray:
