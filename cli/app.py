@@ -17,7 +17,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from sim.errors import SurrogymError
@@ -211,13 +210,11 @@ def main() -> None:
     # A kill by SIGTERM unwinds like Ctrl-C, so that nothing half written stays.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        # Typer hands its exit code back in this mode, 130 after an interrupt.
-        code = app(standalone_mode=False) or 0
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        code = _INTERRUPTED
+        app()
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            print("interrupted; go on with --resume", file=sys.stderr)
+        raise
     except SurrogymError as error:
         print(f"surrogym: {error}", file=sys.stderr)
         sys.exit(2)
@@ -232,9 +229,6 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    if code == _INTERRUPTED:
-        print("interrupted; go on with --resume", file=sys.stderr)
-    sys.exit(code)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
