@@ -40,19 +40,19 @@ class MainJobSettings:
     """Surrogate days each candidate is judged on."""
     evaluation_days: int = 60
     """True days on which every controller is compared."""
-    in_control_days: int = 200
+    in_control_days: int = 150
     """Simulated days on which the detector is calibrated."""
     live_days: int | None = None
     """Days of the live replay; None: all there are."""
-    retrain_seconds: float = 25.0
+    retrain_seconds: float = 15.0
     """Time of each re-training on the surrogate."""
-    fine_tune_seconds: float = 15.0
+    fine_tune_seconds: float = 10.0
     """Time of each fine-tuning on the true simulator."""
-    gate_days: int = 60
+    gate_days: int = 50
     """True days of each paired evaluation before promotion."""
     most_retrainings: int = 2
     """Re-trainings at most in the live replay."""
-    most_corrections: int = 3
+    most_corrections: int = 2
     """Corrections of the beliefs at most; each calibrates the detector anew."""
     smallest_change: float = 0.05
     """Relative change of a parameter below which nobody is re-trained."""
