@@ -151,6 +151,10 @@ class Description:
         """The nominal parameters."""
         return np.array([p.nominal for p in self.parameters], dtype=float)
 
+    def parameter_values(self, vector: Float[np.ndarray, "parameter"]) -> dict[str, float]:
+        """Parameters by name, from their values in order."""
+        return {p.name: float(v) for p, v in zip(self.parameters, vector, strict=True)}
+
     @property
     def decisions(self) -> Float[np.ndarray, "decision lever"]:
         """Every joint choice, a row each; the last lever changes fastest."""

@@ -133,8 +133,7 @@ def _simulated(
     purpose: str,
 ) -> Transitions:
     """Telemetry of simulated days at the given parameters, on all cores."""
-    names = [p.name for p in context.description.parameters]
-    values = dict(zip(names, map(float, parameters), strict=True))
+    values = context.description.parameter_values(parameters)
     seeds = evaluation_seeds(context.settings.seed, days, purpose)
     parts = [seeds[i : i + _CHUNK] for i in range(0, days, _CHUNK)]
     with RayExecutor() as executor:
@@ -211,9 +210,8 @@ def _retrain(context: Context, watch: Watch) -> tuple[dict[str, Any], dict[str, 
         warm_start=watch.policy,
     )
     tuned = _fine_tune(context, watch, trained.policy)
-    names = [p.name for p in context.description.parameters]
     record = {
-        "beliefs": dict(zip(names, watch.beliefs.tolist(), strict=True)),
+        "beliefs": context.description.parameter_values(watch.beliefs),
         "surrogate_steps": trained.steps,
         "simulator_steps": tuned.steps,
         "seconds": time.perf_counter() - began,
@@ -224,8 +222,7 @@ def _retrain(context: Context, watch: Watch) -> tuple[dict[str, Any], dict[str, 
 
 def _fine_tune(context: Context, watch: Watch, policy: NetworkPolicy) -> Training:
     """PPO on the true simulator at the beliefs: small steps, the value network first."""
-    names = [p.name for p in context.description.parameters]
-    parameters = dict(zip(names, map(float, watch.beliefs), strict=True))
+    parameters = context.description.parameter_values(watch.beliefs)
     workers = context.settings.workers
     settings = PPOSettings(
         num_envs=8 * workers,
@@ -254,8 +251,7 @@ def _gate(
     context: Context, watch: Watch, policies: dict[str, NetworkPolicy], record: dict[str, Any]
 ) -> bool:
     """Compare champion and challengers on paired true days at the beliefs; promote or keep."""
-    names = [p.name for p in context.description.parameters]
-    parameters = dict(zip(names, map(float, watch.beliefs), strict=True))
+    parameters = context.description.parameter_values(watch.beliefs)
     challengers = [context.controller(policy, name) for name, policy in policies.items()]
     days = context.settings.gate_days
     purpose = f"gate {len(watch.retrainings) + 1}"
