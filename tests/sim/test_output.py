@@ -110,3 +110,9 @@ def test_a_confidence_that_is_no_probability_is_refused(confidence: float) -> No
     """95 instead of .95 is an easy slip, and must not give NaN."""
     with pytest.raises(InvalidSample, match=f"confidence {confidence}"):
         mean_interval([1.0, 2.0], confidence=confidence)
+
+
+def test_the_half_width_is_half_of_the_interval() -> None:
+    """Precision is asked for and reported in half-widths."""
+    interval = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert interval.half_width == pytest.approx(2.7764451 * 0.5**0.5, abs=1e-6)
