@@ -19,6 +19,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cli.scenarios import scenarios
+from cli.validate import validate
 from sim.errors import SurrogymError
 
 app = typer.Typer(
@@ -37,7 +39,12 @@ Quick = Annotated[
     bool, typer.Option("--quick", help="A smoke test: small, its figures mean little.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, no progress.")]
-ScenarioName = Annotated[str, typer.Option(help="A bundled scenario, or the path of a TOML file.")]
+ScenarioName = Annotated[
+    str,
+    typer.Option(
+        help="A bundled scenario, the path of a TOML file, or your simulator's module:Class."
+    ),
+]
 VolumesFile = Annotated[
     str | None, typer.Option(help="A CSV or Parquet file of volumes in place of the scenario's.")
 ]
@@ -92,29 +99,20 @@ def _stage_command(name: str, text: str) -> Callable[..., None]:
 
 
 for _name, _text in {
-    "learn": "Fit the arrival model to the real volumes and check its dispersion.",
-    "simulate": "Check the simulator against Erlang A and run one day.",
+    "learn": "Fit the arrival model to the real volumes, where there are any.",
+    "simulate": "Check the simulator, against Erlang A or the contract, and run one episode.",
     "collect": "Collect transitions in parallel, over parameters and behaviours.",
     "fit": "Fit the surrogates and score them on held-out days.",
     "pretrain": "Train PPO on the surrogate, PPO on the simulator, and tune the rules.",
     "evaluate": "Compare every controller on the true simulator, on the same days.",
-    "live": "Replay the later real days with a change of dynamics: detect, re-train, promote.",
+    "live": "Replay later days or a drift: detect, re-train, promote.",
     "report": "Write report.html and results.json.",
 }.items():
     app.command(name=_name)(_stage_command(_name, _text))
 
 
-@app.command()
-def scenarios(as_json: AsJson = False) -> None:
-    """List the bundled scenarios and what they are about."""
-    from sim.scenario import bundled_scenarios, load_scenario
-
-    found = {name: load_scenario(name).summary for name in bundled_scenarios()}
-    if as_json:
-        print(json.dumps(found))
-        return
-    for name, summary in found.items():
-        print(f"{name}\n{summary}\n")
+app.command()(scenarios)
+app.command()(validate)
 
 
 def _context(
@@ -129,6 +127,7 @@ def _context(
     quick: bool,
 ) -> Any:
     from experiments.main_job.context import Context
+    from experiments.main_job.inputs import check_inputs
     from experiments.main_job.reporter import Reporter
     from experiments.main_job.run_folder import RunFolder
     from experiments.main_job.settings import QUICK, MainJobSettings
@@ -146,38 +145,10 @@ def _context(
             workers=workers or len(os.sched_getaffinity(0)),
         )
         settings = replace(settings, **QUICK) if quick else settings
-        _check_inputs(settings)
+        check_inputs(settings)
         context = Context(run=RunFolder.create(path, settings), reporter=reporter)
     reporter.say(f"run {context.run.path}")
     return context
-
-
-def _check_inputs(settings: Any) -> None:
-    """Refuse a bad scenario or bad volumes before anything is written."""
-    from sim.arrivals import fit_doubly_stochastic
-    from sim.scenario import SimulatorRecipe, load_scenario
-    from surrogates.balance import FlowBalance
-    from training.heuristics import CentreFacts
-    from training.likelihood import hidden_parameters
-
-    scenario = load_scenario(settings.scenario)
-    volumes = scenario.volumes.read(settings.volumes)
-    used = scenario.volumes
-    arrivals = fit_doubly_stochastic(volumes.between(used.fit_from, used.fit_to))
-    volumes.between(used.live_from, used.live_to)
-    if used.live_from <= used.fit_to:
-        _refuse(f"volumes.live_from {used.live_from} must be later than fit_to {used.fit_to}")
-    system = SimulatorRecipe(scenario=scenario, arrivals=arrivals).system
-    description = system.describe()
-    CentreFacts.of(system, description.nominal)
-    FlowBalance(description)
-    hidden = hidden_parameters(description)
-    for name in scenario.change.parameters if scenario.change else ():
-        if name not in hidden or name == "arrival_scale":
-            _refuse(
-                f"change.parameters.{name}: rosters are seen and recorded volumes are given, "
-                "so the replay can change handle_time_scale and patience_scale only"
-            )
 
 
 def _latest(runs: Path) -> Path:

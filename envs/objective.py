@@ -16,20 +16,19 @@ from sim.errors import InvalidSystem, suggestion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """Cost per unit of each output, and per customer left in each stock at the last epoch."""
+    """Cost per unit of each output, and per unit of each state component at the last epoch."""
 
     output_weights: Float[np.ndarray, "output"]
-    closing_weights: Float[np.ndarray, "stock"]
+    closing_weights: Float[np.ndarray, "state"]
 
     @classmethod
     def from_costs(
         cls, description: Description, outputs: dict[str, float], at_close: dict[str, float]
     ) -> Objective:
         """Weights by name; what is not named costs nothing. Refuses unknown names."""
-        stocks = tuple(stock.name for stock in description.stocks)
         return cls(
-            output_weights=_weights(outputs, description.output_names),
-            closing_weights=_weights(at_close, stocks),
+            output_weights=_weights("output", outputs, description.output_names),
+            closing_weights=_weights("state component", at_close, description.state_names),
         )
 
     def cost(
@@ -39,15 +38,15 @@ class Objective:
         is_last: Bool[np.ndarray, "batch"],
     ) -> Float[np.ndarray, "batch"]:
         """Money lost in each epoch."""
-        left = next_states[:, : len(self.closing_weights)] @ self.closing_weights
+        left = next_states @ self.closing_weights
         total: Float[np.ndarray, "batch"] = outputs @ self.output_weights + is_last * left
         return total
 
 
-def _weights(given: dict[str, float], names: tuple[str, ...]) -> Float[np.ndarray, "name"]:
+def _weights(
+    kind: str, given: dict[str, float], names: tuple[str, ...]
+) -> Float[np.ndarray, "name"]:
     for name in given:
         if name not in names:
-            raise InvalidSystem(
-                f"no output or stock {name!r} to put a cost on{suggestion(name, names)}"
-            )
+            raise InvalidSystem(f"no {kind} {name!r} to put a cost on{suggestion(name, names)}")
     return np.array([given.get(name, 0.0) for name in names], dtype=float)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from envs.objective import Objective
-from envs.observation import Observation
+from envs.observation import Viewpoint
 from envs.world import World
 
 BuildWorld = Callable[[int], World]
@@ -22,7 +22,7 @@ class Problem:
 
     build_world: BuildWorld
     objective: Objective
-    observation: Observation
+    observation: Viewpoint
     cost_unit: float = 1000.0
     """Rewards are minus the cost in these units, so that a network sees numbers near 1."""
 
@@ -53,13 +53,12 @@ class Rollouts:
 
     def step(self, choices: Int[np.ndarray, "batch"], random: np.random.Generator) -> Step:
         """Apply joint choices by number and account for what happened."""
-        epochs = self.world.advance(self.decisions[choices], random)
-        is_last = epochs.state[:, -1] >= self.world.description.epochs
-        costs = self.problem.objective.cost(epochs.outputs, epochs.state, is_last)
-        self.states = epochs.state.copy()
+        answers = self.world.advance(self.decisions[choices], random)
+        costs = self.problem.objective.cost(answers.outputs, answers.state, answers.is_last)
+        self.states = answers.state.copy()
         return Step(
-            states=epochs.state,
+            states=answers.state,
             rewards=-costs / self.problem.cost_unit,
             costs=costs,
-            is_last=is_last,
+            is_last=answers.is_last,
         )

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from sim.description import Description
 from sim.simulator import Simulator
-from surrogates.interface import Epochs, Surrogate
+from surrogates.interface import Surrogate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What the copies of a world answered to their decisions."""
+
+    state: Float[np.ndarray, "batch state"]
+    outputs: Float[np.ndarray, "batch output"]
+    is_last: Bool[np.ndarray, "batch"]
+    """Whether the episode ended; such a row must be begun again before it can go on."""
 
 
 class World(Protocol):
@@ -29,13 +40,17 @@ class World(Protocol):
 
     def advance(
         self, decisions: Float[np.ndarray, "batch lever"], random: np.random.Generator
-    ) -> Epochs:
+    ) -> Answers:
         """Step every row by one epoch."""
         ...
 
 
 class SurrogateWorld:
-    """Copies of a system answered by a surrogate in one batched call."""
+    """Copies of a system answered by a surrogate in one batched call.
+
+    Episodes have as many epochs as the description says: a surrogate does not foretell that one
+    ends earlier.
+    """
 
     def __init__(
         self,
@@ -48,24 +63,30 @@ class SurrogateWorld:
         nominal = self.description.nominal if parameters is None else parameters
         self._parameters = np.tile(nominal, (copies, 1))
         self._states = np.zeros((copies, len(self.description.state_names)))
-        days = self.description.calendar.values.shape[0]
-        self._openings = np.array([self.description.initial_state(day) for day in range(days)])
+        self._passed = np.zeros(copies, dtype=int)
+        self._openings = surrogate.openings
 
     def begin(
         self, rows: Int[np.ndarray, "rows"], random: np.random.Generator
     ) -> Float[np.ndarray, "rows state"]:
-        """Open the given rows on random kinds of day."""
+        """Open the given rows in random opening states."""
+        self._passed[rows] = 0
         self._states[rows] = self._openings[random.integers(len(self._openings), size=len(rows))]
         opened: Float[np.ndarray, "rows state"] = self._states[rows]
         return opened
 
     def advance(
         self, decisions: Float[np.ndarray, "batch lever"], random: np.random.Generator
-    ) -> Epochs:
+    ) -> Answers:
         """Sample the next epoch of every row."""
         epochs = self._surrogate.sample(self._states, decisions, self._parameters, random)
         self._states = epochs.state.copy()
-        return epochs
+        self._passed += 1
+        return Answers(
+            state=epochs.state,
+            outputs=epochs.outputs,
+            is_last=self._passed >= self.description.epochs,
+        )
 
 
 class SimulatedWorld:
@@ -95,11 +116,12 @@ class SimulatedWorld:
 
     def advance(
         self, decisions: Float[np.ndarray, "batch lever"], random: np.random.Generator
-    ) -> Epochs:
+    ) -> Answers:
         """Advance every simulator; the generator is not used, seeds decide."""
         del random
-        answers = [s.advance(d) for s, d in zip(self._simulators, decisions, strict=True)]
-        return Epochs(
-            state=np.array([a.state for a in answers]),
-            outputs=np.array([a.outputs for a in answers]),
+        epochs = [s.advance(d) for s, d in zip(self._simulators, decisions, strict=True)]
+        return Answers(
+            state=np.array([epoch.state for epoch in epochs]),
+            outputs=np.array([epoch.outputs for epoch in epochs]),
+            is_last=np.array([epoch.is_last for epoch in epochs]),
         )

@@ -1,21 +1,156 @@
 """What a simulator says of itself: everything a surrogate or an environment may rely on.
 
-The state of the system at an epoch is, in this order: the stocks (customers waiting or in
+`Description` is what any simulator can say: the names and units of its state and outputs, what may
+be decided and how long an episode is. `SystemDescription` adds the structure that the built-in
+simulator knows of its systems. Its state is, in this order: the stocks (customers waiting or in
 service), the tallies (what has been counted so far today), the agents last assigned by each
-lever, the kind of day and the number of the epoch. The outputs are the flows between stocks,
-then the measures.
+lever, the servers of pools whose number is not given by a shift, the kind of day and the number
+of the epoch. Its outputs are the flows between stocks, then the measures.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from sim.epoch import Parameter, Quantity
 from sim.errors import InvalidSystem
+
+Decides = Literal["share", "servers", "order", "route", "admission", "value"]
+_SHARES = ("share", "admission")
+_POSITIONS = ("order", "route")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lever:
+    """One thing to decide each epoch.
+
+    A level is, by what the lever decides: the `share` of a pool on duty that is moved to a team,
+    the number of `servers` ordered, the position of an `order` of priority or of the class to
+    `route` to, the share of arrivals let in (`admission`), or whatever `value` a user's simulator
+    takes it for.
+    """
+
+    name: str
+    levels: tuple[float, ...]
+    decides: Decides = "share"
+
+    def __post_init__(self) -> None:
+        for level in self.levels:
+            if not self.allows(level):
+                raise InvalidSystem(f"lever {self.name!r} offers {level}: {self.bounds}")
+        if not self.levels or len(set(self.levels)) < len(self.levels):
+            raise InvalidSystem(f"lever {self.name!r} offers {self.levels}: each level once")
+
+    @property
+    def bounds(self) -> str:
+        """In words, what a level may be."""
+        if self.decides in _SHARES:
+            return "a share from 0 to 1"
+        return "a finite number" if self.decides == "value" else "a whole number, 0 or more"
+
+    def allows(self, level: float) -> bool:
+        """Whether a simulator can apply this level, offered or not."""
+        if self.decides in _SHARES:
+            return bool(0.0 <= level <= 1.0)
+        if self.decides in _POSITIONS:
+            return level in self.levels
+        return bool(np.isfinite(level) and (self.decides == "value" or level == round(level) >= 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A simulator as seen from outside: names, units, choices and horizon."""
+
+    name: str
+    components: tuple[Quantity, ...]
+    """The numbers of the state, in order."""
+    outputs: tuple[Quantity, ...]
+    """The additive statistics of an epoch, in order."""
+    levers: tuple[Lever, ...]
+    parameters: tuple[Parameter, ...] = ()
+    epochs: int
+    """Decision epochs in an episode; a simulator may end one earlier."""
+    boundaries: tuple[float, ...] = ()
+    """Minutes after opening at which epochs begin, and the close as the last; empty where epochs
+    end with events, so that nobody knows beforehand."""
+
+    def __post_init__(self) -> None:
+        edges = self.boundaries
+        if edges and (len(edges) < 2 or edges[0] != 0 or not np.all(np.diff(edges) > 0)):
+            raise InvalidSystem(f"epoch boundaries {edges}: at least two, rising from 0")
+        if self.epochs < 1 or (edges and self.epochs != len(edges) - 1):
+            raise InvalidSystem(
+                f"{self.epochs} epochs with {len(edges)} boundaries: at least one epoch, and a "
+                "boundary at each end of each"
+            )
+        for kind, items in (
+            ("component", self.components),
+            ("output", self.outputs),
+            ("lever", self.levers),
+            ("parameter", self.parameters),
+        ):
+            names = [item.name for item in items]
+            for name in names:
+                if names.count(name) > 1:
+                    raise InvalidSystem(f"{kind} {name!r} is given twice: each needs its own name")
+
+    @property
+    def is_event_driven(self) -> bool:
+        """Whether an epoch lasts until something happens, for a time of its own."""
+        return not self.boundaries
+
+    @property
+    def durations(self) -> Float[np.ndarray, "epoch"]:
+        """Minutes of each epoch. Raises InvalidSystem where only events tell."""
+        if self.is_event_driven:
+            raise InvalidSystem(f"the epochs of {self.name!r} end with events: no known durations")
+        return np.diff(np.asarray(self.boundaries, dtype=float))
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state components, in order."""
+        return tuple(component.name for component in self.components)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs, in order."""
+        return tuple(output.name for output in self.outputs)
+
+    @property
+    def lever_names(self) -> tuple[str, ...]:
+        """Names of the levers, in order."""
+        return tuple(lever.name for lever in self.levers)
+
+    @property
+    def nominal(self) -> Float[np.ndarray, "parameter"]:
+        """The nominal parameters."""
+        return np.array([p.nominal for p in self.parameters], dtype=float)
+
+    def parameter_values(self, vector: Float[np.ndarray, "parameter"]) -> dict[str, float]:
+        """Parameters by name, from their values in order."""
+        return {p.name: float(v) for p, v in zip(self.parameters, vector, strict=True)}
+
+    @property
+    def decisions(self) -> Float[np.ndarray, "decision lever"]:
+        """Every joint choice, a row each; the last lever changes fastest."""
+        return np.array(list(product(*(lever.levels for lever in self.levers))), dtype=float)
+
+    def feasible(
+        self, states: Float[np.ndarray, "batch state"]
+    ) -> Bool[np.ndarray, "batch decision"]:
+        """Which joint choices can be carried out in each state; here all of them."""
+        return np.ones((len(states), len(self.decisions)), dtype=bool)
+
+    def non_idling(
+        self, states: Float[np.ndarray, "batch state"]
+    ) -> Bool[np.ndarray, "batch decision"]:
+        """Which joint choices leave no server idle whom another would put to work; here all."""
+        return self.feasible(states)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,27 +183,24 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lever:
-    """One thing to decide each epoch: the share of a pool on duty that is moved to a team."""
-
-    name: str
-    levels: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        for level in self.levels:
-            if not 0.0 <= level <= 1.0:
-                raise InvalidSystem(f"lever {self.name!r} offers {level}: a share from 0 to 1")
-        if not self.levels or len(set(self.levels)) < len(self.levels):
-            raise InvalidSystem(f"lever {self.name!r} offers {self.levels}: each level once")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
-    """Agents of one pool assigned to one class; the team without a lever has what is left over."""
+    """Agents of one pool who serve one class; a lever sizes the team, or it has what is left."""
 
     name: str
     pool: str
     lever: str | None
+    queue: str
+    """The stock of customers who wait for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A finite room as a decision sees it: where a lever may not send anybody when it is full."""
+
+    lever: str
+    level: float
+    stocks: tuple[str, ...]
+    places: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +209,9 @@ class Calendar:
 
     columns: tuple[str, ...]
     values: Float[np.ndarray, "day epoch column"]
-    scaled_by: tuple[str | None, ...]
-    """For each column the parameter that multiplies it, or None; agents are rounded."""
+    """One epoch stands for all where epochs end with events."""
+    scaled_by: tuple[tuple[str, ...], ...]
+    """For each column the parameters that multiply it; agents are rounded."""
 
     def column(self, name: str) -> Float[np.ndarray, "day epoch"]:
         """One column over days and epochs."""
@@ -86,83 +219,50 @@ class Calendar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
-    """A system as seen from outside: names, units, structure, choices and horizon."""
+class SystemDescription(Description):
+    """A system of stocks, flows, teams and a calendar."""
 
-    name: str
     stocks: tuple[Stock, ...]
     flows: tuple[Flow, ...]
     tallies: tuple[Tally, ...]
-    measures: tuple[Quantity, ...]
-    """Additive statistics beside the flows; the last is `moves`, agents whose team changed."""
-    parameters: tuple[Parameter, ...]
-    levers: tuple[Lever, ...]
     teams: tuple[Team, ...]
     calendar: Calendar
-    boundaries: tuple[float, ...]
-    """Minutes after opening at which epochs begin, and the close as the last."""
+    servers: tuple[str, ...] = ()
+    """State components that count servers who are up or starting, where no shift says so."""
+    servers_at_opening: tuple[float, ...] = ()
+    """Their values at opening, at nominal parameters."""
+    staffing: tuple[tuple[str, str], ...] = ()
+    """(pool, lever) where a lever orders the number of servers."""
+    places: tuple[Place, ...] = ()
 
     def __post_init__(self) -> None:
-        edges = self.boundaries
-        if len(edges) < 2 or edges[0] != 0 or not np.all(np.diff(edges) > 0):
-            raise InvalidSystem(f"epoch boundaries {edges}: at least two, rising from 0")
+        # Python 3.11 loses the class cell of a slotted dataclass, so `super()` would fail.
+        Description.__post_init__(self)
         names = [stock.name for stock in self.stocks]
         for flow in self.flows:
             for end in (flow.source, flow.target):
                 if end is not None and end not in names:
                     raise InvalidSystem(f"flow {flow.name!r} touches unknown stock {end!r}")
-        if not self.measures or self.measures[-1].name != "moves":
-            raise InvalidSystem("the last measure must be 'moves'")
 
     @property
-    def epochs(self) -> int:
-        """Decision epochs in an episode."""
-        return len(self.boundaries) - 1
+    def measures(self) -> tuple[Quantity, ...]:
+        """The outputs beside the flows; the last is `moves` where levers move agents."""
+        return self.outputs[len(self.flows) :]
 
     @property
-    def durations(self) -> Float[np.ndarray, "epoch"]:
-        """Minutes of each epoch."""
-        return np.diff(np.asarray(self.boundaries, dtype=float))
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """Names of the state components, in order."""
-        counted = (*(s.name for s in self.stocks), *(t.name for t in self.tallies))
-        assigned = (f"{self.teams[team].name}_assigned" for team in self.moved_teams)
-        return (*counted, *assigned, "day", "epoch")
+    def has_moves(self) -> bool:
+        """Whether the last output counts the agents whose team changed."""
+        return self.outputs[-1].name == "moves"
 
     @property
     def moved_teams(self) -> tuple[int, ...]:
         """Positions of the teams that a lever sizes."""
         return tuple(i for i, team in enumerate(self.teams) if team.lever is not None)
 
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Names of the outputs, in order."""
-        return (*(f.name for f in self.flows), *(m.name for m in self.measures))
-
-    @property
-    def lever_names(self) -> tuple[str, ...]:
-        """Names of the levers, in order."""
-        return tuple(lever.name for lever in self.levers)
-
-    @property
-    def nominal(self) -> Float[np.ndarray, "parameter"]:
-        """The nominal parameters."""
-        return np.array([p.nominal for p in self.parameters], dtype=float)
-
-    def parameter_values(self, vector: Float[np.ndarray, "parameter"]) -> dict[str, float]:
-        """Parameters by name, from their values in order."""
-        return {p.name: float(v) for p, v in zip(self.parameters, vector, strict=True)}
-
-    @property
-    def decisions(self) -> Float[np.ndarray, "decision lever"]:
-        """Every joint choice, a row each; the last lever changes fastest."""
-        return np.array(list(product(*(lever.levels for lever in self.levers))), dtype=float)
-
     def initial_state(self, day: int) -> Float[np.ndarray, "state"]:
-        """The empty system at opening on one kind of day."""
+        """The empty system at opening on one kind of day, at nominal parameters."""
         state = np.zeros(len(self.state_names))
+        state[-2 - len(self.servers) : -2] = self.servers_at_opening
         state[-2] = day
         return state
 
@@ -174,12 +274,12 @@ class Description:
     ) -> Float[np.ndarray, "batch column"]:
         """Calendar rows at the given days and epochs, scaled by the parameters."""
         rows: Float[np.ndarray, "batch column"] = self.calendar.values[
-            days, np.minimum(epochs, self.epochs - 1)
+            days, np.minimum(epochs, self.calendar.values.shape[1] - 1)
         ].copy()
         names = [p.name for p in self.parameters]
         pools = {team.pool for team in self.teams}
-        for column, parameter in enumerate(self.calendar.scaled_by):
-            if parameter is not None:
+        for column, scales in enumerate(self.calendar.scaled_by):
+            for parameter in scales:
                 rows[:, column] *= parameters[:, names.index(parameter)]
             if self.calendar.columns[column] in pools:
                 rows[:, column] = np.rint(rows[:, column])
@@ -190,9 +290,12 @@ class Description:
         known: Float[np.ndarray, "batch column"],
         decisions: Float[np.ndarray, "batch lever"],
     ) -> Float[np.ndarray, "batch team"]:
-        """Agents assigned to each team: the moved share, rounded, and the rest."""
+        """Most agents of each team: the moved share, rounded, and the rest.
+
+        In a pool without a sizing lever every team may have all agents on duty.
+        """
         sizes = np.zeros((len(known), len(self.teams)))
-        on_duty = {t.pool: known[:, self.calendar.columns.index(t.pool)] for t in self.teams}
+        on_duty = {pool: self._on_duty(pool, known, decisions) for pool in self._pools}
         left = dict(on_duty)
         for index in self.moved_teams:
             team = self.teams[index]
@@ -205,11 +308,29 @@ class Description:
                 sizes[:, index] = left[team.pool]
         return sizes
 
+    @property
+    def _pools(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(team.pool for team in self.teams))
+
+    def _on_duty(
+        self,
+        pool: str,
+        known: Float[np.ndarray, "batch column"],
+        decisions: Float[np.ndarray, "batch lever"],
+    ) -> Float[np.ndarray, "batch"]:
+        for staffed, lever in self.staffing:
+            if staffed == pool:
+                return decisions[:, self.lever_names.index(lever)]
+        if pool in self.calendar.columns:
+            return known[:, self.calendar.columns.index(pool)]
+        return np.full(len(known), np.inf)
+
     def assigned(
         self, states: Float[np.ndarray, "batch state"]
     ) -> Float[np.ndarray, "batch moved"]:
         """Agents that each lever had assigned in the epoch before."""
-        return states[:, -2 - len(self.moved_teams) : -2]
+        begin = len(self.stocks) + len(self.tallies)
+        return states[:, begin : begin + len(self.moved_teams)]
 
     def moves(
         self, states: Float[np.ndarray, "batch state"], sizes: Float[np.ndarray, "batch team"]
@@ -218,3 +339,54 @@ class Description:
         change = np.abs(sizes[:, list(self.moved_teams)] - self.assigned(states))
         total: Float[np.ndarray, "batch"] = change.sum(axis=1)
         return total
+
+    def feasible(
+        self, states: Float[np.ndarray, "batch state"]
+    ) -> Bool[np.ndarray, "batch decision"]:
+        """All joint choices but those that send customers to a full room."""
+        decisions = self.decisions
+        allowed = np.ones((len(states), len(decisions)), dtype=bool)
+        names = [stock.name for stock in self.stocks]
+        for place in self.places:
+            inside = states[:, [names.index(stock) for stock in place.stocks]].sum(axis=1)
+            sends = decisions[:, self.lever_names.index(place.lever)] == place.level
+            allowed &= ~((inside >= place.places)[:, None] & sends)
+        # Where every room is full there is nothing better to do than to be turned away.
+        return allowed | ~allowed.any(axis=1, keepdims=True)
+
+    def non_idling(
+        self, states: Float[np.ndarray, "batch state"]
+    ) -> Bool[np.ndarray, "batch decision"]:
+        """Feasible joint choices under which every pool leaves as few servers idle as it can.
+
+        Counted at the moment of the decision, at nominal parameters: a team's servers beyond the
+        customers who wait for it or are in its hands are idle.
+        """
+        idle = self._idle(states)
+        allowed = self.feasible(states)
+        least = np.where(allowed[:, :, None], idle, np.inf).min(axis=1, keepdims=True)
+        chosen: Bool[np.ndarray, "batch decision"] = allowed & (idle <= least).all(axis=2)
+        return chosen | (allowed & ~chosen.any(axis=1, keepdims=True))
+
+    def _idle(
+        self, states: Float[np.ndarray, "batch state"]
+    ) -> Float[np.ndarray, "batch decision pool"]:
+        names = [stock.name for stock in self.stocks]
+        decisions, pools = self.decisions, self._pools
+        parameters = np.broadcast_to(self.nominal, (len(states), len(self.parameters)))
+        known = self.known_ahead(states[:, -2].astype(int), states[:, -1].astype(int), parameters)
+        idle = np.zeros((len(states), len(decisions), len(pools)))
+        at_hand = np.column_stack(
+            [
+                states[:, names.index(t.queue)] + states[:, names.index(f"{t.name}_busy")]
+                for t in self.teams
+            ]
+        )
+        for number, decision in enumerate(decisions):
+            sizes = self.team_sizes(known, np.tile(decision, (len(states), 1)))
+            spare = np.maximum(sizes - at_hand, 0.0)
+            for position, pool in enumerate(pools):
+                mine = [i for i, team in enumerate(self.teams) if team.pool == pool]
+                if any(self.teams[i].lever for i in mine):
+                    idle[:, number, position] = spare[:, mine].sum(axis=1)
+        return idle

@@ -1,169 +1,76 @@
-"""Scenario files: a system, its costs and its data, read from TOML and checked whole."""
+"""Scenarios: named systems with their prose, costs and changes, read from TOML files."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from datetime import date
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from sim.arrivals import Arrivals, PoissonArrivals
-from sim.description import Lever
-from sim.distributions import DISTRIBUTIONS, Distribution
-from sim.epoch import Parameter
-from sim.errors import InvalidParameters, InvalidSystem, suggestion
-from sim.simulator import ServiceSystem
-from sim.system import SCALES, CustomerClass, Route, ServerTeam, System
-from sim.volumes import Volumes, read_volumes
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class VolumeSettings(_Strict):
-    """Where the real volumes are and which days are for what."""
-
-    source: str
-    time_column: str
-    count_column: str
-    opening: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    slots: int = Field(gt=0)
-    slot_minutes: int = Field(gt=0)
-    fit_from: date
-    fit_to: date
-    live_from: date
-    live_to: date
-
-    @model_validator(mode="after")
-    def _check_order(self) -> VolumeSettings:
-        for first, last in (("fit_from", "fit_to"), ("live_from", "live_to")):
-            if getattr(self, first) > getattr(self, last):
-                raise ValueError(f"{first} {getattr(self, first)} is after {last}")
-        return self
-
-    def read(self, source: str | None = None) -> Volumes:
-        """Read the whole series, from another file when one is named."""
-        return read_volumes(
-            source or self.source,
-            time_column=self.time_column,
-            count_column=self.count_column,
-            opening=self.opening,
-            slots=self.slots,
-            slot_minutes=self.slot_minutes,
-        )
-
-
-class _Epochs(_Strict):
-    minutes: int = Field(gt=0)
-
-
-class _Duration(_Strict):
-    distribution: Literal["exponential", "deterministic", "gamma", "lognormal"]
-    mean: float = Field(gt=0)
-    scv: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _check_shape(self) -> _Duration:
-        has_shape = any(field.name == "scv" for field in fields(DISTRIBUTIONS[self.distribution]))
-        if has_shape != (self.scv is not None):
-            raise ValueError(f"{self.distribution} needs {'an scv' if has_shape else 'no scv'}")
-        return self
-
-    def build(self) -> Distribution:
-        kind = DISTRIBUTIONS[self.distribution]
-        shape = {} if self.scv is None else {"scv": self.scv}
-        return kind(mean=self.mean, **shape)
-
-
-class _Class(_Strict):
-    name: str
-    service: _Duration
-    patience: _Duration | None = None
-    routes: dict[str, float] = {}
-
-
-class _Team(_Strict):
-    name: str
-    pool: str
-    serves: str
-    speed: float = Field(default=1.0, gt=0)
-    lever: str | None = None
-
-
-class _Lever(_Strict):
-    name: str
-    levels: tuple[float, ...] = Field(min_length=2)
-
-
-class _Box(_Strict):
-    low: float = Field(gt=0)
-    high: float = Field(gt=0)
-
-
-class Costs(_Strict):
-    """Money per unit of each output, and per customer left in each stock at close."""
-
-    outputs: dict[str, float]
-    at_close: dict[str, float] = {}
-
-
-class Change(_Strict):
-    """A dated change of the real system's parameters."""
-
-    on: date
-    parameters: dict[str, Annotated[float, Field(gt=0)]]
-
-
-class _File(_Strict):
-    name: str
-    summary: str
-    volumes: VolumeSettings
-    epochs: _Epochs
-    classes: tuple[_Class, ...] = Field(min_length=1)
-    pools: dict[str, tuple[tuple[str, int], ...]]
-    teams: tuple[_Team, ...] = Field(min_length=1)
-    levers: tuple[_Lever, ...] = ()
-    parameters: dict[str, _Box] = {}
-    costs: Costs
-    change: Change | None = None
+from sim.arrivals import Arrivals
+from sim.choices import faults_of
+from sim.description import Description, SystemDescription
+from sim.drift import Drift, Drifting, Restructured, differences
+from sim.errors import InvalidSettings, InvalidSystem, SurrogymError, suggestion
+from sim.plugins import build_simulator, find_simulator, installed_simulators
+from sim.scenario_file import (
+    Change,
+    Costs,
+    ScenarioFile,
+    SimulatorFile,
+    StructuralChange,
+    VolumeSettings,
+    check_file,
+)
+from sim.scenario_system import build_system
+from sim.simulator import ServiceSystem, Simulator
+from sim.system import System
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A centre that only lacks its arrivals, which are learnt from its volumes."""
+    """What is simulated and what it costs: a system, or a simulator of the user's own."""
 
     name: str
     summary: str
-    volumes: VolumeSettings
-    boundaries: tuple[float, ...]
-    classes: tuple[CustomerClass, ...]
-    teams: tuple[ServerTeam, ...]
-    rosters: dict[str, Float[np.ndarray, "epoch"]]
-    levers: tuple[Lever, ...]
-    parameters: tuple[Parameter, ...]
     costs: Costs
-    change: Change | None
+    variants: tuple[str, ...] = ()
+    """Names of the scenario's other versions, to be read as `name:variant`."""
+    template: System | None = None
+    """The system; where volumes are given its arrivals are a stand-in until they are learnt."""
+    volumes: VolumeSettings | None = None
+    change: Change | None = None
+    simulator: str | None = None
+    """A user's simulator, as `module:Class` or the name of an entry point."""
+    options: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, Drift] = field(default_factory=dict)
+    """By parameter, how it moves from episode to episode."""
+    structural_change: StructuralChange | None = None
+    changed_template: System | None = None
+    """The system after the structural change."""
 
-    def system(self, arrivals: Arrivals) -> System:
-        """The system under the given arrivals."""
-        return System(
-            name=self.name,
-            arrivals=arrivals,
-            classes=self.classes,
-            teams=self.teams,
-            rosters=self.rosters,
-            boundaries=self.boundaries,
-            levers=self.levers,
-            parameters=self.parameters,
-        )
+    def system(self, arrivals: Arrivals | None = None) -> System:
+        """The system, under the given arrivals where volumes leave them open."""
+        if self.template is None:
+            raise InvalidSystem(f"scenario {self.name!r} runs {self.simulator}: it has no system")
+        return self._under(arrivals, self.template)
+
+    def changed_system(self, arrivals: Arrivals | None = None) -> System:
+        """The system after the structural change; the same as before where there is none."""
+        if self.changed_template is None:
+            return self.system(arrivals)
+        return self._under(arrivals, self.changed_template)
+
+    def _under(self, arrivals: Arrivals | None, template: System) -> System:
+        if arrivals is not None:
+            return template.with_arrivals(arrivals)
+        if self.volumes is not None:
+            raise InvalidSystem(
+                f"scenario {self.name!r}: learn its arrivals from its volumes first"
+            )
+        return template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,16 +78,30 @@ class SimulatorRecipe:
     """Builds a scenario's simulator in whatever process calls it."""
 
     scenario: Scenario
-    arrivals: Arrivals
+    arrivals: Arrivals | None = None
+    """The arrivals learnt from the scenario's volumes, where it has any."""
 
     @property
     def system(self) -> System:
         """The system that the simulator runs."""
         return self.scenario.system(self.arrivals)
 
-    def __call__(self) -> ServiceSystem:
-        """A fresh simulator."""
+    def __call__(self) -> Simulator:
+        """A fresh simulator of the system as it was described."""
+        if self.scenario.simulator is not None:
+            return build_simulator(self.scenario.simulator, self.scenario.options)
         return ServiceSystem(self.system)
+
+    def drifting(self) -> Drifting:
+        """A fresh simulator that changes from episode to episode as the scenario says."""
+        simulator, change = self(), self.scenario.structural_change
+        if change is not None:
+            simulator = Restructured(
+                before=simulator,
+                after=ServiceSystem(self.scenario.changed_system(self.arrivals)),
+                from_episode=change.from_episode,
+            )
+        return Drifting(simulator, self.scenario.drift)
 
 
 def bundled_scenarios() -> tuple[str, ...]:
@@ -189,163 +110,198 @@ def bundled_scenarios() -> tuple[str, ...]:
     return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
-def load_scenario(name_or_path: str) -> Scenario:
-    """Read a bundled scenario by name or a user's file by path.
+def load_scenario(name: str) -> Scenario:
+    """Read a scenario.
 
-    Raises InvalidSystem with every fault of the file at once, near keys suggested.
+    `name` is a bundled scenario, the path of a TOML file, either followed by `:variant`, or a
+    user's simulator as `module:Class` or the name of an installed entry point. Raises
+    InvalidSystem with every fault at once, near keys suggested; the file's variants are checked
+    with it.
     """
-    text = _read(name_or_path)
+    base, variant = _split(name)
+    text = _read(base)
+    if text is None:
+        return _around(name)
     try:
-        parsed = _File.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSystem(f"{name_or_path}: not valid TOML: {error}") from error
-    except ValidationError as error:
-        faults = "\n".join(f"  {fault}" for fault in _faults(error))
-        raise InvalidSystem(f"{name_or_path}:\n{faults}") from error
-    try:
-        return _build(parsed)
-    except (InvalidSystem, InvalidParameters) as error:
-        raise InvalidSystem(f"{name_or_path}: {error}") from error
+        return _load(_parse(text), variant)
+    except SurrogymError as error:
+        faults = "\n".join(f"  {fault}" for fault in faults_of(error))
+        raise InvalidSystem(f"{name}:\n{faults}") from error
 
 
-def _read(name_or_path: str) -> str:
+def _split(name: str) -> tuple[str, str | None]:
+    base, colon, variant = name.rpartition(":")
+    if colon and (base in bundled_scenarios() or base.endswith(".toml")):
+        return base, variant
+    return name, None
+
+
+def _read(name: str) -> str | None:
+    """The text of a bundled scenario or a file; None when the name is of neither."""
     bundled = bundled_scenarios()
-    if name_or_path in bundled:
-        return (resources.files("sim") / "scenarios" / f"{name_or_path}.toml").read_text("utf-8")
-    path = Path(name_or_path)
+    if name in bundled:
+        return (resources.files("sim") / "scenarios" / f"{name}.toml").read_text("utf-8")
+    path = Path(name)
     if not path.is_file():
+        if ":" in name or name in installed_simulators():
+            return None
+        known = (*bundled, *installed_simulators())
         raise InvalidSystem(
-            f"no scenario {name_or_path!r}{suggestion(name_or_path, bundled)}; "
-            "or give the path of a TOML file"
+            f"no scenario {name!r}{suggestion(name, known)}; or give the path of a TOML file, or "
+            "your own simulator as module:Class"
         )
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSystem(f"{name_or_path}: cannot be read: {error}") from error
+        raise InvalidSystem(f"{name}: cannot be read: {error}") from error
 
 
-def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            known = _known_keys(fault["loc"])
-            yield f"{where}: unknown key{suggestion(str(fault['loc'][-1]), known)}"
-        elif fault["type"] == "missing":
-            yield f"{where}: missing"
-        elif fault["type"] == "value_error":
-            yield f"{where}: {fault['ctx']['error']}"
-        else:
-            yield f"{where} = {fault['input']!r}: {fault['msg'].lower()}"
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = _File
-    for part in location[:-1]:
-        if isinstance(part, int) or part not in getattr(model, "model_fields", {}):
-            continue
-        model = _model_inside(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
-
-
-def _model_inside(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_inside(argument)
-        if found is not None:
-            return found
-    return None
-
-
-def _build(parsed: _File) -> Scenario:
-    boundaries = _boundaries(parsed)
+def _around(reference: str) -> Scenario:
+    """A scenario around a simulator that brings its own costs."""
+    kind = find_simulator(reference)
+    costs = getattr(kind, "costs", None)
+    if not isinstance(costs, dict):
+        raise InvalidSystem(
+            f"{reference}: what does an epoch cost? Give the class `costs`, a dictionary from "
+            "output names to money per unit, or write a scenario file with [costs]"
+        )
     scenario = Scenario(
-        name=parsed.name,
-        summary=parsed.summary.strip(),
-        volumes=parsed.volumes,
-        boundaries=boundaries,
-        classes=tuple(_customer_class(c) for c in parsed.classes),
-        teams=tuple(ServerTeam(**team.model_dump()) for team in parsed.teams),
-        rosters={
-            pool: _roster(pool, shifts, parsed.volumes.opening, boundaries)
-            for pool, shifts in parsed.pools.items()
-        },
-        levers=tuple(Lever(name=lever.name, levels=lever.levels) for lever in parsed.levers),
-        parameters=tuple(_parameter(name, box) for name, box in parsed.parameters.items()),
-        costs=parsed.costs,
-        change=parsed.change,
+        name=reference.rpartition(":")[2].lower(),
+        summary=" ".join((kind.__doc__ or "").split()),
+        costs=Costs(outputs=costs),
+        simulator=reference,
     )
-    _check_names(scenario)
+    _check_names(scenario, SimulatorRecipe(scenario=scenario)().describe())
     return scenario
 
 
-def _boundaries(parsed: _File) -> tuple[float, ...]:
-    """Epochs of equal length; what remains at the end makes the last one longer."""
-    minutes, slot = parsed.epochs.minutes, parsed.volumes.slot_minutes
-    close = parsed.volumes.slots * slot
-    if minutes % slot or minutes > close:
-        raise InvalidSystem(
-            f"epochs.minutes = {minutes}: a multiple of volumes.slot_minutes ({slot}), "
-            f"at most the whole day ({close})"
-        )
-    return (*(float(minutes * k) for k in range(close // minutes)), float(close))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """What a file says, before it is checked."""
+
+    base: Mapping[str, Any]
+    variants: Mapping[str, Mapping[str, Any]]
+
+    def varied(self, variant: str) -> _Content:
+        """The content with a variant's changes in place."""
+        if variant not in self.variants:
+            raise InvalidSystem(f"no variant {variant!r}{suggestion(variant, self.variants)}")
+        changed = _merged(self.base, self.variants[variant])
+        return replace(self, base={**changed, "name": f"{self.base.get('name', '')}:{variant}"})
 
 
-def _customer_class(parsed: _Class) -> CustomerClass:
-    return CustomerClass(
+def _parse(text: str) -> _Content:
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSystem(f"not valid TOML: {error}") from error
+    variants = content.pop("variants", {})
+    if not isinstance(variants, dict) or not all(isinstance(v, dict) for v in variants.values()):
+        raise InvalidSystem("variants: a table of tables, each with what it changes")
+    return _Content(base=content, variants=variants)
+
+
+_NAMES_A_KIND = ("process", "distribution", "shape")
+
+
+def _merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with the changes in place; tables are merged, all else is replaced.
+
+    A table that names another kind, such as another process of arrivals, is replaced too, for the
+    figures of one kind mean nothing to another.
+    """
+    merged = dict(content)
+    for key, value in changes.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict) and not _is_other_kind(old, value):
+            value = _merged(old, value)
+        merged[key] = value
+    return merged
+
+
+def _is_other_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return any(old.get(name) != new[name] for name in _NAMES_A_KIND if name in new)
+
+
+def _load(content: _Content, variant: str | None) -> Scenario:
+    if variant is not None:
+        return _build(content.varied(variant))
+    scenario = _build(content)
+    faults: list[str] = []
+    for name in content.variants:
+        try:
+            _build(content.varied(name))
+        except SurrogymError as error:
+            faults += [f"variants.{name}: {fault}" for fault in faults_of(error)]
+    if faults:
+        raise InvalidSettings(*faults)
+    return scenario
+
+
+def _build(content: _Content) -> Scenario:
+    parsed = check_file(dict(content.base))
+    scenario = Scenario(
         name=parsed.name,
-        service=parsed.service.build(),
-        patience=None if parsed.patience is None else parsed.patience.build(),
-        routes=tuple(Route(to=to, probability=p) for to, p in parsed.routes.items()),
+        summary=parsed.summary.strip(),
+        costs=parsed.costs,
+        variants=tuple(content.variants),
+        drift=parsed.drift,
     )
+    if isinstance(parsed, SimulatorFile):
+        scenario = replace(scenario, simulator=parsed.simulator, options=parsed.options)
+        _check_names(scenario, SimulatorRecipe(scenario=scenario)().describe())
+        return scenario
+    return _with_system(scenario, parsed, content)
 
 
-def _roster(
-    pool: str, shifts: tuple[tuple[str, int], ...], opening: str, boundaries: tuple[float, ...]
-) -> Float[np.ndarray, "epoch"]:
-    starts = np.array([_minutes(clock) - _minutes(opening) for clock, _ in shifts], dtype=float)
-    if len(starts) == 0 or starts[0] > 0 or np.any(np.diff(starts) <= 0):
-        raise InvalidSystem(f"pools.{pool}: shifts must begin at {opening} and follow in order")
-    for (clock, _), start in zip(shifts, starts, strict=True):
-        if start > 0 and start not in boundaries[:-1]:
-            raise InvalidSystem(
-                f"pools.{pool}: the shift at {clock} begins with no epoch of the day"
-            )
-    position = np.searchsorted(starts, boundaries[:-1], side="right") - 1
-    return np.array([shifts[k][1] for k in position], dtype=float)
-
-
-def _minutes(clock: str) -> int:
-    hours, _, minutes = clock.partition(":")
-    if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
-        raise InvalidSystem(f"{clock!r} is no time of day: write HH:MM")
-    return 60 * int(hours) + int(minutes)
-
-
-def _parameter(name: str, box: _Box) -> Parameter:
-    if name not in SCALES:
-        raise InvalidSystem(f"parameters.{name}: unknown{suggestion(name, SCALES)}")
-    return Parameter(
-        name=name, unit="factor on the scenario's figure", low=box.low, high=box.high, nominal=1.0
+def _with_system(scenario: Scenario, parsed: ScenarioFile, content: _Content) -> Scenario:
+    template = build_system(parsed)
+    scenario = replace(
+        scenario,
+        template=template,
+        volumes=parsed.volumes,
+        change=parsed.change,
+        structural_change=parsed.structural_change,
     )
+    _check_names(scenario, template.describe())
+    if parsed.structural_change is None:
+        return scenario
+    return replace(scenario, changed_template=_changed(template, parsed.structural_change, content))
 
 
-def _check_names(scenario: Scenario) -> None:
-    """Refuse costs and changes of things the system does not have."""
-    description = scenario.system(
-        PoissonArrivals(rate=1.0, minutes=scenario.boundaries[-1])
-    ).describe()
-    _refuse_unknown("costs.outputs", scenario.costs.outputs, description.output_names)
-    stocks = [stock.name for stock in description.stocks]
-    _refuse_unknown("costs.at_close", scenario.costs.at_close, stocks)
+def _changed(template: System, change: StructuralChange, content: _Content) -> System:
+    """The system after a structural change, of which the same names must be told."""
+    parsed = check_file(dict(content.varied(change.variant).base))
+    assert isinstance(parsed, ScenarioFile)
+    changed = build_system(parsed)
+    faults = differences(template.describe(), changed.describe())
+    if faults:
+        raise InvalidSettings(*(f"structural_change: {fault}" for fault in faults))
+    return changed
+
+
+def _check_names(scenario: Scenario, description: Description) -> None:
+    """Refuse costs and changes of things the simulator does not have."""
+    stocks: Iterable[str] = description.state_names
+    if isinstance(description, SystemDescription):
+        stocks = [stock.name for stock in description.stocks]
+    parameters = [p.name for p in description.parameters]
+    faults = [
+        *_unknown("costs.outputs", scenario.costs.outputs, description.output_names),
+        *_unknown("costs.at_close", scenario.costs.at_close, stocks),
+        *_unknown("drift", scenario.drift, parameters),
+    ]
     if scenario.change is not None:
-        known = [p.name for p in scenario.parameters]
-        _refuse_unknown("change.parameters", scenario.change.parameters, known)
+        faults += _unknown("change.parameters", scenario.change.parameters, parameters)
+    if scenario.structural_change is not None:
+        chosen = scenario.structural_change.variant
+        faults += _unknown("structural_change.variant", {chosen: None}, scenario.variants)
+    if faults:
+        raise InvalidSettings(*faults)
 
 
-def _refuse_unknown(
-    where: str, given: dict[str, float], known: tuple[str, ...] | list[str]
-) -> None:
-    for name in given:
-        if name not in known:
-            raise InvalidSystem(f"{where}.{name}: unknown{suggestion(name, known)}")
+def _unknown(where: str, given: Iterable[str], known: Iterable[str]) -> list[str]:
+    names = tuple(known)
+    return [
+        f"{where}.{name}: unknown{suggestion(name, names)}" for name in given if name not in names
+    ]

@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from sim.description import Description
-from sim.engine import Engine, as_counts
+from sim.description import Description, SystemDescription
+from sim.engine import Engine
 from sim.epoch import Epoch, parameter_vector
 from sim.errors import InvalidDecision
 from sim.system import System
@@ -45,63 +45,65 @@ class ServiceSystem:
         self._description = system.describe()
         self._engine: Engine | None = None
 
-    def describe(self) -> Description:
+    def describe(self) -> SystemDescription:
         """Names, units, structure, choices and horizon."""
         return self._description
 
     def reset(
         self, seed: int, parameters: dict[str, float] | None = None
     ) -> Float[np.ndarray, "state"]:
-        """Begin a day; the seed decides who comes, whatever is decided later."""
+        """Begin an episode; the seed decides who comes, whatever is decided later."""
         vector = parameter_vector(self._system.parameters, parameters)
-        scales = {p.name: float(v) for p, v in zip(self._system.parameters, vector, strict=True)}
-        self._parameters = vector[None, :]
-        self._engine = Engine(self._system, self._description, seed, scales)
-        self._epoch = 0
+        values = self._description.parameter_values(vector)
+        self._engine = Engine(self._system, self._description, seed, values)
+        self._epoch, self._is_over = 0, False
         self._tallies = np.zeros(len(self._description.tallies))
         self._assigned = np.zeros(len(self._description.moved_teams))
-        return self._state()
+        return self._state(self._engine)
 
     def advance(self, decision: Float[np.ndarray, "lever"]) -> Epoch:
-        """Run one epoch under the shares given to each lever.
+        """Run one epoch under a level for each lever.
 
-        Any share from 0 to 1 will do, offered or not. Raises InvalidDecision for others and for
-        a call out of turn.
+        Any level that the lever allows will do, offered or not. Raises InvalidDecision for others
+        and for a call out of turn.
         """
         engine = self._check_turn(decision)
-        description = self._description
-        known = description.known_ahead(
-            np.array([engine.day]), np.array([self._epoch]), self._parameters
-        )
-        sizes = description.team_sizes(known, np.asarray(decision, dtype=float)[None, :])
-        on_duty = [known[0, description.calendar.columns.index(p)] for p in self._system.rosters]
-        moves = description.moves(self._state()[None, :], sizes)[0]
-        engine.begin_epoch(as_counts(np.array(on_duty)), as_counts(sizes[0]))
-        flows, waits = engine.end_epoch(description.boundaries[self._epoch + 1])
-        self._count(flows)
-        self._assigned = sizes[0, list(description.moved_teams)]
-        duration = float(description.durations[self._epoch])
+        began = engine.now
+        engine.begin_epoch(np.asarray(decision, dtype=float))
+        assigned = np.array(engine.assigned())
+        moves = float(np.abs(assigned - self._assigned).sum())
+        self._assigned = assigned
+        has_more = self._run(engine)
+        self._count(engine.flows)
         self._epoch += 1
+        self._is_over = self._epoch == self._description.epochs or not has_more
+        counted = [*engine.flows, *engine.measures()]
         return Epoch(
-            state=self._state(),
-            outputs=np.array([*flows, *waits, moves], dtype=float),
-            duration=duration,
-            is_last=self._epoch == description.epochs,
+            state=self._state(engine),
+            outputs=np.array([*counted, moves] if self._description.has_moves else counted, float),
+            duration=engine.now - began,
+            is_last=self._is_over,
         )
+
+    def _run(self, engine: Engine) -> bool:
+        if self._description.is_event_driven:
+            return engine.end_with_event()
+        engine.end_epoch(self._description.boundaries[self._epoch + 1])
+        return True
 
     def _check_turn(self, decision: Float[np.ndarray, "lever"]) -> Engine:
         if self._engine is None:
             raise InvalidDecision("advance before reset: call reset(seed) first")
-        if self._epoch == self._description.epochs:
+        if self._is_over:
             raise InvalidDecision("the episode is over: call reset(seed)")
         if np.shape(decision) != (len(self._description.levers),):
             raise InvalidDecision(
-                f"decision of shape {np.shape(decision)}: one share for each of "
-                f"{', '.join(self._description.lever_names)}"
+                f"decision of shape {np.shape(decision)}: one level for each of "
+                f"{', '.join(self._description.lever_names) or 'no levers'}"
             )
-        for lever, share in zip(self._description.levers, decision, strict=True):
-            if not 0.0 <= share <= 1.0:
-                raise InvalidDecision(f"lever {lever.name!r} at {share}: a share from 0 to 1")
+        for lever, level in zip(self._description.levers, decision, strict=True):
+            if not lever.allows(level):
+                raise InvalidDecision(f"lever {lever.name!r} at {level}: {lever.bounds}")
         return self._engine
 
     def _count(self, flows: list[int]) -> None:
@@ -110,7 +112,7 @@ class ServiceSystem:
             counted = flows[names.index(tally.flow)]
             self._tallies[position] = counted + (0 if tally.resets else self._tallies[position])
 
-    def _state(self) -> Float[np.ndarray, "state"]:
-        assert self._engine is not None
-        stocks, day = self._engine.stocks(), self._engine.day
-        return np.array([*stocks, *self._tallies, *self._assigned, day, self._epoch], dtype=float)
+    def _state(self, engine: Engine) -> Float[np.ndarray, "state"]:
+        moved = self._assigned
+        parts = (*engine.stocks(), *self._tallies, *moved, *engine.servers(), engine.day)
+        return np.array([*parts, self._epoch], dtype=float)

@@ -2,237 +2,264 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from sim.arrivals import Arrivals
-from sim.description import Calendar, Description, Flow, Lever, Stock, Tally, Team
-from sim.distributions import Distribution
-from sim.epoch import Parameter, Quantity
-from sim.errors import InvalidSystem, suggestion
+from sim.customers import CustomerClass
+from sim.description import Lever, SystemDescription
+from sim.epoch import Parameter
+from sim.errors import InvalidSettings, suggestion
+from sim.parameters import ARRIVALS, HANDLE_TIME, PATIENCE, ROUTE, SCALES, STAFF
+from sim.routing import Dispatcher, Room
+from sim.servers import Pool, ServerTeam
 
-SCALES = {
-    "arrival_scale": "multiplies every arrival rate",
-    "handle_time_scale": "multiplies every service time",
-    "patience_scale": "multiplies every patience",
-    "staff_scale": "multiplies every roster",
+Measure = Literal["wait", "present", "busy", "on", "overtime"]
+MEASURES: dict[Measure, str] = {
+    "wait": "customer minutes waiting, by class",
+    "present": "customer minutes waiting or in service, by class",
+    "busy": "server minutes at work, by team",
+    "on": "server minutes up or starting, by pool",
+    "overtime": "server minutes at work beyond the roster, by pool",
 }
-"""The parameters a system may offer; each is a factor, 1 when it is left out."""
+"""Additive statistics that a system may keep beside its flows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Where a served customer goes next, with its probability; the remainder leaves."""
-
-    to: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerClass:
-    """Customers who wait in one queue, first come first served."""
-
-    name: str
-    service: Distribution
-    patience: Distribution | None = None
-    routes: tuple[Route, ...] = ()
-
-    def __post_init__(self) -> None:
-        total = sum(route.probability for route in self.routes)
-        # A sum such as .1 + .2 + .7 may exceed 1 by rounding.
-        if not all(route.probability >= 0 for route in self.routes) or not total <= 1 + 1e-9:
-            raise InvalidSystem(
-                f"class {self.name!r}: route probabilities sum to {total:g}; between 0 and 1"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerTeam:
-    """Agents of a pool who serve one class at a speed; a lever says how many, or the rest."""
-
-    name: str
-    pool: str
-    serves: str
-    speed: float = 1.0
-    lever: str | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.speed < np.inf:
-            raise InvalidSystem(f"team {self.name!r}: speed {self.speed}: a number above 0")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class System:
-    """Classes, teams, rosters and levers of one centre, over one day of epochs.
+    """Classes, pools, routes and levers of one system, and when decisions are taken.
 
-    Customers move forward only: a class may route to classes listed after it. The first class
-    receives the arrivals.
+    Decisions are taken at `boundaries`, or after every event in episodes of `events` epochs: an
+    arrival, an end of service, an abandonment, a server who comes or goes.
     """
 
     name: str
-    arrivals: Arrivals
+    arrivals: Mapping[str, Arrivals]
+    """By class or dispatcher: who comes from outside."""
     classes: tuple[CustomerClass, ...]
+    pools: tuple[Pool, ...]
     teams: tuple[ServerTeam, ...]
-    rosters: dict[str, Float[np.ndarray, "epoch"]]
-    """Agents on duty in each pool, by epoch."""
-    boundaries: tuple[float, ...]
+    """In a pool that picks by priority, the first listed is the highest."""
+    boundaries: tuple[float, ...] = ()
+    events: int = 0
+    dispatchers: tuple[Dispatcher, ...] = ()
+    rooms: tuple[Room, ...] = ()
     levers: tuple[Lever, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    measures: tuple[Measure, ...] = field(default=("wait",))
 
     def __post_init__(self) -> None:
-        self._check_repeats()
-        self._check_routes()
-        self._check_teams()
-        self._check_rosters()
-        for parameter in self.parameters:
-            if parameter.name not in SCALES:
-                raise InvalidSystem(
-                    f"unknown parameter {parameter.name!r}{suggestion(parameter.name, SCALES)}"
-                )
+        faults = list(self._faults())
+        if faults:
+            raise InvalidSettings(*faults)
 
-    def _check_repeats(self) -> None:
-        for kind, items in (
-            ("class", self.classes),
-            ("team", self.teams),
-            ("lever", self.levers),
-            ("parameter", self.parameters),
-        ):
-            names = [item.name for item in items]
-            for name in names:
-                if names.count(name) > 1:
-                    raise InvalidSystem(f"{kind} {name!r} is given twice: each needs its own name")
+    def describe(self) -> SystemDescription:
+        """What the system says of itself to surrogates and environments."""
+        from sim.structure import describe
 
-    def _check_routes(self) -> None:
-        names = [c.name for c in self.classes]
-        for position, customer_class in enumerate(self.classes):
-            for route in customer_class.routes:
-                if route.to not in names:
-                    raise InvalidSystem(
-                        f"class {customer_class.name!r} routes to unknown class "
-                        f"{route.to!r}{suggestion(route.to, names)}"
-                    )
-                if names.index(route.to) <= position:
-                    raise InvalidSystem(
-                        f"class {customer_class.name!r} routes back to {route.to!r}: "
-                        "list classes in the order customers pass them"
-                    )
-
-    def _check_teams(self) -> None:
-        classes = [c.name for c in self.classes]
-        levers = [lever.name for lever in self.levers]
-        for team in self.teams:
-            if team.serves not in classes:
-                raise InvalidSystem(
-                    f"team {team.name!r} serves unknown class "
-                    f"{team.serves!r}{suggestion(team.serves, classes)}"
-                )
-            if team.pool not in self.rosters:
-                raise InvalidSystem(
-                    f"team {team.name!r} is of unknown pool "
-                    f"{team.pool!r}{suggestion(team.pool, self.rosters)}"
-                )
-            if team.lever is not None and team.lever not in levers:
-                raise InvalidSystem(
-                    f"team {team.name!r} has unknown lever "
-                    f"{team.lever!r}{suggestion(team.lever, levers)}"
-                )
-        for pool in self.rosters:
-            rest = [t.name for t in self.teams if t.pool == pool and t.lever is None]
-            if len(rest) != 1:
-                raise InvalidSystem(f"pool {pool!r}: exactly one team without a lever, not {rest}")
-        for name in levers:
-            if all(team.lever != name for team in self.teams):
-                raise InvalidSystem(f"lever {name!r} moves no team: name it in a team, or drop it")
-        for name in classes:
-            if all(team.serves != name for team in self.teams):
-                raise InvalidSystem(f"class {name!r} is served by no team")
-
-    def _check_rosters(self) -> None:
-        for pool, roster in self.rosters.items():
-            if len(roster) != len(self.boundaries) - 1:
-                raise InvalidSystem(
-                    f"roster of {pool!r} has {len(roster)} values for "
-                    f"{len(self.boundaries) - 1} epochs"
-                )
-            if not np.all(roster >= 1):
-                raise InvalidSystem(
-                    f"roster of {pool!r} has {roster.min():g} agents in epoch "
-                    f"{int(roster.argmin()) + 1}: at least 1 must be on duty"
-                )
+        return describe(self)
 
     def with_arrivals(self, arrivals: Arrivals) -> System:
-        """The same system with other arrivals, such as one recorded day."""
-        return replace(self, arrivals=arrivals)
+        """The same system with other arrivals, such as one recorded day, to its first source."""
+        first = next(iter(self.arrivals))
+        return replace(self, arrivals={**self.arrivals, first: arrivals})
 
-    def describe(self) -> Description:
-        """What the system says of itself to surrogates and environments."""
-        waiting = [Stock(name=f"{c.name}_waiting") for c in self.classes]
-        serving = {t.name: Stock(name=f"{t.name}_busy", team=t.name) for t in self.teams}
-        arrivals = f"{self.classes[0].name}_arrivals"
-        return Description(
-            name=self.name,
-            stocks=tuple(self._stocks_in_passing_order(waiting, serving)),
-            flows=tuple(self._flows()),
-            tallies=(
-                Tally(
-                    name="arrived_so_far", flow=arrivals, resets=False, expected="expected_so_far"
-                ),
-                Tally(name="arrived_last", flow=arrivals, resets=True, expected="expected_last"),
-            ),
-            measures=(
-                *(
-                    Quantity(name=f"{c.name}_wait", unit="customer minutes", is_count=False)
-                    for c in self.classes
-                ),
-                Quantity(name="moves", unit="agents"),
-            ),
-            parameters=self.parameters,
-            levers=self.levers,
-            teams=tuple(Team(name=t.name, pool=t.pool, lever=t.lever) for t in self.teams),
-            calendar=self._calendar(),
-            boundaries=self.boundaries,
-        )
+    @property
+    def is_event_driven(self) -> bool:
+        """Whether decisions are taken after every event."""
+        return not self.boundaries
 
-    def _stocks_in_passing_order(
-        self, waiting: list[Stock], serving: dict[str, Stock]
-    ) -> list[Stock]:
-        stocks = []
-        for customer_class, queue in zip(self.classes, waiting, strict=True):
-            stocks.append(queue)
-            stocks += [serving[t.name] for t in self.teams if t.serves == customer_class.name]
-        return stocks
+    @cached_property
+    def rosters(self) -> dict[str, Float[np.ndarray, "epoch"]]:
+        """Mean servers on duty in each limited pool, by epoch; one epoch where events decide."""
+        return {pool.name: self._roster(pool) for pool in self.pools if not pool.is_unlimited}
 
-    def _flows(self) -> list[Flow]:
-        flows = []
-        for position, c in enumerate(self.classes):
-            queue = f"{c.name}_waiting"
-            if position == 0:
-                flows.append(Flow(name=f"{c.name}_arrivals", source=None, target=queue))
-            if c.patience is not None:
-                flows.append(Flow(name=f"{c.name}_abandoned", source=queue, target=None))
-            for team in (t for t in self.teams if t.serves == c.name):
-                busy = f"{team.name}_busy"
-                flows.append(Flow(name=f"{team.name}_started", source=queue, target=busy))
-                for route in c.routes:
-                    target = f"{route.to}_waiting"
-                    flows.append(
-                        Flow(name=f"{team.name}_to_{route.to}", source=busy, target=target)
+    def _roster(self, pool: Pool) -> Float[np.ndarray, "epoch"]:
+        schedule = pool.schedule()
+        if self.is_event_driven:
+            return np.array([schedule[0][1]])
+        edges = np.array(self.boundaries)
+        starts = np.array([start for start, _ in schedule])
+        servers = np.array([number for _, number in schedule])
+        cuts = np.union1d(edges, starts[starts < edges[-1]])
+        held = servers[np.searchsorted(starts, cuts[:-1], side="right") - 1] * np.diff(cuts)
+        total = np.add.reduceat(held, np.searchsorted(cuts, edges[:-1]))
+        return np.asarray(total / np.diff(edges))
+
+    def targets(self, name: str) -> tuple[str, ...]:
+        """The classes that a route to this class or dispatcher may end in."""
+        for dispatcher in self.dispatchers:
+            if dispatcher.name == name:
+                return dispatcher.to
+        return (name,)
+
+    def room_of(self, name: str) -> Room | None:
+        """The finite room that a class stands in."""
+        return next((room for room in self.rooms if name in room.classes), None)
+
+    def pool(self, name: str) -> Pool:
+        """One pool by its name."""
+        return next(pool for pool in self.pools if pool.name == name)
+
+    @property
+    def scale_names(self) -> tuple[str, ...]:
+        """Every parameter that the system can offer."""
+        sources = [f"{name}_{ARRIVALS}" for name in self.arrivals]
+        work = [f"{c.name}_{HANDLE_TIME}" for c in self.classes]
+        patience = [f"{c.name}_{PATIENCE}" for c in self.classes if c.patience]
+        staff = [f"{pool.name}_{STAFF}" for pool in self.pools if not pool.is_unlimited]
+        routes = [f"{c.name}_to_{r.to}_{ROUTE}" for c in self.classes for r in c.routes]
+        return (*SCALES, *sources, *work, *patience, *staff, *routes)
+
+    # What may be wrong; every fault is told at once
+
+    def _faults(self) -> Iterator[str]:
+        if bool(self.boundaries) == bool(self.events):
+            yield (
+                f"{len(self.boundaries)} boundaries and {self.events} events: epochs either end "
+                "at given minutes or with events"
+            )
+        edges = np.array(self.boundaries)
+        if len(edges) and not (
+            len(edges) > 1 and edges[0] == 0 and np.all(np.diff(edges) > 0) and edges[-1] < np.inf
+        ):
+            yield f"epoch boundaries {self.boundaries}: at least two, rising from 0, all finite"
+        yield from self._repeats()
+        yield from self._routing_faults()
+        yield from self._team_faults()
+        yield from self._pool_faults()
+        yield from self._room_faults()
+        yield from self._lever_faults()
+        for parameter in self.parameters:
+            yield from _unknown("parameter", parameter.name, self.scale_names)
+        for measure in self.measures:
+            yield from _unknown("measure", measure, MEASURES)
+
+    def _repeats(self) -> Iterator[str]:
+        places = [*(c.name for c in self.classes), *(d.name for d in self.dispatchers)]
+        for kind, names in (
+            ("class", places),
+            ("pool", [p.name for p in self.pools]),
+            ("team", [t.name for t in self.teams]),
+            ("room", [r.name for r in self.rooms]),
+            ("lever", [lever.name for lever in self.levers]),
+            ("parameter", [p.name for p in self.parameters]),
+        ):
+            for name in dict.fromkeys(names):
+                if names.count(name) > 1:
+                    yield f"{kind} {name!r} is given twice: each needs its own name"
+
+    def _routing_faults(self) -> Iterator[str]:
+        classes = [c.name for c in self.classes]
+        places = [*classes, *(d.name for d in self.dispatchers)]
+        if not self.arrivals:
+            yield "nobody comes: give arrivals to a class"
+        for source in self.arrivals:
+            yield from _unknown("arrivals to", source, places)
+        for c in self.classes:
+            for route in c.all_routes:
+                yield from _unknown(f"class {c.name!r} routes to", route.to, places)
+        for dispatcher in self.dispatchers:
+            for target in dispatcher.to:
+                yield from _unknown(f"dispatcher {dispatcher.name!r} sends to", target, classes)
+
+    def _team_faults(self) -> Iterator[str]:
+        classes = [c.name for c in self.classes]
+        pools = [p.name for p in self.pools]
+        for team in self.teams:
+            yield from _unknown(f"team {team.name!r} serves", team.serves, classes)
+            yield from _unknown(f"team {team.name!r} is of", team.pool, pools)
+        for name in classes:
+            if all(team.serves != name for team in self.teams):
+                yield f"class {name!r} is served by no team"
+
+    def _pool_faults(self) -> Iterator[str]:
+        for pool in self.pools:
+            mine = [team for team in self.teams if team.pool == pool.name]
+            rest = [team.name for team in mine if team.lever is None]
+            if not mine:
+                yield f"pool {pool.name!r} has no team"
+            elif len(rest) < len(mine) and len(rest) != 1:
+                yield (
+                    f"pool {pool.name!r} has teams sized by levers: exactly one team without a "
+                    f"lever, not {rest}"
+                )
+            if len(rest) < len(mine) and (pool.is_shared or pool.is_unlimited):
+                yield f"pool {pool.name!r} is shared or unlimited: no lever sizes its teams"
+            for order in pool.orders:
+                if sorted(order) != sorted(team.name for team in mine):
+                    yield f"pool {pool.name!r}: order {order} must list each of its teams once"
+            if pool.preemption and pool.picks not in ("stay", "priority"):
+                yield f"pool {pool.name!r}: preemption goes by priority, not by {pool.picks!r}"
+            if pool.preemption and self._leads_to_blocking_room(mine):
+                yield (
+                    f"pool {pool.name!r} is preempted and may be blocked by a full room: a blocked "
+                    "server cannot drop its customer; let the room lose customers instead"
+                )
+
+    def _leads_to_blocking_room(self, teams: list[ServerTeam]) -> bool:
+        served = {team.serves for team in teams}
+        onward = (r.to for c in self.classes if c.name in served for r in c.routes)
+        rooms = (self.room_of(target) for name in onward for target in self.targets(name))
+        return any(room is not None and room.when_full == "block" for room in rooms)
+
+    def _room_faults(self) -> Iterator[str]:
+        classes = [c.name for c in self.classes]
+        for room in self.rooms:
+            for name in room.classes:
+                yield from _unknown(f"room {room.name!r} holds", name, classes)
+        for name in classes:
+            if sum(name in room.classes for room in self.rooms) > 1:
+                yield f"class {name!r} stands in two rooms"
+
+    def _lever_faults(self) -> Iterator[str]:
+        used: dict[str, str] = {}
+        for what, name, decides in self._lever_uses():
+            yield from _unknown(f"{what} has lever", name, [lever.name for lever in self.levers])
+            used[name] = decides
+        for lever in self.levers:
+            if lever.name not in used:
+                yield f"lever {lever.name!r} decides nothing: name it in a team, or drop it"
+            elif lever.decides != used[lever.name]:
+                yield (
+                    f"lever {lever.name!r} decides {lever.decides!r} and is used for "
+                    f"{used[lever.name]!r}"
+                )
+        yield from self._position_faults()
+
+    def _position_faults(self) -> Iterator[str]:
+        choices = {p.order: len(p.orders) for p in self.pools if p.order}
+        choices |= {d.lever: len(d.to) for d in self.dispatchers if d.lever}
+        for lever in self.levers:
+            for level in lever.levels if lever.name in choices else ():
+                if level not in range(choices[lever.name]):
+                    yield (
+                        f"lever {lever.name!r} offers {level:g}: a position from 0 to "
+                        f"{choices[lever.name] - 1}"
                     )
-                flows.append(Flow(name=f"{team.name}_finished", source=busy, target=None))
-        return flows
 
-    def _calendar(self) -> Calendar:
-        expected = self.arrivals.expected(self.boundaries)
-        so_far = np.cumsum(expected, axis=1) - expected
-        last = np.diff(so_far, axis=1, prepend=0.0)
-        offered = {p.name for p in self.parameters}
-        rate = "arrival_scale" if "arrival_scale" in offered else None
-        scale = "staff_scale" if "staff_scale" in offered else None
-        staff = [np.broadcast_to(roster, expected.shape) for roster in self.rosters.values()]
-        return Calendar(
-            columns=("expected_arrivals", "expected_so_far", "expected_last", *self.rosters),
-            values=np.stack([expected, so_far, last, *staff], axis=-1).astype(float),
-            scaled_by=(rate, rate, rate, *(scale for _ in staff)),
-        )
+    def _lever_uses(self) -> Iterator[tuple[str, str, str]]:
+        for team in self.teams:
+            if team.lever is not None:
+                yield f"team {team.name!r}", team.lever, "share"
+        for pool in self.pools:
+            if pool.staffing is not None:
+                yield f"pool {pool.name!r}", pool.staffing, "servers"
+            if pool.order is not None:
+                yield f"pool {pool.name!r}", pool.order, "order"
+        for dispatcher in self.dispatchers:
+            if dispatcher.lever is not None:
+                yield f"dispatcher {dispatcher.name!r}", dispatcher.lever, "route"
+        for c in self.classes:
+            if c.admission is not None:
+                yield f"class {c.name!r}", c.admission, "admission"
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> Iterator[str]:
+    if name not in known:
+        yield f"{what} unknown {name!r}{suggestion(name, known)}"

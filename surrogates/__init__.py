@@ -1,9 +1,10 @@
 """Cheap answers to what the simulator would do next, each with an honest uncertainty."""
 
+from surrogates.clock import WithClock, with_clock
 from surrogates.collect import collect, run_episodes
 from surrogates.dataset import Transitions, read_transitions, write_transitions
 from surrogates.design import plan_episodes
-from surrogates.families import FAMILIES, fit_family
+from surrogates.families import FAMILIES, families_for, fit_family
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
 from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
 from surrogates.scores import Scores, score
@@ -18,7 +19,9 @@ __all__ = [
     "SupportsLikelihood",
     "Surrogate",
     "Transitions",
+    "WithClock",
     "collect",
+    "families_for",
     "fit_family",
     "fit_flow",
     "load_surrogate",
@@ -27,5 +30,6 @@ __all__ = [
     "run_episodes",
     "save_surrogate",
     "score",
+    "with_clock",
     "write_transitions",
 ]

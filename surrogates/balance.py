@@ -15,83 +15,68 @@ busy agents, slightly negative while agents finish what they have in hand).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Float
 
-from sim.description import Description, Flow, Stock
+from sim.description import Description, Flow, Stock, SystemDescription
 from sim.errors import InvalidSystem
+from surrogates.coordinates import Coordinate, Draw
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
-
-Kind = Literal["exogenous", "flow", "waiting", "idle", "measure"]
-_MOST_IDLE = 12.0
-"""Inverse hyperbolic sine of some 80,000 agents, beyond which nobody is believed to be idle."""
-Draw = Callable[
-    [int, Float[np.ndarray, "batch"], Float[np.ndarray, "batch"]], Float[np.ndarray, "batch"]
-]
-"""Given a coordinate's position and its bounds in each row, values on the natural scale."""
+from surrogates.ledger import SystemLedger
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coordinate:
-    """One free number of an epoch."""
-
-    name: str
-    kind: Kind
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it counts customers or agents."""
-        return self.kind != "measure"
-
-    def scale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """From customers or minutes to the scale on which it is modelled."""
-        if self.kind == "idle":
-            return np.asarray(np.arcsinh(values))
-        return np.asarray(np.sqrt(np.maximum(values, 0.0)))
-
-    def unscale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """Back from the scale on which it is modelled."""
-        if self.kind == "idle":
-            return np.asarray(np.sinh(np.clip(values, -_MOST_IDLE, _MOST_IDLE)))
-        return np.asarray(np.square(np.maximum(values, 0.0)))
-
-    def settle(
-        self,
-        latent: Float[np.ndarray, "batch"],
-        low: Float[np.ndarray, "batch"],
-        high: Float[np.ndarray, "batch"],
-    ) -> Float[np.ndarray, "batch"]:
-        """The value a latent number stands for: unscaled, whole where it counts, within bounds."""
-        values = self.unscale(latent)
-        values = np.rint(values) if self.is_whole else values
-        return np.asarray(np.minimum(np.maximum(values, low), high))
+def obstacle_to_balance(description: Description) -> str | None:
+    """Why the flow balance cannot represent a simulator's epochs; None when it can."""
+    if not isinstance(description, SystemDescription):
+        return "it tells of no stocks and flows"
+    if description.is_event_driven:
+        return "its epochs end with events"
+    if description.servers:
+        return f"{description.servers[0]!r} counts servers who come and go by themselves"
+    order = [stock.name for stock in description.stocks]
+    for flow in description.flows:
+        if flow.source is None or flow.target is None:
+            continue
+        if order.index(flow.target) <= order.index(flow.source):
+            return (
+                f"flow {flow.name!r} goes back from {flow.source!r} to {flow.target!r}, and stocks "
+                "must stand in the order in which customers pass them"
+            )
+    limited = set(description.calendar.columns)
+    for team in description.teams:
+        if team.pool not in limited:
+            return f"team {team.name!r} is of an unlimited pool"
+    return None
 
 
 class FlowBalance:
     """The free numbers of a system's epoch, and the way to and from transitions."""
 
     def __init__(self, description: Description) -> None:
+        obstacle = obstacle_to_balance(description)
+        if obstacle is not None:
+            raise InvalidSystem(
+                f"the flow balance cannot represent {description.name!r}: {obstacle}; the families "
+                "mean, bootstrap and gp do without it"
+            )
+        assert isinstance(description, SystemDescription)
         self.description = description
+        self._ledger = SystemLedger(description)
         self._stock_at = {stock.name: i for i, stock in enumerate(description.stocks)}
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
         self._remainder = {stock.name: self._remainder_of(stock) for stock in description.stocks}
-        self._refuse_backward_flows()
         self.coordinates = tuple(self._list_coordinates())
 
-    def _refuse_backward_flows(self) -> None:
-        for flow in self.description.flows:
-            if flow.source is None or flow.target is None:
-                continue
-            if self._stock_at[flow.target] <= self._stock_at[flow.source]:
-                raise InvalidSystem(
-                    f"flow {flow.name!r} goes back from {flow.source!r} to {flow.target!r}: "
-                    "list stocks in the order customers pass them"
-                )
+    @property
+    def openings(self) -> Float[np.ndarray, "opening state"]:
+        """The empty system at opening on each kind of day."""
+        days = self.description.calendar.values.shape[0]
+        return np.array([self.description.initial_state(day) for day in range(days)])
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """Nothing: the description says it all."""
+        return {}
 
     def _outflows(self, stock: Stock) -> list[Flow]:
         return [f for f in self.description.flows if f.source == stock.name]
@@ -127,8 +112,13 @@ class FlowBalance:
                 for f in self._outflows(stock)
                 if f.name != self._remainder[stock.name]
             ]
-        measures = self.description.measures[:-1]
-        return found + [Coordinate(name=m.name, kind="measure") for m in measures]
+        return found + [Coordinate(name=name, kind="measure") for name in self._measures]
+
+    @property
+    def _measures(self) -> list[str]:
+        """Measures that do not follow from the decision."""
+        names = [measure.name for measure in self.description.measures]
+        return [name for name in names if name not in self._ledger.names]
 
     def sizes(
         self,
@@ -191,10 +181,13 @@ class FlowBalance:
         """
         sizes = self.sizes(states, decisions, parameters)
         ends, flows, measures = self._walk(states, sizes, draw)
-        return Epochs(
-            state=self._next_states(states, sizes, ends, flows),
-            outputs=np.column_stack([*flows, *measures, self.description.moves(states, sizes)]),
-        )
+        drawn = np.column_stack([*flows, *measures])
+        outputs = np.zeros((len(states), len(self.description.outputs)))
+        outputs[:, : drawn.shape[1]] = drawn
+        next_states = np.zeros_like(states)
+        next_states[:, : len(ends)] = np.column_stack(ends)
+        self._ledger.close(states, sizes, next_states, outputs)
+        return Epochs(state=next_states, outputs=outputs, duration=self._ledger.durations(states))
 
     def _walk(
         self,
@@ -243,21 +236,5 @@ class FlowBalance:
                 ends.append(left)
             else:
                 flows[main] = left
-        measures = [
-            draw(position + i, none, endless) for i in range(len(self.description.measures) - 1)
-        ]
+        measures = [draw(position + i, none, endless) for i in range(len(self._measures))]
         return ends, flows, measures
-
-    def _next_states(
-        self,
-        states: Float[np.ndarray, "batch state"],
-        sizes: Float[np.ndarray, "batch team"],
-        ends: list[Float[np.ndarray, "batch"]],
-        flows: list[Float[np.ndarray, "batch"]],
-    ) -> Float[np.ndarray, "batch state"]:
-        columns = list(ends)
-        for position, tally in enumerate(self.description.tallies, start=len(ends)):
-            counted = flows[self._flow_at[tally.flow]]
-            columns.append(counted if tally.resets else states[:, position] + counted)
-        assigned = [sizes[:, team] for team in self.description.moved_teams]
-        return np.column_stack([*columns, *assigned, states[:, -2], states[:, -1] + 1])

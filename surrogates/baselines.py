@@ -15,11 +15,12 @@ from scipy.special import log_ndtr
 from sklearn.neighbors import NearestNeighbors
 
 from sim.description import Description
-from surrogates.balance import Coordinate, FlowBalance
+from surrogates.coordinates import Coordinate, Coordinates
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
-from surrogates.features import Features
+from surrogates.features import features_of
 from surrogates.interface import Epochs
+from surrogates.plain import learn_coordinates, restore_coordinates
 
 
 def settled_log_prob(
@@ -33,7 +34,7 @@ def settled_log_prob(
     """Log probability that a latent normal settles at `values`, in nats.
 
     For whole numbers the mass of the rounding cell, where a cell at a bound holds all that is
-    clipped to it; for measures a mass at 0 and a density above.
+    clipped to it; for measures a mass at 0 and a density above; for other numbers a density.
     """
     if coordinate.is_whole:
         lower = (coordinate.scale(values - 0.5) - mean) / deviation
@@ -42,11 +43,13 @@ def settled_log_prob(
             np.where(values <= low, -np.inf, lower), np.where(values >= high, np.inf, upper)
         )
     score = (coordinate.scale(values) - mean) / deviation
+    normal = -0.5 * score**2 - np.log(deviation) - 0.5 * np.log(2 * np.pi)
+    if coordinate.kind == "real":
+        return np.asarray(normal)
     with np.errstate(divide="ignore"):
         # d sqrt(v) / dv = 1 / (2 sqrt(v)); the row of a value at 0 is replaced by its mass.
         steepness = -np.log(2.0) - 0.5 * np.log(values)
-    density = -0.5 * score**2 - np.log(deviation) - 0.5 * np.log(2 * np.pi) + steepness
-    return np.asarray(np.where(values > 0.0, density, log_ndtr(score)))
+    return np.asarray(np.where(values > 0.0, normal + steepness, log_ndtr(score)))
 
 
 def _log_mass(
@@ -66,8 +69,9 @@ def refuse_unusable(transitions: Transitions, system: str) -> None:
     """Raise InvalidDataset when there is no row to learn from, or one with a non-finite number."""
     if not len(transitions):
         raise InvalidDataset(f"no transitions of {system!r} to learn from: collect some first")
-    for name in ("state", "decision", "parameters", "next_state", "outputs"):
-        broken = np.flatnonzero(~np.isfinite(getattr(transitions, name)).all(axis=1))
+    for name in ("state", "decision", "parameters", "next_state", "outputs", "duration"):
+        is_finite = np.isfinite(getattr(transitions, name))
+        broken = np.flatnonzero(~is_finite.reshape(len(transitions), is_finite[0].size).all(axis=1))
         if len(broken):
             raise InvalidDataset(
                 f"row {broken[0]} of {name} holds a non-finite number: drop it or collect again"
@@ -84,12 +88,12 @@ class MeanSurrogate:
 
     def __init__(
         self,
-        description: Description,
+        coordinates: Coordinates,
         mean: Float[np.ndarray, "coordinate"],
         deviation: Float[np.ndarray, "coordinate"],
     ) -> None:
-        self.description = description
-        self._balance = FlowBalance(description)
+        self.description, self.openings = coordinates.description, coordinates.openings
+        self._coordinates = coordinates
         self._mean, self._deviation = mean, deviation
 
     def sample(
@@ -105,15 +109,15 @@ class MeanSurrogate:
             position: int, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
         ) -> Float[np.ndarray, "batch"]:
             latent = random.normal(self._mean[position], self._deviation[position], len(low))
-            return self._balance.coordinates[position].settle(latent, low, high)
+            return self._coordinates.coordinates[position].settle(latent, low, high)
 
-        return self._balance.complete(states, decisions, parameters, draw)
+        return self._coordinates.complete(states, decisions, parameters, draw)
 
     def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
         """Log likelihood of each transition, in nats."""
-        values, low, high = self._balance.encode(transitions)
+        values, low, high = self._coordinates.encode(transitions)
         total = np.zeros(len(transitions))
-        for i, coordinate in enumerate(self._balance.coordinates):
+        for i, coordinate in enumerate(self._coordinates.coordinates):
             mean, deviation = (np.full(len(total), a[i]) for a in (self._mean, self._deviation))
             total += settled_log_prob(
                 coordinate, values[:, i], low[:, i], high[:, i], mean, deviation
@@ -122,14 +126,16 @@ class MeanSurrogate:
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again."""
-        return {"mean": self._mean, "deviation": self._deviation}
+        own = {"mean": self._mean, "deviation": self._deviation}
+        return {**own, **self._coordinates.to_tensors()}
 
     @classmethod
     def from_tensors(
         cls, tensors: dict[str, np.ndarray], description: Description
     ) -> MeanSurrogate:
         """The surrogate that `to_tensors` was asked of."""
-        return cls(description, tensors["mean"], tensors["deviation"])
+        coordinates = restore_coordinates(description, tensors)
+        return cls(coordinates, tensors["mean"], tensors["deviation"])
 
 
 def fit_mean(
@@ -141,14 +147,14 @@ def fit_mean(
 ) -> MeanSurrogate:
     """Take the marginal mean and deviation of every free number; nothing to set."""
     refuse_unusable(transitions, description.name)
-    balance = FlowBalance(description)
-    values, _, _ = balance.encode(transitions)
+    free = learn_coordinates(description, transitions)
+    values, _, _ = free.encode(transitions)
     scaled = np.column_stack(
-        [c.scale(column) for c, column in zip(balance.coordinates, values.T, strict=True)]
+        [c.scale(column) for c, column in zip(free.coordinates, values.T, strict=True)]
     )
     if on_progress is not None:
         on_progress(1.0)
-    return MeanSurrogate(description, scaled.mean(axis=0), np.maximum(scaled.std(axis=0), 1e-3))
+    return MeanSurrogate(free, scaled.mean(axis=0), np.maximum(scaled.std(axis=0), 1e-3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +178,9 @@ class NearestNeighbourSurrogate:
     name = "bootstrap"
 
     def __init__(self, description: Description, tensors: dict[str, np.ndarray]) -> None:
-        self.description = description
-        self._balance = FlowBalance(description)
-        self._features = Features(description)
+        self._coordinates = restore_coordinates(description, tensors)
+        self.description, self.openings = description, self._coordinates.openings
+        self._features = features_of(description)
         self._tensors = tensors
         self._neighbours = int(tensors["neighbours"][0])
         self._index = NearestNeighbors(n_neighbors=self._neighbours).fit(tensors["features"])
@@ -199,7 +205,7 @@ class NearestNeighbourSurrogate:
         ) -> Float[np.ndarray, "batch"]:
             return np.asarray(np.minimum(np.maximum(values[:, position], low), high))
 
-        return self._balance.complete(states, decisions, parameters, draw)
+        return self._coordinates.complete(states, decisions, parameters, draw)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again: the epochs themselves."""
@@ -222,8 +228,9 @@ def fit_nearest_neighbours(
 ) -> NearestNeighbourSurrogate:
     """Keep every epoch, indexed by its standardised features."""
     refuse_unusable(transitions, description.name)
-    values, _, _ = FlowBalance(description).encode(transitions)
-    raw = Features(description).matrix(
+    free = learn_coordinates(description, transitions)
+    values, _, _ = free.encode(transitions)
+    raw = features_of(description).matrix(
         transitions.state, transitions.decision, transitions.parameters
     )
     centre, spread = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-6)
@@ -237,5 +244,6 @@ def fit_nearest_neighbours(
             "centre": centre,
             "spread": spread,
             "neighbours": np.array([min(settings.neighbours, len(values))]),
+            **free.to_tensors(),
         },
     )

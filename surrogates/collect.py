@@ -36,6 +36,7 @@ def run_episode(simulator: Simulator, plan: PlannedEpisode) -> Transitions:
         parameters=np.tile(parameters, (rows, 1)),
         next_state=np.array([epoch.state for epoch in epochs]),
         outputs=np.array([epoch.outputs for epoch in epochs]),
+        duration=np.array([epoch.duration for epoch in epochs]),
         episode=np.full(rows, plan.seed),
         policy=np.full(rows, plan.behaviour),
     )

@@ -27,6 +27,8 @@ class Transitions:
     parameters: Float[np.ndarray, "row parameter"]
     next_state: Float[np.ndarray, "row state"]
     outputs: Float[np.ndarray, "row output"]
+    duration: Float[np.ndarray, "row"]
+    """Minutes of the epoch."""
     episode: Int[np.ndarray, "row"]
     """Which episode a row belongs to; its seed too."""
     policy: Shaped[np.ndarray, "row"]
@@ -34,6 +36,13 @@ class Transitions:
 
     def __len__(self) -> int:
         return len(self.state)
+
+    @property
+    def openings(self) -> Float[np.ndarray, "opening state"]:
+        """The state in which each episode began, episodes in the order of their first rows."""
+        _, first = np.unique(self.episode, return_index=True)
+        opened: Float[np.ndarray, "opening state"] = self.state[np.sort(first)]
+        return opened
 
     def take(self, rows: Shaped[np.ndarray, "chosen"]) -> Transitions:
         """The chosen rows, by position or by a mask."""
@@ -70,6 +79,7 @@ def write_transitions(
     for group, names in _groups(description).items():
         values = getattr(transitions, group)
         columns |= {f"{group}.{name}": values[:, i] for i, name in enumerate(names)}
+    columns["duration"] = transitions.duration
     columns["episode"] = transitions.episode
     columns["policy"] = transitions.policy.astype(str)
     facts = {"system": description.name, "rows": len(transitions), **provenance}
@@ -87,23 +97,22 @@ def read_transitions(path: Path, description: Description) -> tuple[Transitions,
     except (OSError, pa.ArrowException) as error:
         raise InvalidDataset(f"{path}: cannot be read as Parquet: {error}") from error
     provenance = json.loads((table.schema.metadata or {}).get(_PROVENANCE, b"{}"))
-    missing = [
-        f"{group}.{name}"
-        for group, names in _groups(description).items()
-        for name in names
-        if f"{group}.{name}" not in table.column_names
-    ]
+    wanted = [f"{group}.{name}" for group, names in _groups(description).items() for name in names]
+    missing = [name for name in (*wanted, "duration") if name not in table.column_names]
     if missing:
         raise InvalidDataset(
             f"{path}: of system {provenance.get('system')!r}, lacks {', '.join(missing[:3])}: "
             f"collect again for {description.name!r}"
         )
     arrays = {
-        group: np.column_stack([table[f"{group}.{name}"].to_numpy() for name in names])
+        group: np.array([table[f"{group}.{name}"].to_numpy() for name in names], dtype=float)
+        .reshape(len(names), table.num_rows)
+        .T.copy()
         for group, names in _groups(description).items()
     }
     transitions = Transitions(
         **arrays,
+        duration=table["duration"].to_numpy(),
         episode=table["episode"].to_numpy(),
         policy=np.array(table["policy"].to_pylist()),
     )

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import qmc
 
-from sim.description import Description
+from sim.description import Description, SystemDescription
 from sim.streams import stream
+from surrogates.clock import has_clock
 
 Behaviour = Literal["constant", "persistent", "restless", "linear"]
 BEHAVIOURS: tuple[Behaviour, ...] = ("constant", "persistent", "restless", "linear")
@@ -34,8 +35,7 @@ def plan_episodes(
 
     A share stays at the nominal parameters, where the system is today.
     """
-    sampler = qmc.Sobol(len(description.parameters), rng=stream(seed, "design"))
-    points = sampler.random_base2(max(1, int(np.ceil(np.log2(max(2, episodes))))))[:episodes]
+    points = _spread_points(len(description.parameters), episodes, seed)
     low = np.array([p.low for p in description.parameters])
     high = np.array([p.high for p in description.parameters])
     values = low + points * (high - low)
@@ -54,24 +54,66 @@ def plan_episodes(
     )
 
 
+def _spread_points(dimensions: int, count: int, seed: int) -> Float[np.ndarray, "point axis"]:
+    if not dimensions:
+        return np.zeros((count, 0))
+    sampler = qmc.Sobol(dimensions, rng=stream(seed, "design"))
+    points: Float[np.ndarray, "point axis"] = sampler.random_base2(
+        max(1, int(np.ceil(np.log2(max(2, count)))))
+    )
+    return points[:count]
+
+
+class RoughView:
+    """A state on scales that a linear rule can weigh without having seen any data.
+
+    Logarithms of counts in a system's stocks, or of all components of another simulator, and the
+    time of day where the state tells it.
+    """
+
+    def __init__(self, description: Description) -> None:
+        self._epochs = description.epochs if has_clock(description) else 0
+        components = description.state_names
+        # A queue of a large system is tens of customers; of other numbers nothing is known.
+        self._middle = 0.0
+        if isinstance(description, SystemDescription):
+            components, self._middle = tuple(s.name for s in description.stocks), 3.0
+        elif self._epochs:
+            components = components[:-1]
+        self._count = len(components)
+        clock = ("clock", "midday") if self._epochs else ()
+        self.names = (*components, *clock)
+
+    def __call__(
+        self, states: Float[np.ndarray, "batch state"]
+    ) -> Float[np.ndarray, "batch input"]:
+        """One row of inputs for each state."""
+        numbers = states[:, : self._count]
+        seen = np.sign(numbers) * np.log1p(np.abs(numbers)) - self._middle
+        if not self._epochs:
+            return np.asarray(seen)
+        clock = states[:, -1] / self._epochs
+        return np.column_stack([seen, 2 * clock - 1, np.sin(np.pi * clock)])
+
+
 class BehaviourPolicy:
     """Decides at random in one of the behaviours, so that the data holds many situations."""
 
     def __init__(self, behaviour: Behaviour, description: Description, seed: int) -> None:
         self._behaviour = behaviour
-        self._description = description
         self._random = stream(seed, "behaviour")
         self._levels = [np.array(lever.levels) for lever in description.levers]
         self._choice = self._draw()
-        inputs = len(description.stocks) + 2
-        self._slopes = self._random.normal(size=(len(self._levels), inputs))
+        self._view = RoughView(description)
+        self._slopes = self._random.normal(size=(len(self._levels), len(self._view.names)))
         self._offset = self._random.normal(size=len(self._levels))
 
     def _draw(self) -> Int[np.ndarray, "lever"]:
-        return np.array([self._random.integers(len(levels)) for levels in self._levels])
+        drawn = [self._random.integers(len(levels)) for levels in self._levels]
+        return np.array(drawn, dtype=int)
 
     def decide(self, state: Float[np.ndarray, "state"]) -> Float[np.ndarray, "lever"]:
-        """The shares to apply in the coming epoch."""
+        """The levels to apply in the coming epoch."""
         if self._behaviour == "restless" or (
             self._behaviour == "persistent" and self._random.random() < 0.25
         ):
@@ -81,9 +123,7 @@ class BehaviourPolicy:
         return np.array([levels[i] for levels, i in zip(self._levels, self._choice, strict=True)])
 
     def _linear(self, state: Float[np.ndarray, "state"]) -> Int[np.ndarray, "lever"]:
-        stocks = np.log1p(state[: len(self._description.stocks)]) - 3.0
-        clock = state[-1] / self._description.epochs
-        seen = np.concatenate([stocks, [2 * clock - 1, np.sin(np.pi * clock)]])
+        seen = self._view(state[None, :])[0]
         score = self._slopes @ seen / np.sqrt(len(seen)) + self._offset
         share = 1 / (1 + np.exp(-1.5 * score - 0.3 * self._random.normal(size=len(score))))
         sizes = np.array([len(levels) for levels in self._levels])

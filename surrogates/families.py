@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.description import Description
 from sim.errors import suggestion
+from surrogates.balance import obstacle_to_balance
 from surrogates.baselines import (
     MeanSurrogate,
     NearestNeighbourSettings,
@@ -51,6 +52,12 @@ LOADERS: dict[str, Load] = {
     "bootstrap": NearestNeighbourSurrogate.from_tensors,
     "mean": MeanSurrogate.from_tensors,
 }
+
+
+def families_for(description: Description) -> tuple[str, ...]:
+    """Names of the families that can stand in for a simulator; `flow` needs the flow balance."""
+    is_balanced = obstacle_to_balance(description) is None
+    return tuple(name for name in FAMILIES if is_balanced or name != "flow")
 
 
 def fit_family(

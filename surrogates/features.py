@@ -2,27 +2,102 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 from jaxtyping import Float
 
-from sim.description import Description
+from sim.description import Description, SystemDescription, Tally
+from sim.epoch import Quantity
+from surrogates.clock import has_clock
 
 _PRIOR_CUSTOMERS = (50.0, 2000.0)
 """Weights, in customers, of the calendar's expectation in the ratios of counted to expected: a
 quick reading of the day and a cautious one."""
 
 
-class Features:
-    """Turns rows of (state, decision, parameters) into regression inputs for one system.
+@runtime_checkable
+class Features(Protocol):
+    """Turns rows of (state, decision, parameters) into regression inputs for one simulator."""
 
-    Stocks and agents enter as square roots, because their spread grows that way; tallies enter
-    as the logarithm of counted over expected, which is what tells a busy day from a quiet one,
-    alone and times the square root of the arrivals now expected: on that scale a surprise moves
-    the next count linearly.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+        ...
+
+    def matrix(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Float[np.ndarray, "batch feature"]:
+        """One row of features for each row of inputs."""
+        ...
+
+
+def features_of(description: Description) -> Features:
+    """What there is to look at: a calendar where the simulator has one, else plain numbers."""
+    if isinstance(description, SystemDescription) and not description.is_event_driven:
+        return SystemFeatures(description)
+    return PlainFeatures(description)
+
+
+def evened(
+    components: tuple[Quantity, ...], states: Float[np.ndarray, "batch component"]
+) -> Float[np.ndarray, "batch component"]:
+    """The components on scales where their spread is about even: counts as square roots."""
+    counts = [i for i, component in enumerate(components) if component.is_count]
+    seen = states.astype(float)
+    seen[:, counts] = np.sqrt(np.maximum(seen[:, counts], 0.0))
+    return seen
+
+
+class PlainFeatures:
+    """Every number of the question: counts as square roots, all else as it is.
+
+    Where the state ends with the number of the epoch, the epoch's duration is added.
     """
 
     def __init__(self, description: Description) -> None:
         self.description = description
+        self._has_durations = has_clock(description) and not description.is_event_driven
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+        d = self.description
+        named = (*d.state_names, *d.lever_names, *(p.name for p in d.parameters))
+        return (*named, "duration") if self._has_durations else named
+
+    def matrix(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Float[np.ndarray, "batch feature"]:
+        """One row of features for each row of inputs."""
+        columns = [evened(self.description.components, states), decisions, parameters]
+        if self._has_durations:
+            last = self.description.epochs - 1
+            epochs = np.minimum(states[:, -1].astype(int), last)
+            columns.append(self.description.durations[epochs][:, None])
+        return np.concatenate(columns, axis=1)
+
+
+class SystemFeatures:
+    """What a system with a calendar shows.
+
+    Stocks and agents enter as square roots, because their spread grows that way; tallies enter
+    as the logarithm of counted over expected, which is what tells a busy day from a quiet one,
+    alone and times the square root of the arrivals now expected: on that scale a surprise moves
+    the next count linearly. Shares enter by the teams they make; other levers as they are.
+    """
+
+    def __init__(self, description: SystemDescription) -> None:
+        self.description = description
+        levers = enumerate(description.levers)
+        self._levers = [i for i, lever in levers if lever.decides != "share"]
+        self._servers = len(description.state_names) - 2 - len(description.servers)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -31,10 +106,12 @@ class Features:
         ratios = [f"{t.name}_ratio_{weight:g}" for t in d.tallies for weight in _PRIOR_CUSTOMERS]
         return (
             *(stock.name for stock in d.stocks),
+            *d.servers,
             *ratios,
             *(f"{name}_by_expected" for name in ratios),
             *d.calendar.columns,
             *(team.name for team in d.teams),
+            *(d.levers[i].name for i in self._levers),
             *(p.name for p in d.parameters),
             "epoch",
             "duration",
@@ -56,25 +133,34 @@ class Features:
         d = self.description
         epochs = states[:, -1].astype(int)
         known = d.known_ahead(states[:, -2].astype(int), epochs, parameters)
-        stocks = len(d.stocks)
+        stocks, columns = len(d.stocks), d.calendar.columns
+        weighed = [(i, t, weight) for i, t in enumerate(d.tallies) for weight in _PRIOR_CUSTOMERS]
         ratios = [
             np.log(
                 (states[:, stocks + i] + weight)
-                / (known[:, d.calendar.columns.index(tally.expected)] + weight)
+                / (known[:, columns.index(tally.expected)] + weight)
             )
-            for i, tally in enumerate(d.tallies)
-            for weight in _PRIOR_CUSTOMERS
+            for i, tally, weight in weighed
         ]
-        coming = np.sqrt(known[:, d.calendar.columns.index("expected_arrivals")])
+        coming = [np.sqrt(known[:, columns.index(_coming(tally))]) for _, tally, _ in weighed]
+        sizes = d.team_sizes(known, decisions)
         return np.column_stack(
             [
                 np.sqrt(states[:, :stocks]),
+                np.sqrt(states[:, self._servers : -2]),
                 *ratios,
-                *(ratio * coming for ratio in ratios),
+                *(ratio * expected for ratio, expected in zip(ratios, coming, strict=True)),
                 np.sqrt(known),
-                np.sqrt(d.team_sizes(known, decisions)),
+                # Teams without a limit are always large enough: nothing to tell.
+                np.sqrt(np.where(np.isfinite(sizes), sizes, 0.0)),
+                decisions[:, self._levers],
                 parameters,
                 epochs,
                 d.durations[np.minimum(epochs, d.epochs - 1)],
             ]
         )
+
+
+def _coming(tally: Tally) -> str:
+    """The calendar column of the arrivals that a tally will count next."""
+    return tally.expected.removesuffix("so_far").removesuffix("last") + "arrivals"

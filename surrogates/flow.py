@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from sim.description import Description
 from surrogates.balance import FlowBalance
 from surrogates.dataset import Transitions
-from surrogates.features import Features
+from surrogates.features import SystemFeatures
 from surrogates.interface import Epochs
 
 _SMALLEST_SPREAD = 0.02
@@ -106,8 +106,13 @@ class FlowSurrogate:
         return FlowBalance(self.description)
 
     @cached_property
-    def _features(self) -> Features:
-        return Features(self.description)
+    def _features(self) -> SystemFeatures:
+        return SystemFeatures(self._balance.description)
+
+    @property
+    def openings(self) -> Float[np.ndarray, "opening state"]:
+        """The empty system at opening on each kind of day."""
+        return self._balance.openings
 
     def sample(
         self,
@@ -214,7 +219,7 @@ class _Problem:
         cls, transitions: Transitions, description: Description, weights: dict[str, np.ndarray]
     ) -> _Problem:
         balance = FlowBalance(description)
-        inputs = Features(description).matrix(
+        inputs = SystemFeatures(balance.description).matrix(
             transitions.state, transitions.decision, transitions.parameters
         )
         values, low, high = balance.encode(transitions)
@@ -306,7 +311,7 @@ def _unheard(share: float) -> None:
 
 def _scaling(transitions: Transitions, description: Description) -> dict[str, np.ndarray]:
     balance = FlowBalance(description)
-    inputs = Features(description).matrix(
+    inputs = SystemFeatures(balance.description).matrix(
         transitions.state, transitions.decision, transitions.parameters
     )
     values, _, _ = balance.encode(transitions)
@@ -321,7 +326,8 @@ def _scaling(transitions: Transitions, description: Description) -> dict[str, np
 
 def _regression(problem: _Problem, description: Description) -> tuple[Tensor, Tensor]:
     """Ridge regressions of all coordinates, those from outside on expectations alone."""
-    features, coordinates = Features(description), FlowBalance(description).coordinates
+    balance = FlowBalance(description)
+    features, coordinates = SystemFeatures(balance.description), balance.coordinates
     learns = torch.tensor([float(c.kind != "exogenous") for c in coordinates])
     inputs = torch.cat([problem.inputs, torch.ones(len(problem.inputs), 1)], dim=1).double()
     result = torch.zeros(len(coordinates), inputs.shape[1], dtype=torch.float64)

@@ -4,7 +4,8 @@ Each class is one number, its customers in the system. Within a short step arriv
 are constant, so the number moves exponentially to its balance point: at the service rate when
 agents are free, at the abandonment rate when all are busy (Whitt 2006, fluid models for
 many-server queues with abandonments). It has no waiting below capacity, so it is for planning
-ahead, not for judging policies.
+ahead, not for judging policies. It knows customers who come to the first class and go forward
+through queues that turn nobody away.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from sim.errors import InvalidSystem
+from sim.parameters import HANDLE_TIME, PATIENCE, ROUTE, Scales
 from sim.system import System
 
 Column = Float[np.ndarray, "batch"]
@@ -34,20 +37,24 @@ class FluidStep:
 class FluidModel:
     """Mean dynamics of a system under given parameters."""
 
-    def __init__(self, system: System, scales: dict[str, float]) -> None:
-        names = [c.name for c in system.classes]
-        handle, patience = scales.get("handle_time_scale", 1.0), scales.get("patience_scale", 1.0)
-        self._service = np.array([1.0 / (c.service.mean * handle) for c in system.classes])
+    def __init__(self, system: System, parameters: dict[str, float]) -> None:
+        _refuse_unknown_shapes(system)
+        names, scales = [c.name for c in system.classes], Scales(parameters)
+        self._service = np.array(
+            [1.0 / (c.service.mean * scales.of(HANDLE_TIME, c.name)) for c in system.classes]
+        )
         self._abandonment = np.array(
             [
-                0.0 if c.patience is None else 1.0 / (c.patience.mean * patience)
+                0.0 if c.patience is None else 1.0 / (c.patience.mean * scales.of(PATIENCE, c.name))
                 for c in system.classes
             ]
         )
         self._routes = np.zeros((len(names), len(names)))
         for position, c in enumerate(system.classes):
             for route in c.routes:
-                self._routes[position, names.index(route.to)] = route.probability
+                scale = scales.of(ROUTE, f"{c.name}_to_{route.to}")
+                self._routes[position, names.index(route.to)] = route.probability * scale
+        self._routes /= np.maximum(self._routes.sum(axis=1, keepdims=True), 1.0)
         self._serves = np.zeros((len(names), len(system.teams)))
         for position, team in enumerate(system.teams):
             self._serves[names.index(team.serves), position] = team.speed
@@ -78,6 +85,27 @@ class FluidModel:
             served = np.maximum(inflow[k] * minutes + before - after[k] - abandoned[k], 0.0)
             inflow += self._routes[k][:, None] * served / minutes
         return FluidStep(customers=after, waiting=waiting, abandoned=abandoned)
+
+
+def _refuse_unknown_shapes(system: System) -> None:
+    names = [c.name for c in system.classes]
+    later = {name: names[i + 1 :] for i, name in enumerate(names)}
+    faults = [
+        (bool(system.dispatchers), "a dispatcher chooses the class"),
+        (bool(system.rooms) or any(c.may_reject for c in system.classes), "customers are rejected"),
+        (tuple(system.arrivals) != (names[0],), f"customers come to {', '.join(system.arrivals)}"),
+        (any(c.abandonment_routes for c in system.classes), "who gives up comes again"),
+        (
+            any(r.to not in later[c.name] for c in system.classes for r in c.routes),
+            "customers go back",
+        ),
+    ]
+    for is_there, fault in faults:
+        if is_there:
+            raise InvalidSystem(
+                f"the fluid model cannot represent {system.name!r}: {fault}; it knows customers "
+                f"who come to the first class, {names[0]!r}, and go on to classes listed later"
+            )
 
 
 def _relax(

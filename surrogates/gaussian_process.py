@@ -1,6 +1,6 @@
 """Sparse Gaussian processes, one for each free number of an epoch.
 
-The free numbers of `FlowBalance` are drawn in their order. Each has its own process, which sees
+The free numbers of `Coordinates` are drawn in their order. Each has its own process, which sees
 the features, its bounds and the free numbers settled before it, so that a surge of arrivals is
 also one of abandonments. A process is a straight line plus a Matérn-5/2 deviation from it.
 
@@ -24,12 +24,13 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.metrics import pairwise_distances_argmin
 
 from sim.description import Description
-from surrogates.balance import Coordinate, FlowBalance
 from surrogates.baselines import refuse_unusable, settled_log_prob
+from surrogates.coordinates import Coordinate, Coordinates
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset, TamperedArtefact
-from surrogates.features import Features
+from surrogates.features import features_of
 from surrogates.interface import Epochs
+from surrogates.plain import learn_coordinates, restore_coordinates
 
 _FARTHEST = 5.0
 """Standard deviations beyond which an input is seen as the edge of the data."""
@@ -39,6 +40,8 @@ _RIDGE = 1.0
 """Prior precision of each slope of the lines of mean and of log noise variance."""
 _WIDEST_NOISE = 20.0
 """Log variances further than this from their average are cut off while they are fitted."""
+_CHUNK_ROWS = 16_384
+"""Rows whose covariances with the inducing points are held at once."""
 _SMALLEST_NOISE = 1e-3
 """Smallest noise deviation, as a share of the number's own deviation over the data."""
 
@@ -143,10 +146,10 @@ class GaussianProcessSurrogate:
 
     name = "gp"
 
-    def __init__(self, description: Description, scales: _Scales, processes: _Processes) -> None:
-        self.description = description
-        self._balance = FlowBalance(description)
-        self._features = Features(description)
+    def __init__(self, coordinates: Coordinates, scales: _Scales, processes: _Processes) -> None:
+        self.description, self.openings = coordinates.description, coordinates.openings
+        self._coordinates = coordinates
+        self._features = features_of(self.description)
         self._scales, self._processes = scales, processes
 
     def sample(
@@ -158,7 +161,7 @@ class GaussianProcessSurrogate:
     ) -> Epochs:
         """Draw one epoch for each row."""
         view = _View(
-            self._balance.coordinates,
+            self._coordinates.coordinates,
             self._scales,
             self._features.matrix(states, decisions, parameters),
         )
@@ -168,21 +171,28 @@ class GaussianProcessSurrogate:
         ) -> Float[np.ndarray, "batch"]:
             mean, deviation = self._predict(position, view.inputs(position, low, high))
             latent = mean + deviation * random.standard_normal(len(mean))
-            values = self._balance.coordinates[position].settle(latent, low, high)
+            values = self._coordinates.coordinates[position].settle(latent, low, high)
             view.note(position, values)
             return values
 
-        return self._balance.complete(states, decisions, parameters, draw)
+        return self._coordinates.complete(states, decisions, parameters, draw)
 
     def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
         """Log likelihood of each transition, in nats."""
-        values, low, high = self._balance.encode(transitions)
+        rows = np.arange(len(transitions))
+        parts = [rows[i : i + _CHUNK_ROWS] for i in range(0, len(rows), _CHUNK_ROWS)]
+        return np.concatenate(
+            [np.zeros(0), *(self._log_prob(transitions.take(part)) for part in parts)]
+        )
+
+    def _log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
+        values, low, high = self._coordinates.encode(transitions)
         features = self._features.matrix(
             transitions.state, transitions.decision, transitions.parameters
         )
-        view = _View(self._balance.coordinates, self._scales, features)
+        view = _View(self._coordinates.coordinates, self._scales, features)
         total = np.zeros(len(transitions))
-        for i, coordinate in enumerate(self._balance.coordinates):
+        for i, coordinate in enumerate(self._coordinates.coordinates):
             mean, deviation = self._predict(i, view.inputs(i, low[:, i], high[:, i]))
             total += settled_log_prob(
                 coordinate, values[:, i], low[:, i], high[:, i], mean, deviation
@@ -200,11 +210,12 @@ class GaussianProcessSurrogate:
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again."""
-        return {
+        own = {
             f"{group}.{field.name}": getattr(record, field.name)
             for group, record in (("scales", self._scales), ("processes", self._processes))
             for field in fields(record)
         }
+        return {**own, **self._coordinates.to_tensors()}
 
     @classmethod
     def from_tensors(
@@ -214,7 +225,8 @@ class GaussianProcessSurrogate:
 
         Raises TamperedArtefact for another system's arrays.
         """
-        free, seen = len(FlowBalance(description).coordinates), len(Features(description).names)
+        coordinates = restore_coordinates(description, tensors)
+        free, seen = len(coordinates.coordinates), len(features_of(description).names)
         shape = tensors["processes.slope"].shape
         if shape != (free, seen + free + 2):
             raise TamperedArtefact(
@@ -225,7 +237,7 @@ class GaussianProcessSurrogate:
         processes = _Processes(
             **{f.name: tensors[f"processes.{f.name}"] for f in fields(_Processes)}
         )
-        return cls(description, scales, processes)
+        return cls(coordinates, scales, processes)
 
 
 class _View:
@@ -269,8 +281,8 @@ def _scaled_bounds(
     coordinate: Coordinate, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
 ) -> Float[np.ndarray, "batch 2"]:
     """Both bounds on the modelling scale; no bound reads as 0."""
-    finite = np.where(np.isfinite(high), high, 0.0)
-    return coordinate.scale(np.column_stack([low, finite]))
+    sides = np.column_stack([low, high])
+    return coordinate.scale(np.where(np.isfinite(sides), sides, 0.0))
 
 
 def _measure(
@@ -311,24 +323,25 @@ def fit_gaussian_process(
     """Fit a process to every free number; `on_progress` hears the share done."""
     refuse_unusable(transitions, description.name)
     progress = on_progress or _unheard
-    scales, lessons = _prepare(transitions, description)
+    free = learn_coordinates(description, transitions)
+    scales, lessons = _prepare(transitions, free)
     lines = np.stack([_fit_line(lessons, i) for i in range(len(lessons.targets))])
     rows = _inducing_rows(lessons, settings.inducing, random)
     shapes = _learn_shapes(lessons, lines, rows, settings, random, progress)
     solved = [_solve(lessons, i, lines[i], rows, shape) for i, shape in enumerate(shapes)]
     progress(1.0)
     stacked = {name: np.stack([s[name] for s in solved]).astype(np.float32) for name in solved[0]}
-    return GaussianProcessSurrogate(description, scales, _Processes(**stacked))
+    return GaussianProcessSurrogate(free, scales, _Processes(**stacked))
 
 
 def _unheard(share: float) -> None:
     """What hears the progress when the caller does not."""
 
 
-def _prepare(transitions: Transitions, description: Description) -> tuple[_Scales, _Lessons]:
-    coordinates = FlowBalance(description).coordinates
-    values, low, high = FlowBalance(description).encode(transitions)
-    features = Features(description).matrix(
+def _prepare(transitions: Transitions, free: Coordinates) -> tuple[_Scales, _Lessons]:
+    coordinates = free.coordinates
+    values, low, high = free.encode(transitions)
+    features = features_of(free.description).matrix(
         transitions.state, transitions.decision, transitions.parameters
     )
     scaled = np.column_stack([c.scale(v) for c, v in zip(coordinates, values.T, strict=True)])

@@ -22,6 +22,8 @@ class Epochs:
 
     state: Float[np.ndarray, "batch state"]
     outputs: Float[np.ndarray, "batch output"]
+    duration: Float[np.ndarray, "batch"]
+    """Minutes."""
 
 
 @runtime_checkable
@@ -36,6 +38,11 @@ class Surrogate(Protocol):
     @property
     def description(self) -> Description:
         """The system it stands in for."""
+        ...
+
+    @property
+    def openings(self) -> Float[np.ndarray, "opening state"]:
+        """States in which episodes begin, each as likely as another."""
         ...
 
     def sample(

@@ -1,8 +1,8 @@
 """How well a surrogate foretells one epoch that it has not seen.
 
 All scores are proper or randomised so that a finite number of draws and the discreteness of
-counts bias none of them. What the decision and the calendar already fix (agents assigned, moves,
-the day and the number of the epoch) is left out: nobody can miss it.
+counts bias none of them. What follows without a model (agents assigned, moves, the day and the
+number of the epoch; see `ledger`) is left out: nobody can miss it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from sim.description import Description
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.interface import SupportsLikelihood, Surrogate
+from surrogates.ledger import ledger_of
+from surrogates.plain import DURATION
 
 LEVELS = (0.5, 0.8, 0.95)
 """Central intervals whose coverage is measured."""
@@ -30,11 +32,12 @@ class Scores:
     crps_by_output: dict[str, float]
     """Continuous ranked probability score of each flow and measure, in its own unit."""
     crps_by_state: dict[str, float]
-    """The same of each stock and tally."""
+    """The same of each component of the state that is not sure beforehand."""
     standardised_crps: float
-    """Mean over outputs and stocks of CRPS over the held-out standard deviation; 0 is perfect."""
+    """Mean over outputs and state of CRPS over the held-out standard deviation; 0 is perfect.
+    What only counts an output again is left out."""
     energy: float
-    """Energy score of stocks and outputs together, each over its held-out standard deviation."""
+    """Energy score of state and outputs together, each over its held-out standard deviation."""
     coverage: dict[str, float]
     """Share of outcomes within the central interval, by its percentage."""
     bias: dict[str, float]
@@ -51,23 +54,24 @@ def score(
     surrogate: Surrogate, held_out: Transitions, random: np.random.Generator, draws: int = 64
 ) -> Scores:
     """Score the surrogate on transitions it has not seen, with `draws` samples for each."""
-    description = surrogate.description
     drawn = _draw(surrogate, held_out, random, draws)
-    seen = _observed(held_out, description)
-    names = _names(description)
+    scored = _Scored.of(surrogate.description)
+    seen = scored.columns(held_out.next_state, held_out.outputs, held_out.duration)
     crps = crps_of_draws(drawn, seen)
-    counted = _untallied(description)
-    spread = np.maximum(seen.std(axis=0), 1e-9)[counted]
+    deviation = seen.std(axis=0)[scored.counted]
+    # What never varied is measured in its own unit.
+    spread = np.where(deviation > 1e-9, deviation, 1.0)
     pit = _pit(drawn, seen, random)
-    outputs = set(description.output_names)
-    by_name = dict(zip(names, crps.tolist(), strict=True))
+    states, counted = len(scored.states), scored.counted
     return Scores(
-        crps_by_output={n: v for n, v in by_name.items() if n in outputs},
-        crps_by_state={n: v for n, v in by_name.items() if n not in outputs},
+        crps_by_output=dict(zip(scored.names[states:], crps[states:].tolist(), strict=True)),
+        crps_by_state=dict(zip(scored.names[:states], crps[:states].tolist(), strict=True)),
         standardised_crps=float((crps[counted] / spread).mean()),
         energy=_energy(drawn[:, :, counted] / spread, seen[:, counted] / spread),
         coverage={f"{level:.0%}"[:-1]: _coverage(pit[:, counted], level) for level in LEVELS},
-        bias=dict(zip(names, (drawn.mean(axis=1) - seen).mean(axis=0).tolist(), strict=True)),
+        bias=dict(
+            zip(scored.names, (drawn.mean(axis=1) - seen).mean(axis=0).tolist(), strict=True)
+        ),
         log_likelihood=_log_likelihood(surrogate, held_out),
     )
 
@@ -80,8 +84,9 @@ def pit_values(
     Uniform on (0, 1) when the surrogate is right, for counts and any number of draws too.
     """
     drawn = _draw(surrogate, held_out, random, draws)
-    pit = _pit(drawn, _observed(held_out, surrogate.description), random)
-    return dict(zip(_names(surrogate.description), pit.T, strict=True))
+    scored = _Scored.of(surrogate.description)
+    seen = scored.columns(held_out.next_state, held_out.outputs, held_out.duration)
+    return dict(zip(scored.names, _pit(drawn, seen, random).T, strict=True))
 
 
 def crps_of_draws(
@@ -112,36 +117,52 @@ def _draw(
         np.repeat(held_out.parameters, draws, axis=0),
         random,
     )
-    columns = _columns(epochs.state, epochs.outputs, surrogate.description)
-    return columns.reshape(len(held_out), draws, -1)
+    scored = _Scored.of(surrogate.description)
+    columns = scored.columns(epochs.state, epochs.outputs, epochs.duration)
+    return columns.reshape(len(held_out), draws, len(scored.names))
 
 
-def _observed(held_out: Transitions, description: Description) -> Float[np.ndarray, "row quantity"]:
-    return _columns(held_out.next_state, held_out.outputs, description)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    """Which numbers of an epoch are scored: components, then outputs, then durations."""
 
+    states: tuple[int, ...]
+    outputs: tuple[int, ...]
+    has_durations: bool
+    names: tuple[str, ...]
+    counted: list[int]
+    """Positions among the names of those that do not repeat another."""
 
-def _columns(
-    states: Float[np.ndarray, "row state"],
-    outputs: Float[np.ndarray, "row output"],
-    description: Description,
-) -> Float[np.ndarray, "row quantity"]:
-    """Stocks, tallies, flows and measures but the moves."""
-    return np.column_stack([states[:, : _counted_states(description)], outputs[:, :-1]])
+    @classmethod
+    def of(cls, description: Description) -> _Scored:
+        ledger = ledger_of(description)
+        sure = ledger.names - ledger.repeated
+        states = tuple(i for i, name in enumerate(description.state_names) if name not in sure)
+        outputs = tuple(i for i, name in enumerate(description.output_names) if name not in sure)
+        has_durations = not ledger.knows_durations
+        told = [description.output_names[i] for i in outputs] + [DURATION.name] * has_durations
+        # A simulator of the user's may call a component and an output alike.
+        components = [description.state_names[i] for i in states]
+        names = (*(f"{name} (state)" if name in told else name for name in components), *told)
+        return cls(
+            states=states,
+            outputs=outputs,
+            has_durations=has_durations,
+            names=names,
+            counted=[i for i, name in enumerate(names) if name not in ledger.repeated],
+        )
 
-
-def _names(description: Description) -> tuple[str, ...]:
-    states = description.state_names[: _counted_states(description)]
-    return (*states, *description.output_names[:-1])
-
-
-def _counted_states(description: Description) -> int:
-    return len(description.stocks) + len(description.tallies)
-
-
-def _untallied(description: Description) -> list[int]:
-    """Positions of all quantities but the tallies, which only repeat a flow."""
-    tallies = {tally.name for tally in description.tallies}
-    return [i for i, name in enumerate(_names(description)) if name not in tallies]
+    def columns(
+        self,
+        states: Float[np.ndarray, "row state"],
+        outputs: Float[np.ndarray, "row output"],
+        durations: Float[np.ndarray, "row"],
+    ) -> Float[np.ndarray, "row quantity"]:
+        """The scored numbers, in the order of the names."""
+        timed = durations[:, None][:, : int(self.has_durations)]
+        return np.concatenate(
+            [states[:, list(self.states)], outputs[:, list(self.outputs)], timed], axis=1
+        )
 
 
 def _pit(

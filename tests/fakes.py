@@ -1,13 +1,14 @@
 """Small real doubles that several tests share."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from sim.description import Description
+from sim.description import Description, Lever, SystemDescription
+from sim.epoch import Epoch, Parameter, Quantity, parameter_vector
 from surrogates.interface import Epochs
 
 
@@ -134,8 +135,10 @@ class GuessingSurrogate:
 
     name = "guessing"
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: SystemDescription) -> None:
         self.description = description
+        days = range(len(description.calendar.values))
+        self.openings = np.array([description.initial_state(day) for day in days])
 
     def sample(
         self,
@@ -156,5 +159,72 @@ class GuessingSurrogate:
         sizes = d.team_sizes(known, decisions)
         outputs[:, -1] = d.moves(states, sizes)
         following[:, -2 - len(d.moved_teams) : -2] = sizes[:, list(d.moved_teams)]
+        durations = d.durations[states[:, -1].astype(int)]
         following[:, -1] += 1
-        return Epochs(state=following, outputs=outputs)
+        return Epochs(state=following, outputs=outputs, duration=durations)
+
+
+ROUNDS = tuple(10.0 * k for k in range(7))
+
+
+class TinyQueue:
+    """A queue in six rounds of ten minutes, as somebody might write it who knows nothing of ours.
+
+    It opens with some customers at random, tells of a mood that may be negative, and loses money
+    or earns some. With `patience` it closes early when more than so many wait; without `boundaries`
+    its rounds last as long as they last.
+    """
+
+    costs: ClassVar = {"waited": 1.0, "profit": -2.0, "staffed": 3.0}
+
+    def __init__(self, patience: int | None = None, boundaries: tuple[float, ...] = ROUNDS) -> None:
+        self._patience = patience
+        self._description = Description(
+            name="tiny",
+            components=(
+                Quantity(name="waiting", unit="customers"),
+                Quantity(name="mood", unit="points", is_count=False),
+            ),
+            outputs=(
+                Quantity(name="arrivals", unit="customers"),
+                Quantity(name="served", unit="customers"),
+                Quantity(name="waited", unit="customer minutes", is_count=False),
+                Quantity(name="profit", unit="pounds", is_count=False),
+                Quantity(name="staffed", unit="server rounds"),
+            ),
+            levers=(Lever(name="servers", levels=(1.0, 2.0, 4.0), decides="servers"),),
+            parameters=(
+                Parameter(name="arrival_scale", unit="factor", low=0.5, high=1.5, nominal=1.0),
+            ),
+            epochs=6,
+            boundaries=boundaries,
+        )
+        self._round = 6
+
+    def describe(self) -> Description:
+        return self._description
+
+    def reset(self, seed: int, parameters: dict[str, float] | None = None) -> np.ndarray:
+        (self._scale,) = parameter_vector(self._description.parameters, parameters)
+        self._random = np.random.default_rng(seed)
+        self._waiting, self._mood, self._round = int(self._random.integers(5)), 0.0, 0
+        return self._state()
+
+    def advance(self, decision: np.ndarray) -> Epoch:
+        assert self._round < 6, "the episode is over"
+        came = int(self._random.poisson(6.0 * self._scale))
+        served = min(self._waiting + came, int(self._random.poisson(3.0 * decision[0])))
+        before, self._waiting = self._waiting, self._waiting + came - served
+        self._mood = 0.8 * self._mood + 0.1 * (served - came) + 0.1 * float(self._random.normal())
+        self._round += 1
+        waited = 5.0 * (before + self._waiting) * float(self._random.uniform(0.9, 1.1))
+        is_tired = self._patience is not None and self._waiting > self._patience
+        return Epoch(
+            state=self._state(),
+            outputs=np.array([came, served, waited, self._mood + served / 6 - 1, decision[0]]),
+            duration=10.0 if self._description.boundaries else float(self._random.uniform(5, 15)),
+            is_last=self._round == 6 or is_tired,
+        )
+
+    def _state(self) -> np.ndarray:
+        return np.array([self._waiting, self._mood], dtype=float)

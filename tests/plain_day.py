@@ -29,7 +29,8 @@ class PlainDay:
     def __init__(self, system: System, seed: int) -> None:
         self.system = system
         self.names = [c.name for c in system.classes]
-        times = system.arrivals.draw(stream(seed, "arrivals"), 1.0).times
+        arrivals = system.arrivals[self.names[0]].begin(stream(seed, "arrivals"), 1.0)
+        times = arrivals.until(system.boundaries[-1])
         size = len(times)
         self.work, self.patience, self.next = {}, {}, {}
         for c in system.classes:

@@ -8,13 +8,15 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from sim.arrivals import ArrivalDay, Arrivals, PoissonArrivals
+from sim.arrivals import Arrivals, ArrivalStream, PoissonArrivals
+from sim.customers import CustomerClass, Route
 from sim.description import Description, Lever
 from sim.distributions import Distribution, Exponential, Lognormal
 from sim.epoch import Epoch, Parameter
 from sim.output import mean_interval
+from sim.servers import Pool, ServerTeam
 from sim.simulator import ServiceSystem, Simulator
-from sim.system import CustomerClass, Route, ServerTeam, System
+from sim.system import System
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,15 @@ class FixedArrivals:
 
     times: tuple[float, ...]
 
-    def draw(self, random: np.random.Generator, scale: float) -> ArrivalDay:
-        return ArrivalDay(day=0, times=np.array(self.times))
+    def begin(self, random: np.random.Generator, scale: float) -> ArrivalStream:
+        return ArrivalStream(day=0, blocks=iter((np.array(self.times),)))
 
     def expected(self, boundaries: tuple[float, ...]) -> np.ndarray:
         return np.histogram(self.times, boundaries)[0][None, :].astype(float)
+
+    @property
+    def mean_rate(self) -> float:
+        return len(self.times) / max(self.times)
 
 
 def station(
@@ -44,10 +50,10 @@ def station(
     boundaries = (0.0, *(warm_up + minutes * k for k in range(epochs + 1)))
     return System(
         name="station",
-        arrivals=PoissonArrivals(rate=arrival_rate, minutes=boundaries[-1]),
+        arrivals={"call": PoissonArrivals(rate=arrival_rate)},
         classes=(CustomerClass(name="call", service=service, patience=patience),),
         teams=(ServerTeam(name="agents", pool="staff", serves="call"),),
-        rosters={"staff": np.full(epochs + 1, float(agents))},
+        pools=(Pool(name="staff", shifts=((0.0, float(agents)),)),),
         boundaries=boundaries,
     )
 
@@ -59,7 +65,7 @@ def small_centre(arrivals: Arrivals | None = None) -> System:
     """The bundled bank at a tenth of its size and a quarter of its day, as busy as the bank."""
     return System(
         name="small_centre",
-        arrivals=arrivals or PoissonArrivals(rate=4.0, minutes=BOUNDARIES[-1]),
+        arrivals={"call": arrivals or PoissonArrivals(rate=4.0)},
         classes=(
             CustomerClass(
                 name="call",
@@ -85,10 +91,10 @@ def small_centre(arrivals: Arrivals | None = None) -> System:
                 name="tier2_calls", pool="tier2", serves="call", speed=0.8, lever="on_phones"
             ),
         ),
-        rosters={
-            "tier1": np.array([14.0, 17.0, 20.0, 20.0, 18.0, 15.0]),
-            "tier2": np.array([5.0, 5.0, 6.0, 6.0, 5.0, 4.0]),
-        },
+        pools=(
+            Pool.by_epoch("tier1", np.array([14.0, 17.0, 20.0, 20.0, 18.0, 15.0]), BOUNDARIES),
+            Pool.by_epoch("tier2", np.array([5.0, 5.0, 6.0, 6.0, 5.0, 4.0]), BOUNDARIES),
+        ),
         boundaries=BOUNDARIES,
         levers=(
             Lever(name="on_follow_ups", levels=(0.0, 0.1, 0.3)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from envs.observation import Observation
+from envs.observation import Viewpoint
 from training.policies import NetworkPolicy
 
 
@@ -16,7 +16,7 @@ class PolicyController:
     """Acts greedily by a network on what the observation shows."""
 
     policy: NetworkPolicy
-    observation: Observation
+    observation: Viewpoint
     name: str
 
     def decide(self, states: Float[np.ndarray, "batch state"]) -> Int[np.ndarray, "batch"]:

@@ -20,7 +20,13 @@ from jaxtyping import Float, Int
 
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
-from training.likelihood import DayLikelihood, InControl, first_rows
+from training.likelihood import (
+    DayLikelihood,
+    InControl,
+    first_rows,
+    kinds_of_days,
+    number_of_kinds,
+)
 
 _FEWEST_DAYS = 20
 _DAYS_TRUSTED_FOR_MEAN, _DAYS_TRUSTED_FOR_WIDTH = 5.0, 10.0
@@ -239,7 +245,8 @@ class ScoreCusum:
     def residuals(self, days: Transitions) -> Float[np.ndarray, "day hidden"]:
         """Standardised one-step estimates of each day, not clipped."""
         estimates = self.control.one_step(self.likelihood.scores(days))
-        return self.standard.apply(estimates, _kinds(days))
+        description = self.likelihood.surrogate.description
+        return self.standard.apply(estimates, kinds_of_days(description, days))
 
     def observe(self, state: DetectorState, day: Transitions) -> tuple[DetectorState, Verdict]:
         """Add one day; refuses telemetry of more than one."""
@@ -327,8 +334,8 @@ def calibrate_detector(
         raise InvalidDataset(f"{count} days in control: simulate at least {_FEWEST_DAYS}")
     control = InControl.measure(likelihood, in_control)
     estimates = control.one_step(likelihood.scores(in_control))
-    kinds = _kinds(in_control)
-    number = len(likelihood.surrogate.description.calendar.values)
+    description = likelihood.surrogate.description
+    kinds, number = kinds_of_days(description, in_control), number_of_kinds(description)
     threshold, achieved = set_threshold(estimates, kinds, number, settings, random)
     return ScoreCusum(
         likelihood=likelihood,
@@ -437,12 +444,6 @@ def _bisect(of: Callable[[float], float], wanted: float, most: float) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if of(middle) >= wanted else (middle, high)
     return high
-
-
-def _kinds(days: Transitions) -> Int[np.ndarray, "day"]:
-    """The kind of each day."""
-    kinds: Int[np.ndarray, "day"] = days.state[first_rows(days), -2].astype(int)
-    return kinds
 
 
 def _arrays(record: DetectorState | Verdict | Standard) -> dict[str, np.ndarray]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from envs.objective import Objective
-from sim.epoch import parameter_vector
-from sim.output import Estimate, mean_interval, paired_ratio
+from sim.epoch import Epoch, parameter_vector
+from sim.errors import InvalidSample
+from sim.output import Estimate, mean_interval, paired_interval, paired_ratio
 from sim.simulator import Simulator
 from sim.streams import stream
 from surrogates.dataset import Transitions
@@ -43,11 +44,29 @@ class Comparison:
 
     def against(self, name: str, other: str, random: np.random.Generator) -> Estimate:
         """Relative difference of paired mean costs; below 0 says `name` is cheaper."""
-        return paired_ratio(self.costs[name], self.costs[other], random)
+        return relative_difference(self.costs[name], self.costs[other], random)
 
     def best(self, among: Sequence[str]) -> str:
         """The name with the lowest mean cost."""
         return min(among, key=lambda name: float(self.costs[name].mean()))
+
+
+def relative_difference(
+    costs: Float[np.ndarray, "day"], others: Float[np.ndarray, "day"], random: np.random.Generator
+) -> Estimate:
+    """Difference of paired mean costs relative to the size of the others'; below 0 is cheaper.
+
+    Costs may be negative, where an episode earns money. Where the others' mean may as well be 0,
+    their mean absolute cost is the measure.
+    """
+    try:
+        ratio = paired_ratio(costs, others, random)
+    except InvalidSample:
+        size = float(np.abs(others).mean()) or 1.0
+        return paired_interval(costs / size, others / size)
+    if others.mean() > 0:
+        return ratio
+    return replace(ratio, value=-ratio.value, low=-ratio.high, high=-ratio.low)
 
 
 def run_day(
@@ -62,29 +81,27 @@ def run_day(
     description = simulator.describe()
     decisions = description.decisions
     state = simulator.reset(seed, parameters)
-    states, chosen, ends, outputs, last = [], [], [], [], []
-    is_last = False
-    while not is_last:
+    states, chosen, epochs = [], [], list[Epoch]()
+    while not epochs or not epochs[-1].is_last:
         choice = int(controller.decide(state[None, :])[0])
-        epoch = simulator.advance(decisions[choice])
         states.append(state)
         chosen.append(decisions[choice])
-        ends.append(epoch.state)
-        outputs.append(epoch.outputs)
-        last.append(epoch.is_last)
-        state, is_last = epoch.state, epoch.is_last
+        epochs.append(simulator.advance(decisions[choice]))
+        state = epochs[-1].state
     rows = len(states)
     belief = parameter_vector(description.parameters, believed)
     telemetry = Transitions(
         state=np.array(states),
         decision=np.array(chosen),
         parameters=np.tile(belief, (rows, 1)),
-        next_state=np.array(ends),
-        outputs=np.array(outputs),
+        next_state=np.array([epoch.state for epoch in epochs]),
+        outputs=np.array([epoch.outputs for epoch in epochs]),
+        duration=np.array([epoch.duration for epoch in epochs]),
         episode=np.full(rows, seed),
         policy=np.full(rows, controller.name),
     )
-    costs = objective.cost(telemetry.outputs, telemetry.next_state, np.array(last))
+    is_last = np.array([epoch.is_last for epoch in epochs])
+    costs = objective.cost(telemetry.outputs, telemetry.next_state, is_last)
     totals = dict(
         zip(description.output_names, telemetry.outputs.sum(axis=0).tolist(), strict=True)
     )

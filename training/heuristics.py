@@ -1,8 +1,9 @@
 """Rules of thumb that a policy must beat, from a constant split to a tuned adaptive rule.
 
-Each is a `Controller`: it decides from states, without Ray or a network. The staffing rules are
-for two-tier centres with a lever that moves tier 1 to a class without arrivals of its own and a
-lever that moves tier 2 to the phones; `CentreFacts` names those parts of a system.
+Each is a `Controller`: it decides from states, without Ray or a network. `ConstantRule` and
+`LinearRule` decide for any simulator. The staffing rules are for two-tier centres with a lever
+that moves tier 1 to a class without arrivals of its own and a lever that moves tier 2 to the
+phones; `CentreFacts` names those parts of a system.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import expit
 
-from sim.description import Description
+from sim.description import Description, SystemDescription
 from sim.errors import InvalidSystem
+from sim.parameters import HANDLE_TIME, PATIENCE, Scales
 from sim.system import System
+from surrogates.design import RoughView
+
+_WEIGHTS = (-4.0, 4.0)
+"""Bounds of a weight: at 4 one unit on a logarithmic scale moves a lever nearly all the way."""
+_RULES_FOR_ALL = "ConstantRule and LinearRule decide for any simulator"
 
 
 @runtime_checkable
@@ -45,10 +53,53 @@ class ConstantRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinearRule:
+    """Sets each lever higher or lower as a weighted sum of what is seen rises.
+
+    With two levels this is a threshold on a line; tuned, it is the rule of thumb for a simulator
+    of which nothing else is known.
+    """
+
+    view: RoughView
+    weights: Float[np.ndarray, "lever input_and_one"]
+    """By lever: a weight for each input, then the offset."""
+    sizes: tuple[int, ...]
+    """Levels of each lever."""
+    name: str = "linear rule (tuned)"
+
+    @classmethod
+    def box(cls, description: Description) -> dict[str, tuple[float, float]]:
+        """Bounds of the search, one for each weight."""
+        inputs = (*RoughView(description).names, "offset")
+        return {
+            f"{lever}: {name}": _WEIGHTS for lever in description.lever_names for name in inputs
+        }
+
+    @classmethod
+    def from_values(
+        cls, description: Description, values: dict[str, float], name: str = "linear rule (tuned)"
+    ) -> LinearRule:
+        """The rule of a point in the box."""
+        view = RoughView(description)
+        weights = np.array(list(values.values())).reshape(len(description.levers), -1)
+        sizes = tuple(len(lever.levels) for lever in description.levers)
+        return cls(view=view, weights=weights, sizes=sizes, name=name)
+
+    def decide(self, states: Float[np.ndarray, "batch state"]) -> Int[np.ndarray, "batch"]:
+        """By lever the level at the share of the way up that the sum says."""
+        seen = self.view(states)
+        choice = np.zeros(len(states), dtype=int)
+        for weights, size in zip(self.weights, self.sizes, strict=True):
+            share = expit(seen @ weights[:-1] + weights[-1])
+            choice = choice * size + np.minimum((share * size).astype(int), size - 1)
+        return choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CentreFacts:
     """Means and positions that staffing rules need, under believed parameters."""
 
-    description: Description
+    description: SystemDescription
     parameters: Float[np.ndarray, "parameter"]
     handle_minutes: Float[np.ndarray, "tier"]
     """Mean work of a call, an escalation and a case, in minutes."""
@@ -65,29 +116,36 @@ class CentreFacts:
         if len(system.classes) != 3 or len(system.levers) != 2 or len(system.teams) != 4:
             raise InvalidSystem(
                 f"system {system.name!r} is no two-tier centre: staffing rules need three classes, "
-                "four teams and two levers"
+                f"four teams and two levers; {_RULES_FOR_ALL}"
+            )
+        if system.is_event_driven or tuple(system.arrivals) != (system.classes[0].name,):
+            raise InvalidSystem(
+                f"system {system.name!r}: staffing rules need epochs of known length, and arrivals "
+                f"to the first class alone; {_RULES_FOR_ALL}"
             )
         if set(system.rosters) != {"tier1", "tier2"} or system.teams[1].lever != "on_follow_ups":
             raise InvalidSystem(
                 f"system {system.name!r}: staffing rules need pools tier1 and tier2, and teams in "
-                "the order of the bank scenario, the second sized by lever on_follow_ups"
+                "the order of the bank scenario, the second sized by lever on_follow_ups; "
+                f"{_RULES_FOR_ALL}"
             )
-        names = [p.name for p in system.parameters]
-        scale = {name: float(parameters[i]) for i, name in enumerate(names)}
+        description = system.describe()
+        scales = Scales(description.parameter_values(parameters))
         call, escalation, case = system.classes
         shares = {route.to: route.probability for route in call.routes}
         helper = next(t for t in system.teams if t.lever and t.serves == call.name)
-        patience = [c.patience.mean if c.patience else np.inf for c in (call, escalation)]
-        handle = np.array([call.service.mean, escalation.service.mean, case.service.mean])
+        patience = [
+            c.patience.mean * scales.of(PATIENCE, c.name) if c.patience else np.inf
+            for c in (call, escalation)
+        ]
         return cls(
-            description=system.describe(),
+            description=description,
             parameters=parameters,
-            handle_minutes=handle * scale.get("handle_time_scale", 1.0),
-            route_shares=(shares.get(escalation.name, 0.0), shares.get(case.name, 0.0)),
-            patience_minutes=(
-                patience[0] * scale.get("patience_scale", 1.0),
-                patience[1] * scale.get("patience_scale", 1.0),
+            handle_minutes=np.array(
+                [c.service.mean * scales.of(HANDLE_TIME, c.name) for c in system.classes]
             ),
+            route_shares=(shares.get(escalation.name, 0.0), shares.get(case.name, 0.0)),
+            patience_minutes=(patience[0], patience[1]),
             helper_speed=helper.speed,
         )
 

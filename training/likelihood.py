@@ -1,10 +1,10 @@
 """How likely a surrogate holds each observed day, as a function of what cannot be seen.
 
 The telemetry of a day shows states, decisions and outcomes; of the parameters it shows only those
-that scale a roster. The others are hidden. For them a day has a score, the slope of its log
-likelihood at a reference, and an information, the mean curvature. A surrogate is a little wrong,
-so on days when nothing has changed its mean score is not zero and its information understates the
-spread of scores; `InControl` is what simulated days say of both.
+that scale a roster, where the simulator has rosters. The others are hidden. For them a day has a
+score, the slope of its log likelihood at a reference, and an information, the mean curvature. A
+surrogate is a little wrong, so on days when nothing has changed its mean score is not zero and its
+information understates the spread of scores; `InControl` is what simulated days say of both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
-from sim.description import Description
+from sim.description import Description, SystemDescription
 from sim.errors import InvalidParameters, suggestion
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
@@ -35,14 +35,28 @@ class LikelihoodSurrogate(Surrogate, SupportsLikelihood, Protocol):
 
 def hidden_parameters(description: Description) -> tuple[str, ...]:
     """Names of the parameters that may move and scale no roster, so that telemetry hides them."""
-    pools = {team.pool for team in description.teams}
-    calendar = description.calendar
-    seen = {
-        scale
-        for column, scale in zip(calendar.columns, calendar.scaled_by, strict=True)
-        if column in pools
-    }
+    seen = _roster_scales(description) if isinstance(description, SystemDescription) else set()
     return tuple(p.name for p in description.parameters if p.name not in seen and p.low < p.high)
+
+
+def _roster_scales(description: SystemDescription) -> set[str]:
+    pools = {team.pool for team in description.teams}
+    columns = zip(description.calendar.columns, description.calendar.scaled_by, strict=True)
+    return {scale for column, scales in columns if column in pools for scale in scales}
+
+
+def kinds_of_days(description: Description, days: Transitions) -> Int[np.ndarray, "day"]:
+    """The kind of each day, such as its weekday; 0 where the simulator tells of none."""
+    first = first_rows(days)
+    if not isinstance(description, SystemDescription):
+        return np.zeros(len(first), dtype=int)
+    kinds: Int[np.ndarray, "day"] = days.state[first, -2].astype(int)
+    return kinds
+
+
+def number_of_kinds(description: Description) -> int:
+    """How many kinds of day there are."""
+    return len(description.calendar.values) if isinstance(description, SystemDescription) else 1
 
 
 def first_rows(days: Transitions) -> Int[np.ndarray, "day"]:

@@ -1,12 +1,12 @@
-"""Search over rules on a world: many candidates, many days, the same random numbers for all."""
+"""Search over rules on a world: many candidates, judged on many days."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from envs.problem import Problem, Rollouts
 from sim.errors import InvalidSystem
@@ -14,6 +14,8 @@ from sim.streams import stream
 from training.heuristics import Controller
 
 _FINALISTS = 5
+Judge = Callable[[Sequence[Controller]], Iterable[float]]
+"""Mean cost of an episode under each of some controllers, in order."""
 
 
 def mean_cost(problem: Problem, controller: Controller, days: int, seed: int) -> float:
@@ -28,10 +30,63 @@ def episode_costs(
     rollouts = Rollouts(problem, days)
     random = stream(seed, "episodes")
     rollouts.begin(np.arange(days), random)
-    total = np.zeros(days)
-    for _ in range(rollouts.world.description.epochs):
-        total += rollouts.step(controller.decide(rollouts.states), random).costs
+    total, goes_on = np.zeros(days), np.ones(days, dtype=bool)
+    while goes_on.any():
+        step = rollouts.step(controller.decide(rollouts.states), random)
+        total += step.costs * goes_on
+        goes_on &= ~step.is_last
+        if step.is_last.any() and goes_on.any():
+            # A simulator that has ended cannot stand still beside the others.
+            rollouts.begin(np.flatnonzero(step.is_last), random)
     return total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InTurn:
+    """Judges controllers one after another, each on the same random numbers."""
+
+    problem: Problem
+    days: int
+    seed: int
+
+    def __call__(self, controllers: Sequence[Controller]) -> Iterator[float]:
+        """The mean cost of each, as it is found."""
+        for controller in controllers:
+            yield mean_cost(self.problem, controller, self.days, self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBySide:
+    """Judges controllers all at once, each on days of its own.
+
+    A world steps a thousand rows in little more time than one, so that long episodes are bearable;
+    the price is that no two controllers meet the same luck.
+    """
+
+    problem: Problem
+    days: int
+    seed: int
+
+    def __call__(self, controllers: Sequence[Controller]) -> Iterator[float]:
+        """The mean cost of each, when all are done."""
+        rows = len(controllers) * self.days
+        costs = episode_costs(self.problem, _Apart(tuple(controllers)), rows, self.seed)
+        yield from costs.reshape(len(controllers), self.days).mean(axis=1).tolist()
+
+
+class _Apart:
+    """Controllers that decide for a share of the rows each."""
+
+    name = "side by side"
+
+    def __init__(self, controllers: tuple[Controller, ...]) -> None:
+        self._controllers = controllers
+
+    def decide(self, states: Float[np.ndarray, "batch state"]) -> Int[np.ndarray, "batch"]:
+        """Each for its own rows."""
+        parts = np.split(states, len(self._controllers))
+        pairs = zip(self._controllers, parts, strict=True)
+        return np.concatenate([controller.decide(part) for controller, part in pairs])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +103,16 @@ class SearchResult:
 def search_rule(
     build: Callable[[dict[str, float]], Controller],
     box: dict[str, tuple[float, float]],
-    problem: Problem,
+    judge: Judge,
     *,
     rounds: int,
     candidates: int,
-    days: int,
     seed: int,
     on_progress: Callable[[int, float], None] | None = None,
 ) -> SearchResult:
     """Cross-entropy search: draw, keep the best eighth, narrow, repeat.
 
-    Every candidate meets the same random numbers. `on_progress` receives the number of
-    candidates tried and the best cost so far.
+    `on_progress` receives the number of candidates tried and the best cost so far.
     """
     if rounds < 1 or candidates < _FINALISTS:
         raise InvalidSystem(
@@ -77,20 +130,19 @@ def search_rule(
         points = np.clip(centre + width * (uniform if number == 0 else spread), low, high)
         if best.values:
             points[0] = list(best.values.values())
+        drawn = [dict(zip(names, map(float, point), strict=True)) for point in points]
         costs = []
-        for point in points:
-            values = dict(zip(names, map(float, point), strict=True))
-            cost = mean_cost(problem, build(values), days, seed)
+        for values, cost in zip(drawn, judge([build(each) for each in drawn]), strict=True):
             costs.append(cost)
             tried = best.candidates + 1
             if cost < best.cost:
                 best = SearchResult(values=values, cost=cost, candidates=tried)
             else:
-                best = SearchResult(values=best.values, cost=best.cost, candidates=tried)
+                best = replace(best, candidates=tried)
             if on_progress is not None:
                 on_progress(tried, best.cost)
         ranked = np.argsort(costs)
         elite = points[ranked[: max(4, candidates // 8)]]
-        last = [dict(zip(names, map(float, points[i]), strict=True)) for i in ranked[:_FINALISTS]]
+        last = [drawn[i] for i in ranked[:_FINALISTS]]
         centre, width = elite.mean(axis=0), elite.std(axis=0) + 0.02 * (high - low)
     return replace(best, finalists=(best.values, *(v for v in last if v != best.values)))

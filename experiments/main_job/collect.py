@@ -15,16 +15,23 @@ from surrogates.design import BEHAVIOURS, plan_episodes
 from surrogates.storage import fingerprint
 from training.rllib.session import RayExecutor
 
+_FEWEST_EPISODES = 64
+"""Of long episodes: their parameters and behaviours differ, and whole ones are held out."""
+
 
 def collect(context: Context, folder: Path) -> dict[str, Any]:
     """Run the planned episodes through Ray tasks and keep every epoch as Parquet."""
     settings, description = context.settings, context.description
-    plans = plan_episodes(description, settings.episodes, settings.seed)
+    episodes = context.worth(settings.episodes, least=_FEWEST_EPISODES)
+    plans = plan_episodes(description, episodes, settings.seed)
     began = time.perf_counter()
-    title = f"{len(plans)} days on {settings.workers} processes"
+    title = f"{len(plans)} {context.episode}s on {settings.workers} processes"
     with RayExecutor() as executor, context.reporter.task(title, len(plans)) as advance:
         transitions = collect_transitions(
-            context.recipe, plans, executor, on_progress=lambda done: advance(done, f"{done} days")
+            context.build,
+            plans,
+            executor,
+            on_progress=lambda done: advance(done, f"{done} {context.episode}s"),
         )
     seconds = time.perf_counter() - began
     provenance = {
@@ -35,7 +42,9 @@ def collect(context: Context, folder: Path) -> dict[str, Any]:
     }
     path = folder / "transitions.parquet"
     write_transitions(path, transitions, description, provenance)
-    context.reporter.say(f"{len(transitions):,} epochs of {len(plans)} days in {seconds:.0f} s")
+    context.reporter.say(
+        f"{len(transitions):,} epochs of {len(plans)} {context.episode}s in {seconds:.0f} s"
+    )
     return {
         "epochs": len(transitions),
         "episodes": len(plans),
@@ -44,7 +53,6 @@ def collect(context: Context, folder: Path) -> dict[str, Any]:
         "fingerprint": fingerprint(path),
         "behaviours": {b: int(np.sum(transitions.policy == b)) for b in BEHAVIOURS},
         "parameters": {
-            p.name: transitions.parameters[:: description.epochs, i].tolist()
-            for i, p in enumerate(description.parameters)
+            p.name: [plan.parameters[p.name] for plan in plans] for p in description.parameters
         },
     }

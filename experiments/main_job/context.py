@@ -14,22 +14,29 @@ from typing import Any
 import numpy as np
 
 from envs.objective import Objective
-from envs.observation import Observation
+from envs.observation import Viewpoint, viewpoint_of
 from envs.problem import Problem
 from envs.world import SimulatedWorld, SurrogateWorld
+from experiments.main_job.errors import InvalidRun
 from experiments.main_job.reporter import Reporter
 from experiments.main_job.run_folder import RunFolder
 from experiments.main_job.settings import MainJobSettings
 from sim.arrivals import DoublyStochasticArrivals
 from sim.description import Description
 from sim.scenario import Scenario, SimulatorRecipe, load_scenario
+from sim.system import System
 from sim.volumes import Volumes
-from surrogates.errors import NotFitted
-from surrogates.flow import FlowSurrogate
+from surrogates.clock import WithClock
+from surrogates.dataset import Transitions, read_transitions
+from surrogates.errors import InvalidDataset, NotFitted
 from surrogates.interface import Surrogate
-from surrogates.storage import load_artefact, load_surrogate, save_artefact
+from surrogates.storage import fingerprint, load_artefact, load_surrogate, save_artefact
 from training.controllers import PolicyController
+from training.likelihood import LikelihoodSurrogate
 from training.policies import NetworkPolicy
+
+_EPOCHS = 28
+"""Decisions in an episode for which the numbers of episodes in the settings are meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,24 +58,61 @@ class Context:
 
     @cached_property
     def volumes(self) -> Volumes:
-        """The whole real series."""
+        """The whole real series. Raises InvalidRun where the scenario has none."""
+        if self.scenario.volumes is None:
+            raise InvalidRun(f"scenario {self.scenario.name!r} has no volumes")
         return self.scenario.volumes.read(self.settings.volumes)
 
     @cached_property
-    def recipe(self) -> SimulatorRecipe:
-        """Builds the true simulator under the learnt arrivals."""
-        return SimulatorRecipe(scenario=self.scenario, arrivals=self.arrivals)
-
-    @cached_property
-    def arrivals(self) -> DoublyStochasticArrivals:
-        """The arrivals that the first stage learnt."""
+    def arrivals(self) -> DoublyStochasticArrivals | None:
+        """The arrivals that the first stage learnt, where there were volumes to learn from."""
         self.run.summary("learn")
+        if self.scenario.volumes is None:
+            return None
         return load_arrivals(self.run.folder("learn") / "arrivals", self.scenario.name)
 
     @cached_property
+    def recipe(self) -> SimulatorRecipe:
+        """The scenario's simulator under the learnt arrivals."""
+        return SimulatorRecipe(scenario=self.scenario, arrivals=self.arrivals)
+
+    @cached_property
+    def build(self) -> WithClock:
+        """Builds the true simulator, its state telling the time, in whatever process calls it."""
+        return WithClock(build=self.recipe)
+
+    @cached_property
+    def system(self) -> System | None:
+        """The system that is simulated; None for a simulator of the user's own."""
+        return None if self.scenario.template is None else self.recipe.system
+
+    @cached_property
     def description(self) -> Description:
-        """What the system says of itself."""
-        return self.recipe.system.describe()
+        """What the simulator says of itself."""
+        return self.build().describe()
+
+    @property
+    def episode(self) -> str:
+        """What an episode is called."""
+        return "day" if self.scenario.volumes is not None else "episode"
+
+    def worth(self, episodes: int, least: int) -> int:
+        """Episodes that are worth as much as so many of usual length: fewer of those that last."""
+        share = min(1.0, _EPOCHS / self.description.epochs)
+        return min(episodes, max(least, round(episodes * share)))
+
+    @cached_property
+    def transitions(self) -> Transitions:
+        """What was collected. Raises InvalidDataset when the file is not what was written."""
+        collected = self.run.summary("collect")
+        path = self.run.folder("collect") / "transitions.parquet"
+        if not path.is_file() or fingerprint(path) != collected["fingerprint"]:
+            raise InvalidDataset(
+                f"{path} is missing or not what was collected: delete {path.parent} and go on "
+                "with --resume"
+            )
+        transitions, _ = read_transitions(path, self.description)
+        return transitions
 
     @cached_property
     def objective(self) -> Objective:
@@ -77,23 +121,31 @@ class Context:
         return Objective.from_costs(self.description, costs.outputs, costs.at_close)
 
     @cached_property
-    def observation(self) -> Observation:
+    def observation(self) -> Viewpoint:
         """What policies see, under nominal beliefs."""
-        return Observation(description=self.description, parameters=self.description.nominal)
+        d = self.description
+        return viewpoint_of(d, d.nominal, self.transitions.state)
 
     @cached_property
-    def flow(self) -> FlowSurrogate:
-        """The fitted flow surrogate."""
-        self.run.summary("fit")
-        surrogate, _ = load_surrogate(self.run.folder("fit") / "flow", self.description)
-        if not isinstance(surrogate, FlowSurrogate):
-            raise NotFitted(f"{self.run.folder('fit') / 'flow'} holds {surrogate.name!r}")
-        return surrogate
+    def surrogate(self) -> Surrogate:
+        """The fitted surrogate that policies are trained on."""
+        return self._fitted(self.run.summary("fit")["trained_on"])
+
+    @cached_property
+    def likelihood(self) -> LikelihoodSurrogate:
+        """The fitted surrogate by which days are judged."""
+        found = self._fitted(self.run.summary("fit")["judged_by"])
+        if not isinstance(found, LikelihoodSurrogate):
+            raise NotFitted(f"surrogate {found.name!r} has no likelihood: fit again")
+        return found
+
+    def _fitted(self, family: str) -> Surrogate:
+        return load_surrogate(self.run.folder("fit") / family, self.description)[0]
 
     def surrogate_problem(self, parameters: np.ndarray | None = None) -> Problem:
-        """The decision problem over the flow surrogate."""
+        """The decision problem over the fitted surrogate."""
         return Problem(
-            build_world=SurrogateWorlds(surrogate=self.flow, parameters=parameters),
+            build_world=SurrogateWorlds(surrogate=self.surrogate, parameters=parameters),
             objective=self.objective,
             observation=self.observation,
         )
@@ -101,7 +153,7 @@ class Context:
     def true_problem(self, parameters: dict[str, float] | None = None) -> Problem:
         """The decision problem over the true simulator."""
         return Problem(
-            build_world=SimulatedWorlds(recipe=self.recipe, parameters=parameters),
+            build_world=SimulatedWorlds(build=self.build, parameters=parameters),
             objective=self.objective,
             observation=self.observation,
         )
@@ -146,12 +198,12 @@ class SurrogateWorlds:
 class SimulatedWorlds:
     """Builds true worlds in whatever process calls it."""
 
-    recipe: SimulatorRecipe
+    build: WithClock
     parameters: dict[str, float] | None
 
     def __call__(self, copies: int) -> SimulatedWorld:
         """A world of so many simulators."""
-        return SimulatedWorld(self.recipe, copies, self.parameters)
+        return SimulatedWorld(self.build, copies, self.parameters)
 
 
 def save_arrivals(

@@ -1,4 +1,4 @@
-"""Stage 4: fit the surrogate families and score them on days they have not seen."""
+"""Stage 4: fit the surrogate families and score them on episodes they have not seen."""
 
 from __future__ import annotations
 
@@ -12,48 +12,47 @@ import numpy as np
 from experiments.main_job.context import Context
 from sim.description import Description
 from sim.streams import stream
-from surrogates.dataset import Transitions, read_transitions
-from surrogates.errors import InvalidDataset
-from surrogates.families import DEFAULT_SETTINGS, FAMILIES
+from surrogates.dataset import Transitions
+from surrogates.families import DEFAULT_SETTINGS, FAMILIES, families_for
 from surrogates.flow import FlowSettings
 from surrogates.interface import Surrogate
 from surrogates.scores import pit_values, score
-from surrogates.storage import fingerprint, save_surrogate
+from surrogates.storage import save_surrogate
 from training.rllib.session import RayExecutor
 
-_SAVED = ("flow", "gp")
+_MOST_ROWS, _MOST_HELD = 20_000, 2_000
+"""Epochs to learn from and to score on; of more, as many drawn at random."""
+_GP = "gp"
 
 
 def fit(context: Context, folder: Path) -> dict[str, Any]:
-    """Fit `flow` here and the others beside it; score all on the same held-out days."""
-    kept, held = _read(context)
+    """Fit every family that can stand in, the first here and the others beside it; score all."""
+    kept, held = _split(context)
     seed, description = context.settings.seed, context.description
     settings = {**DEFAULT_SETTINGS, "flow": FlowSettings(passes=context.settings.flow_passes)}
+    here, *beside = families_for(description)
     with RayExecutor() as executor:
         jobs = {
             family: executor.submit(
                 fit_and_score, family, kept, held, description, settings[family], seed
             )
-            for family in FAMILIES
-            if family != "flow"
+            for family in beside
         }
-        with context.reporter.task(f"flow on {len(kept):,} epochs", 1.0) as advance:
+        with context.reporter.task(f"{here} on {len(kept):,} epochs", 1.0) as advance:
             found = {
-                "flow": fit_and_score(
-                    "flow", kept, held, description, settings["flow"], seed, advance
-                )
+                here: fit_and_score(here, kept, held, description, settings[here], seed, advance)
             }
-        with context.reporter.task("gp, bootstrap and mean", len(jobs)) as advance:
+        with context.reporter.task(_listed(beside), len(jobs)) as advance:
             for done, (family, job) in enumerate(jobs.items(), start=1):
                 found[family] = job.result()
                 advance(done, family)
+    records = {family: found[family][1] for family in (here, *beside)}
+    trained_on, judged_by = _chosen(records)
     data = context.run.summary("collect")["fingerprint"]
-    for family in _SAVED:
-        surrogate, record = found[family]
-        lineage = {**context.lineage(), "data": data, "scores": record["scores"]}
-        save_surrogate(folder / family, surrogate, lineage)
-    for family in FAMILIES:
-        record = found[family][1]
+    for family in dict.fromkeys((trained_on, _GP)):
+        lineage = {**context.lineage(), "data": data, "scores": records[family]["scores"]}
+        save_surrogate(folder / family, found[family][0], lineage)
+    for family, record in records.items():
         context.reporter.say(
             f"{family:9s} CRPS {record['scores']['standardised_crps']:.4f}, 95% interval covers "
             f"{record['scores']['coverage']['95']:.1%}, fitted in {record['fit_seconds']:.1f} s"
@@ -61,8 +60,32 @@ def fit(context: Context, folder: Path) -> dict[str, Any]:
     return {
         "rows": len(kept),
         "held_out_rows": len(held),
-        "families": {family: found[family][1] for family in FAMILIES},
+        "families": records,
+        "trained_on": trained_on,
+        "judged_by": judged_by,
+        "shown": _shown(context, records[trained_on]["pit"]),
     }
+
+
+def _chosen(records: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    """Which family policies are trained on, and which one judges days by its likelihood.
+
+    The flow surrogate for both where it could be fitted, because it loses no customers; else the
+    best by CRPS, and the Gaussian processes, which have a likelihood.
+    """
+    if "flow" in records:
+        return "flow", "flow"
+    best = min(records, key=lambda family: records[family]["scores"]["standardised_crps"])
+    return best, _GP
+
+
+def _shown(context: Context, scored: dict[str, list[int]]) -> list[str]:
+    """Three of the numbers that cost money, or of any where fewer do."""
+    costs = context.scenario.costs
+    priced = [name for name in (*costs.outputs, *costs.at_close) if name in scored]
+    names = list(dict.fromkeys(priced if len(priced) > 2 else [*priced, *scored]))
+    places = np.linspace(0, len(names) - 1, min(3, len(names))).round().astype(int)
+    return [names[place] for place in places]
 
 
 def fit_and_score(
@@ -108,13 +131,21 @@ def _sampling_speed(
     return 4 * rows / (time.perf_counter() - began)
 
 
-def _read(context: Context) -> tuple[Transitions, Transitions]:
-    collected = context.run.summary("collect")
-    path = context.run.folder("collect") / "transitions.parquet"
-    if not path.is_file() or fingerprint(path) != collected["fingerprint"]:
-        raise InvalidDataset(
-            f"{path} is missing or not what was collected: delete {path.parent} and go on "
-            "with --resume"
-        )
-    transitions, _ = read_transitions(path, context.description)
-    return transitions.split(context.settings.held_out, stream(context.settings.seed, "split"))
+def _split(context: Context) -> tuple[Transitions, Transitions]:
+    seed = context.settings.seed
+    split = context.transitions.split(context.settings.held_out, stream(seed, "split"))
+    kept, held = (
+        _thinned(part, most, stream(seed, "thinning", str(most)))
+        for part, most in zip(split, (_MOST_ROWS, _MOST_HELD), strict=True)
+    )
+    return kept, held
+
+
+def _thinned(transitions: Transitions, most: int, random: np.random.Generator) -> Transitions:
+    if len(transitions) <= most:
+        return transitions
+    return transitions.take(np.sort(random.choice(len(transitions), most, replace=False)))
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

@@ -17,6 +17,8 @@ from sim.volumes import Volumes, dispersion
 def learn(context: Context, folder: Path) -> dict[str, Any]:
     """Fit the doubly stochastic arrivals on the fitting days; simulate as many and compare."""
     settings = context.scenario.volumes
+    if settings is None:
+        return context.reporter.skip("There are no volumes, so there are no arrivals to learn.")
     volumes = context.volumes.between(settings.fit_from, settings.fit_to)
     arrivals = fit_doubly_stochastic(volumes)
     lineage = {**context.lineage(), "days": len(volumes.days), "source": settings.source}

@@ -1,7 +1,7 @@
-"""Stage 7: replay the later real days, watch, and re-train when the dynamics change.
+"""Stage 7: replay live episodes, watch, and re-train when the dynamics change.
 
 Everything that decides here looks at telemetry alone: the true parameters of a day are used by the
-simulator that plays the real centre and by nothing else.
+simulator that plays the real system and by nothing else.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from experiments.main_job.context import Context
-from experiments.main_job.replay import RealDay, Replay, real_days
+from experiments.main_job.replay import LiveDay, Turn, live_days, run_live
 from experiments.main_job.response import Watch, begin_watch, respond
-from sim.output import paired_ratio
 from sim.streams import stream
 from training.controllers import PolicyController
 from training.drift import Verdict
-from training.evaluation import Day
+from training.evaluation import Day, relative_difference
+from training.likelihood import hidden_parameters
 from training.rllib.session import RayExecutor
 
 _SMALLEST_PHASE = 5
@@ -27,7 +27,18 @@ _SMALLEST_PHASE = 5
 
 def live(context: Context, folder: Path) -> dict[str, Any]:
     """Run every day watched and never re-trained, and say what watching was worth."""
-    days = real_days(context)
+    replay = live_days(context)
+    if replay is None:
+        return context.reporter.skip(
+            f"Nothing changes in scenario {context.scenario.name!r}, so there is no live replay: "
+            "give it [drift] to see one."
+        )
+    if not hidden_parameters(context.description):
+        return context.reporter.skip(
+            f"Scenario {context.scenario.name!r} changes, but has no parameters by which a change "
+            "could be noticed: declare some with their boxes."
+        )
+    days = replay.days
     watch = begin_watch(context)
     target = watch.detector.settings.run_length
     never = _run(context, watch.champion, days)
@@ -36,7 +47,7 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
         verdict = _watch_until_alarm(context, watch, days, kept, rows)
         if verdict is None or len(rows) == len(days):
             break
-        seen, today = kept[: len(rows)], days[len(rows) - 1].date
+        seen, today = kept[: len(rows)], days[len(rows) - 1].label
         if respond(context, watch, seen, today, verdict):
             kept[len(rows) :] = _run(context, watch.champion, days[len(rows) :])
     for row, day in zip(rows, never, strict=True):
@@ -44,11 +55,14 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
     context.save_policy(folder / "champion", watch.policy, {"champion": watch.champion.name})
     summary = {
         "days": rows,
+        "episode": context.episode,
+        "unit": context.scenario.costs.unit,
+        "by_date": replay.by_date,
         "watched": list(watch.detector.likelihood.names),
         "alarms": watch.alarms,
         "retrainings": watch.retrainings,
         "run_length_target": target,
-        **_change(context, days, watch.alarms),
+        **_change(days, replay.turn, watch.alarms),
     }
     summary["phases"] = _phases(context, summary)
     summary["after_change"] = _after_change(context, summary)
@@ -57,34 +71,34 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _run(context: Context, controller: PolicyController, days: list[RealDay]) -> list[Day]:
+def _run(context: Context, controller: PolicyController, days: list[LiveDay]) -> list[Day]:
     with RayExecutor() as executor:
-        return Replay.of(context, executor).run(controller, days)
+        return run_live(days, controller, context.objective, executor)
 
 
 def _watch_until_alarm(
     context: Context,
     watch: Watch,
-    days: list[RealDay],
+    days: list[LiveDay],
     kept: list[Day],
     rows: list[dict[str, Any]],
 ) -> Verdict | None:
     """Observe evening after evening; the verdict of the first alarm, or None at the end."""
-    with context.reporter.task("real days", len(days)) as advance:
+    with context.reporter.task(f"live {context.episode}s", len(days)) as advance:
         for day, result in list(zip(days, kept, strict=True))[len(rows) :]:
             watch.state, verdict = watch.detector.observe(watch.state, result.telemetry)
             rows.append(_row(day, result, watch, verdict))
-            advance(len(rows), f"{day.date}, {watch.champion.name}")
+            advance(len(rows), f"{day.label}, {watch.champion.name}")
             if verdict.alarm:
                 return verdict
     return None
 
 
-def _row(day: RealDay, result: Day, watch: Watch, verdict: Verdict) -> dict[str, Any]:
+def _row(day: LiveDay, result: Day, watch: Watch, verdict: Verdict) -> dict[str, Any]:
     evidence = np.maximum(verdict.up, verdict.down) / verdict.threshold
     return {
-        "date": day.date.isoformat(),
-        "calls": int(day.counts.sum()),
+        "date": day.label,
+        "customers": day.customers,
         "cost": result.cost,
         "champion": watch.champion.name,
         "alarm": verdict.alarm,
@@ -92,34 +106,35 @@ def _row(day: RealDay, result: Day, watch: Watch, verdict: Verdict) -> dict[str,
     }
 
 
-def _change(context: Context, days: list[RealDay], alarms: list[dict[str, Any]]) -> dict[str, Any]:
+def _change(days: list[LiveDay], turn: Turn | None, alarms: list[dict[str, Any]]) -> dict[str, Any]:
     """When the dynamics truly changed and how many evenings it took to say so, the first being 1.
 
-    Only an alarm after which one of the parameters that changed was named counts.
+    Only an alarm after which one of the parameters that changed was named counts; any, where it
+    is the structure that changes.
     """
-    change = context.scenario.change
-    if change is None or change.on > days[-1].date:
+    if turn is None:
         return {"change_on": None, "change": {}, "alarm_delay_days": None}
-    later = [day.date.isoformat() for day in days if day.date >= change.on]
-    named = [
-        alarm["date"]
+    labels = [day.label for day in days]
+    evenings = [
+        labels.index(alarm["date"])
         for alarm in alarms
-        if alarm["date"] >= later[0] and set(alarm["changed"]) & set(change.parameters)
+        if not turn.parameters or set(alarm["changed"]) & set(turn.parameters)
     ]
+    delays = [evening - turn.position + 1 for evening in evenings if evening >= turn.position]
     return {
-        "change_on": later[0],
-        "change": change.parameters,
-        "alarm_delay_days": later.index(named[0]) + 1 if named else None,
+        "change_on": labels[turn.position],
+        "change": turn.parameters,
+        "alarm_delay_days": delays[0] if delays else None,
     }
 
 
 def _phases(context: Context, summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Before the change, until the next promotion, and after it."""
     rows, turn = summary["days"], summary["change_on"]
-    dates = [row["date"] for row in rows]
-    changed = dates.index(turn) if turn else len(rows)
-    promoted = [r["date"] for r in summary["retrainings"] if r["promoted"] and turn]
-    after = next((dates.index(d) + 1 for d in promoted if d >= str(turn)), len(rows))
+    labels = [row["date"] for row in rows]
+    changed = labels.index(turn) if turn else len(rows)
+    promoted = [labels.index(r["date"]) for r in summary["retrainings"] if r["promoted"] and turn]
+    after = next((position + 1 for position in promoted if position >= changed), len(rows))
     parts = {
         "before the change": rows[:changed],
         "changed, nobody promoted": rows[changed:after],
@@ -133,12 +148,14 @@ def _after_change(context: Context, summary: dict[str, Any]) -> dict[str, float]
     """Watched against never re-trained since the change; 0 when nobody was promoted."""
     if not summary["change_on"]:
         return None
-    rows = [row for row in summary["days"] if row["date"] >= summary["change_on"]]
+    labels = [row["date"] for row in summary["days"]]
+    rows = summary["days"][labels.index(summary["change_on"]) :]
     kept = np.array([row["cost"] for row in rows])
     never = np.array([row["cost_never"] for row in rows])
     if len(rows) < _SMALLEST_PHASE:
         return None
-    e = paired_ratio(kept, never, stream(context.settings.seed, "live", "after change"))
+    random = stream(context.settings.seed, "live", "after change")
+    e = relative_difference(kept, never, random)
     return {"value": e.value, "low": e.low, "high": e.high, "n": e.count}
 
 
@@ -159,7 +176,7 @@ def _phase(name: str, rows: list[dict[str, Any]], random: np.random.Generator) -
     never = np.array([row["cost_never"] for row in rows])
     difference = None
     if len(rows) >= _SMALLEST_PHASE and np.any(kept != never):
-        e = paired_ratio(kept, never, random)
+        e = relative_difference(kept, never, random)
         difference = {"value": e.value, "low": e.low, "high": e.high, "n": e.count}
     return {
         "name": name,
@@ -175,8 +192,8 @@ def _tell(context: Context, summary: dict[str, Any]) -> None:
         d = phase["difference"]
         interval = f", {d['value']:+.1%} [{d['low']:+.1%}, {d['high']:+.1%}]" if d else ""
         context.reporter.say(
-            f"{phase['name']} ({phase['days']} days): {phase['kept']:,.0f} a day, "
-            f"never re-trained {phase['never']:,.0f}{interval}"
+            f"{phase['name']} ({phase['days']} {context.episode}s): {phase['kept']:,.5g} "
+            f"each, never re-trained {phase['never']:,.5g}{interval}"
         )
     if summary["change_on"] and summary["alarm_delay_days"] is None:
         context.reporter.say("the change was NOT noticed")

@@ -19,6 +19,8 @@ Summaries = dict[str, dict[str, Any]]
 INK, QUIET, BLUE, ORANGE, GREEN, RED = (
     "#1f2933", "#9aa5b1", "#2563a8", "#d9730d", "#2f855a", "#c53030",
 )  # fmt: skip
+_COLOURS = (BLUE, ORANGE, GREEN, RED, INK, QUIET)
+_MOST_PANELS, _PANELS_A_ROW = 6, 3
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -72,49 +74,65 @@ def volumes(summaries: Summaries) -> Figure:
 
 
 def one_day(summaries: Summaries) -> Figure:
-    """Customers waiting through one simulated day."""
-    states = summaries["simulate"]["day"]["states"]
-    hours = 7 + np.array(states["epoch"]) / 2
-    figure = Figure(figsize=(10, 2.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.step(hours, states["call_waiting"], color=BLUE, where="post", label="calls")
-    left.step(hours, states["escalation_waiting"], color=ORANGE, where="post", label="escalations")
-    left.set(title="Customers waiting", xlabel="time of day")
-    left.legend()
-    right.step(hours, states["follow_up_waiting"], color=GREEN, where="post")
-    right.set(title="Follow-up cases waiting", xlabel="time of day")
-    for axes in (left, right):
-        _clock(axes)
+    """What is in the system through one simulated episode, a panel each."""
+    day = summaries["simulate"]["day"]
+    names = day["shown"][:_MOST_PANELS]
+    rows = -(-len(names) // _PANELS_A_ROW)
+    columns = min(len(names), _PANELS_A_ROW)
+    figure = Figure(figsize=(10, 0.6 + 2.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    time, label = _times(day)
+    for axes, name, colour in zip(panels, names, _COLOURS, strict=False):
+        axes.step(time, day["states"][name], color=colour, where="post")
+        axes.set(title=_worded(name).capitalize(), xlabel=label)
+        if day["opening"] is not None:
+            _clock(axes)
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
     return figure
 
 
+def _times(day: dict[str, Any]) -> tuple[np.ndarray, str]:
+    """When each state was seen: on the clock where there is one, else since the beginning."""
+    minutes = np.array(day["minutes"])
+    if day["opening"] is None:
+        return minutes, "minutes"
+    opening = int(day["opening"][:2]) + int(day["opening"][3:]) / 60
+    return opening + minutes / 60, "time of day"
+
+
+def _worded(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def fidelity(summaries: Summaries) -> Figure:
-    """Scores of the families, and whether the flow surrogate's probabilities are right."""
-    families = summaries["fit"]["families"]
+    """Scores of the families, and whether the probabilities of the one in use are right."""
+    families, used = summaries["fit"]["families"], summaries["fit"]["trained_on"]
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     names = sorted(families, key=lambda n: families[n]["scores"]["standardised_crps"], reverse=True)
     crps = [families[name]["scores"]["standardised_crps"] for name in names]
-    bars = left.barh(names, crps, color=[BLUE if n in ("flow", "gp") else QUIET for n in names])
+    bars = left.barh(names, crps, color=[BLUE if n == used else QUIET for n in names])
     left.bar_label(bars, fmt="%.3f", padding=3)
-    left.set(title="Error on unseen days\n(CRPS, lower is better)", xlim=(0, max(crps) * 1.2))
+    left.set(
+        title="Error on unseen epochs\n(CRPS, lower is better)", xlim=(0, max(*crps, 1e-6) * 1.2)
+    )
     coverage = [100 * families[name]["scores"]["coverage"]["95"] for name in names]
     middle.scatter(coverage, names, color=BLUE, zorder=3)
     middle.axvspan(93, 97, color=GREEN, alpha=0.15, lw=0)
     middle.set(title="How often the 95% interval\nholds the outcome", xlabel="% (band: 93-97)")
-    counts = families["flow"]["pit"]
-    for name, colour in (("call_abandoned", BLUE), ("escalation_wait", ORANGE),
-                         ("follow_up_waiting", GREEN)):  # fmt: skip
+    counts = families[used]["pit"]
+    for name, colour in zip(summaries["fit"]["shown"], _COLOURS, strict=False):
         share = np.array(counts[name]) / max(1, sum(counts[name])) * 20
-        right.stairs(share, np.linspace(0, 1, 21), color=colour, label=name.replace("_", " "))
+        right.stairs(share, np.linspace(0, 1, 21), color=colour, label=_worded(name))
     right.axhline(1.0, color=QUIET, ls="--", lw=1)
-    right.set(title="Calibration of flow\n(flat is right)", ylim=(0, 2.2), xlabel="PIT")
+    right.set(title=f"Calibration of {used}\n(flat is right)", ylim=(0, 2.2), xlabel="PIT")
     right.legend(fontsize=8)
     return figure
 
 
 def learning(summaries: Summaries) -> Figure:
-    """Cost of a day against the wall-clock spent, both ways of training."""
+    """Cost of an episode against the wall-clock spent, both ways of training."""
     trained, evaluated = summaries["pretrain"], summaries["evaluate"]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -128,23 +146,24 @@ def learning(summaries: Summaries) -> Figure:
     ):
         points = [p for p in trained[key]["curve"] if p["mean_return"] is not None]
         seconds = shift + np.array([p["seconds"] for p in points])
-        cost = -np.array([p["mean_return"] for p in points])
-        axes.plot(seconds, _smooth(cost, 5), color=colour, label=f"{label}, exploring")
-    table = {row["name"]: row["cost"]["value"] / 1000 for row in evaluated["table"]}
+        cost = -np.array([p["mean_return"] for p in points]) * trained["cost_unit"]
+        if points:
+            axes.plot(seconds, _smooth(cost, 5), color=colour, label=f"{label}, exploring")
+    table = {row["name"]: row["cost"]["value"] for row in evaluated["table"]}
     for row, colour in ((evaluated["table"][0], BLUE), (evaluated["table"][-1], ORANGE)):
-        axes.plot(trained["bill_seconds"], row["cost"]["value"] / 1000, "D", color=colour)
+        axes.plot(trained["bill_seconds"], row["cost"]["value"], "D", color=colour)
     axes.plot([], [], "D", color=INK, label="in the end, greedy, on the simulator")
     best = evaluated["best_rule"]
     axes.axhline(
         table[best], color=INK, lw=1, ls="--", label=f"best rule: {best}, on the simulator"
     )
     axes.set(
-        title="Cost of a day while training",
+        title=f"Cost of {_article(evaluated['episode'])} while training",
         xlabel="seconds of one core, everything counted",
-        ylabel="thousand dollars",
+        ylabel=evaluated["unit"],
         xlim=(0, None),
-        ylim=(0, None),
     )
+    _show_money(axes)
     axes.legend(loc="lower left", ncols=2)
     return figure
 
@@ -184,30 +203,41 @@ def comparison(summaries: Summaries) -> Figure:
 def timeline(summaries: Summaries) -> Figure:
     """The live replay: cost with and without re-training, alarms and promotions."""
     live = summaries["live"]
-    days = [date.fromisoformat(day["date"]) for day in live["days"]]
+    days = [_when(live, day["date"]) for day in live["days"]]
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for key, colour, style, label in (
         ("cost", BLUE, "-", "watched and re-trained"),
         ("cost_never", ORANGE, (0, (2, 2)), "never re-trained"),
     ):
-        cost = np.array([day[key] for day in live["days"]]) / 1000
+        cost = np.array([day[key] for day in live["days"]])
         top.plot(days, cost, color=colour, alpha=0.25, lw=1)
-        top.plot(
-            days, _smooth(cost, 5), color=colour, lw=2, ls=style, label=f"{label}, mean of 5 days"
-        )
+        name = f"{label}, mean of 5 {live['episode']}s"
+        top.plot(days, _smooth(cost, 5), color=colour, lw=2, ls=style, label=name)
     _events(top, live)
-    top.set(title="Cost of each real day", ylabel="thousand dollars", ylim=(0, None))
+    top.set(title=f"Cost of each live {live['episode']}", ylabel=live["unit"])
+    _show_money(top)
     top.legend(loc="upper left", ncols=2)
-    for name, colour in zip(live["watched"], (BLUE, ORANGE, GREEN, RED), strict=False):
+    for name, colour in zip(live["watched"], _COLOURS, strict=False):
         bottom.plot(days, [day["statistics"].get(name, np.nan) for day in live["days"]],
-                    color=colour, label=name.replace("_scale", "").replace("_", " "))  # fmt: skip
+                    color=colour, label=_worded(name.removesuffix("_scale")))  # fmt: skip
     bottom.axhline(1.0, color=INK, ls="--", lw=1)
     bottom.set(title="Evidence of drift (1 raises the alarm)", ylim=(0, None))
     bottom.legend(loc="upper left", ncols=3)
     _events(bottom, live)
-    bottom.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
+    if live["by_date"]:
+        bottom.xaxis_date()
+        bottom.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
+    else:
+        bottom.set(xlabel=live["episode"])
     return figure
+
+
+def _when(live: dict[str, Any], label: str) -> float:
+    """Where a live episode stands on the axis: its date, or the number in its label."""
+    if live["by_date"]:
+        return float(mdates.date2num(date.fromisoformat(label)))
+    return float(label.split()[-1])
 
 
 def _events(axes: Axes, live: dict[str, Any]) -> None:
@@ -220,7 +250,7 @@ def _events(axes: Axes, live: dict[str, Any]) -> None:
         (promotions, GREEN, "-", "promotion"),
     ):
         for number, day in enumerate(events):
-            when = mdates.date2num(date.fromisoformat(day))
+            when = _when(live, day)
             name = label if number == 0 else None
             axes.axvline(when, color=colour, lw=1.2, ls=style, label=name)
 
@@ -229,6 +259,17 @@ def _hours(learnt: dict[str, Any]) -> np.ndarray:
     opening = int(learnt["opening"][:2]) + int(learnt["opening"][3:]) / 60
     slots = len(learnt["dispersion_real"])
     return np.asarray(opening + np.arange(slots) * learnt["slot_minutes"] / 60)
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def _show_money(axes: Axes) -> None:
+    """Thousands apart, and zero in sight where costs are not negative."""
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.6g}"))
+    if axes.get_ylim()[1] > 0 and axes.dataLim.y0 >= 0:
+        axes.set_ylim(0, None)
 
 
 def _clock(axes: Axes) -> None:
@@ -243,12 +284,12 @@ def _smooth(values: Any, width: int = 7) -> np.ndarray:
     return np.asarray(total / np.convolve(np.ones(len(numbers)), kernel, mode="same"))
 
 
-PICTURES = {
-    "volumes": volumes,
-    "one_day": one_day,
-    "fidelity": fidelity,
-    "learning": learning,
-    "comparison": comparison,
-    "timeline": timeline,
+PICTURES: dict[str, tuple[str, Callable[[Summaries], Figure]]] = {
+    "volumes": ("learn", volumes),
+    "one_day": ("simulate", one_day),
+    "fidelity": ("fit", fidelity),
+    "learning": ("pretrain", learning),
+    "comparison": ("evaluate", comparison),
+    "timeline": ("live", timeline),
 }
-"""The report's pictures in order."""
+"""The report's pictures in order, each with the stage without which there is nothing to draw."""

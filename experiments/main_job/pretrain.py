@@ -19,17 +19,16 @@ from envs.problem import Problem
 from envs.vector import VectorEnvironment
 from experiments.main_job.context import Context
 from experiments.main_job.reporter import sparkline
+from experiments.main_job.rules import RuleBook, constant, rule_book
 from experiments.main_job.run_folder import write_json
-from training.heuristics import (
-    ADAPTIVE_BOX,
-    AdaptiveSettings,
-    AdaptiveSquareRootRule,
-    CentreFacts,
-    ConstantRule,
-)
 from training.rllib.session import RayExecutor
 from training.rllib.train import Budget, CurvePoint, PPOSettings, Training, train_ppo
-from training.search import mean_cost, search_rule
+from training.search import search_rule
+
+_LONGEST_ROLLOUT = 64
+"""Epochs between two updates at most; shorter episodes are seen whole."""
+_LONG_EPISODE = 100
+"""Epochs beyond which later costs are discounted, or no value could be learnt in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +44,9 @@ class VectorEnvironments:
 
 def pretrain(context: Context, folder: Path) -> dict[str, Any]:
     """Train on the surrogate, train on the simulator at equal cost, tune the rules."""
-    run = context.run
-    paid = run.summary("collect")["collect_seconds"] * run.summary("collect")["workers"]
-    paid += run.summary("fit")["families"]["flow"]["fit_seconds"]
+    collected, fitted = context.run.summary("collect"), context.run.summary("fit")
+    paid = collected["collect_seconds"] * collected["workers"]
+    paid += fitted["families"][fitted["trained_on"]]["fit_seconds"]
     bill = paid + context.settings.pretrain_seconds
     with RayExecutor() as executor:
         direct_job = executor.submit(
@@ -57,14 +56,14 @@ def pretrain(context: Context, folder: Path) -> dict[str, Any]:
         trained = train_on_surrogate(
             context, "PPO on the surrogate", context.settings.pretrain_seconds
         )
-        rules = _tune_rules(context)
+        rules = _tune_rules(context, rule_book(context))
         with context.reporter.task(f"PPO on the simulator ({bill:.0f} s in all)", bill) as advance:
             began = time.perf_counter()
             while not direct_job.done():
                 time.sleep(0.5)
                 advance(time.perf_counter() - began, "")
             direct = direct_job.result()
-    context.save_policy(folder / "policy", trained.policy, {"trained_on": "flow"})
+    context.save_policy(folder / "policy", trained.policy, {"trained_on": fitted["trained_on"]})
     context.save_policy(folder / "direct", direct.policy, {"trained_on": "simulator"})
     write_json(folder / "rules.json", rules)
     context.reporter.say(
@@ -72,10 +71,12 @@ def pretrain(context: Context, folder: Path) -> dict[str, Any]:
         f"simulator: {direct.steps:,} epochs at {direct.steps_per_second:,.0f}/s"
     )
     return {
+        "cost_unit": context.surrogate_problem().cost_unit,
         "paid_before_seconds": paid,
         "bill_seconds": bill,
         "surrogate": _record(trained),
         "direct": _record(direct),
+        "tuned": rules["tuned"],
         "search_seconds": rules["seconds"],
         "search_candidates": rules["candidates"],
         "search_days": rules["days"],
@@ -89,12 +90,13 @@ def train_on_surrogate(
     parameters: np.ndarray | None = None,
     warm_start: Any = None,
 ) -> Training:
-    """PPO on the flow surrogate at the given parameters, with a live curve."""
+    """PPO on the surrogate at the given parameters, with a live curve."""
+    length = rollout_length(context.description.epochs)
     settings = PPOSettings(
         num_envs=context.settings.num_envs,
-        rollout_length=context.description.epochs,
-        minibatch_size=2048,
-        discount=1.0,
+        rollout_length=length,
+        minibatch_size=min(2048, context.settings.num_envs * length),
+        discount=discount(context.description.epochs),
         learning_rate=3e-4 if warm_start is None else 1.5e-4,
         entropy_coefficient=0.01 if warm_start is None else 0.003,
         value_warmup_iterations=0 if warm_start is None else 3,
@@ -104,27 +106,46 @@ def train_on_surrogate(
     with context.reporter.task(title, seconds) as advance:
         return train_ppo(
             environments, settings, Budget(seconds=seconds, steps=None),
-            warm_start=warm_start, on_point=curve_watcher(advance),
+            warm_start=warm_start, on_point=curve_watcher(advance, environments.problem),
         )  # fmt: skip
+
+
+def rollout_length(epochs: int) -> int:
+    """Steps of each copy between two updates, for episodes of so many epochs."""
+    return min(epochs, _LONGEST_ROLLOUT)
+
+
+def discount(epochs: int) -> float:
+    """Weight of the next epoch's cost against this one's, for episodes of so many epochs."""
+    return 1.0 if epochs <= _LONG_EPISODE else 1.0 - 10.0 / max(epochs, 1000)
 
 
 def train_direct(environments: VectorEnvironments, seconds: float, seed: int) -> Training:
     """PPO on the true simulator within a time; short rollouts, because steps are dear."""
     epochs = environments.problem.observation.description.epochs
+    length = rollout_length(epochs)
     settings = PPOSettings(
-        num_envs=8, rollout_length=epochs, minibatch_size=56, num_epochs=8, discount=1.0, seed=seed
+        num_envs=8,
+        rollout_length=length,
+        minibatch_size=min(56, 8 * length),
+        num_epochs=8,
+        discount=discount(epochs),
+        seed=seed,
     )
     return train_ppo(environments, settings, Budget(seconds=seconds, steps=None))
 
 
-def curve_watcher(advance: Callable[[float, str], None]) -> Callable[[CurvePoint], None]:
+def curve_watcher(
+    advance: Callable[[float, str], None], problem: Problem
+) -> Callable[[CurvePoint], None]:
     """Shows the learning curve of the returns as it grows."""
     returns: list[float] = []
 
     def watch(point: CurvePoint) -> None:
         if point.mean_return is not None:
             returns.append(point.mean_return)
-            advance(point.seconds, f"cost {-returns[-1]:.2f}k {sparkline(returns)}")
+            cost = -returns[-1] * problem.cost_unit
+            advance(point.seconds, f"cost {cost:,.5g} {sparkline(returns)}")
 
     return watch
 
@@ -138,33 +159,28 @@ def _record(training: Training) -> dict[str, Any]:
     }
 
 
-def _tune_rules(context: Context) -> dict[str, Any]:
-    """The best constant and the best adaptive rule on the surrogate, and what the search took."""
+def _tune_rules(context: Context, book: RuleBook) -> dict[str, Any]:
+    """The best constants and the best tuned rules on the surrogate, and what the search took."""
     began, settings = time.perf_counter(), context.settings
-    problem = context.surrogate_problem()
-    facts = CentreFacts.of(context.recipe.system, context.description.nominal)
-    choices = range(len(context.description.decisions))
-    constants = [
-        mean_cost(problem, ConstantRule(choice=c), settings.search_days, settings.seed)
-        for c in choices
-    ]
+    constants = list(book.judge([constant(choice) for choice in book.constants]))
     total = settings.search_rounds * settings.search_candidates
-    with context.reporter.task("tuning the adaptive rule on the surrogate", total) as advance:
+    with context.reporter.task(f"{book.tuned}, on the surrogate", total) as advance:
         found = search_rule(
-            lambda values: AdaptiveSquareRootRule(facts=facts, settings=AdaptiveSettings(**values)),
-            ADAPTIVE_BOX,
-            problem,
+            lambda values: book.build(values, book.tuned),
+            book.box,
+            book.judge,
             rounds=settings.search_rounds,
             candidates=settings.search_candidates,
-            days=settings.search_days,
             seed=settings.seed,
-            on_progress=lambda tried, best: advance(tried, f"best {best / 1000:.2f}k"),
+            on_progress=lambda tried, best: advance(tried, f"best {best:,.5g}"),
         )
     return {
+        "tuned": book.tuned,
+        "constants": list(book.constants),
         "constant_costs": constants,
-        "adaptive_finalists": list(found.finalists),
-        "adaptive_cost_on_surrogate": found.cost,
+        "tuned_finalists": list(found.finalists),
+        "tuned_cost_on_surrogate": found.cost,
         "candidates": found.candidates + len(constants),
-        "days": settings.search_days,
+        "days": book.episodes,
         "seconds": time.perf_counter() - began,
     }

@@ -21,6 +21,11 @@ class Reporter:
         """One line."""
         self._console.print(text, markup=False)
 
+    def skip(self, why: str) -> dict[str, str]:
+        """Say why a stage has nothing to do; returns its summary."""
+        self.say(why)
+        return {"skipped": why}
+
     def heading(self, text: str) -> None:
         """The title of a stage."""
         self._console.rule(f"[bold]{text}", align="left")

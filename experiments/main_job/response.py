@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import Any
 
 import numpy as np
 
 from experiments.main_job.context import Context
-from experiments.main_job.pretrain import VectorEnvironments, curve_watcher, train_on_surrogate
+from experiments.main_job.pretrain import (
+    VectorEnvironments,
+    curve_watcher,
+    discount,
+    rollout_length,
+    train_on_surrogate,
+)
 from sim.streams import stream
 from surrogates.dataset import Transitions, concatenate
 from training.calibrate import Calibration, calibrate_since_change, refine_calibration
@@ -33,6 +38,8 @@ _CHUNK = 10
 _LONGEST_LOOK_BACK = 10
 """Days among which the beginning of a change is sought."""
 _VOLUME = "arrival_scale"
+_FEWEST_IN_CONTROL, _FEWEST_AGAIN = 30, 12
+"""Of long episodes, on which a detector is calibrated and an estimate refined."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +69,8 @@ def begin_watch(context: Context) -> Watch:
     beliefs = context.description.nominal
     detector = _detector(context, champion, beliefs)
     context.reporter.say(
-        f"detector set to one false alarm in {detector.settings.run_length:.0f} days in control"
+        f"detector set to one false alarm in {detector.settings.run_length:.0f} "
+        f"{context.episode}s in control"
     )
     return Watch(
         policy=policy,
@@ -73,38 +81,38 @@ def begin_watch(context: Context) -> Watch:
     )
 
 
-def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdict: Verdict) -> bool:
+def respond(context: Context, watch: Watch, seen: list[Day], today: str, verdict: Verdict) -> bool:
     """Answer an alarm; says whether somebody else is in charge from tomorrow.
 
-    A change of service or patience that matters is answered by re-training; a small one only
-    corrects the beliefs. Volumes come and go by themselves and whoever is in charge sees them
-    come: a change of volumes alone is noted.
+    A change of the dynamics that matters is answered by re-training; a small one only corrects the
+    beliefs. Recorded volumes come and go by themselves and whoever is in charge sees them come: a
+    change of volumes alone is noted.
     """
-    settings = context.settings
+    settings, given = context.settings, _given(context)
     recent = seen[-min(max(2, verdict.since_days), _LONGEST_LOOK_BACK) :]
     telemetry = concatenate([day.telemetry for day in recent])
     found = calibrate_since_change(watch.detector.likelihood, telemetry, watch.detector.control)
     telemetry = concatenate([day.telemetry for day in recent[-found.days :]])
-    moved = _dynamics(found.moved)
+    moved = _others(found.moved, given)
     if moved:
         found = _refine(context, watch, telemetry, found)
-        moved = _dynamics(found.moved)
+        moved = _others(found.moved, given)
     changed = _changed(found, settings.smallest_change)
     alarm = _alarm_record(today, verdict, found, changed)
     watch.alarms.append(alarm)
     context.reporter.say(f"{today}: alarm, changed: {', '.join(changed) or 'nothing that matters'}")
     if not moved or watch.corrections >= settings.most_corrections:
-        spent = "no correction is left in the budget" if moved else "service has not changed"
+        spent = "no correction is left in the budget" if moved else "the dynamics have not changed"
         alarm["action"] = f"Noted: {spent}."
         watch.restart()
         return False
     watch.corrections += 1
     watch.beliefs = _new_beliefs(watch, found, moved)
     is_promoted = False
-    if _dynamics(changed) and len(watch.retrainings) < settings.most_retrainings:
+    if _others(changed, given) and len(watch.retrainings) < settings.most_retrainings:
         record, policies = _retrain(context, watch)
         is_promoted = _gate(context, watch, policies, record)
-        watch.retrainings.append({"date": today.isoformat(), **record})
+        watch.retrainings.append({"date": today, **record})
         alarm["action"] = record["reason"]
     else:
         left = len(watch.retrainings) < settings.most_retrainings
@@ -115,8 +123,13 @@ def respond(context: Context, watch: Watch, seen: list[Day], today: date, verdic
     return is_promoted
 
 
-def _dynamics(changed: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in changed if name != _VOLUME)
+def _given(context: Context) -> tuple[str, ...]:
+    """Parameters that no answer is due to, because the record says what came."""
+    return (_VOLUME,) if context.scenario.volumes is not None else ()
+
+
+def _others(changed: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in changed if name not in given)
 
 
 def _changed(calibration: Calibration, smallest: float) -> tuple[str, ...]:
@@ -138,18 +151,18 @@ def _simulated(
     parts = [seeds[i : i + _CHUNK] for i in range(0, days, _CHUNK)]
     with RayExecutor() as executor:
         jobs = [
-            executor.submit(run_days, context.recipe, champion, context.objective, part, values)
+            executor.submit(run_days, context.build, champion, context.objective, part, values)
             for part in parts
         ]
         return concatenate([day.telemetry for job in jobs for day in job.result()])
 
 
 def _detector(context: Context, champion: PolicyController, beliefs: np.ndarray) -> ScoreCusum:
-    days = context.settings.in_control_days
-    context.reporter.say(f"simulating {days} days in control under {champion.name}")
+    days = context.worth(context.settings.in_control_days, least=_FEWEST_IN_CONTROL)
+    context.reporter.say(f"simulating {days} {context.episode}s in control under {champion.name}")
     telemetry = _simulated(context, champion, beliefs, days, "in control")
     random = stream(context.settings.seed, "detector")
-    likelihood = DayLikelihood.at(context.flow, beliefs)
+    likelihood = DayLikelihood.at(context.likelihood, beliefs)
     return calibrate_detector(telemetry, likelihood, DetectorSettings(), random)
 
 
@@ -158,18 +171,18 @@ def _refine(
 ) -> Calibration:
     """Take off the surrogate's misfit at the new point by simulation there.
 
-    Except for the volumes: a few simulated days say less of them than the days in control did.
+    Except for recorded volumes: a few simulated days say less of them than the days in control.
     """
-    days = max(20, context.settings.in_control_days // 5)
+    days = context.worth(max(20, context.settings.in_control_days // 5), least=_FEWEST_AGAIN)
     refined = refine_calibration(
         first,
-        context.flow,
+        context.likelihood,
         telemetry,
         watch.detector.control,
         lambda point: _simulated(context, watch.champion, point, days, "calibration"),
         rounds=1,
     )
-    kept = {e.name: e for e in first.estimates if e.name == _VOLUME}
+    kept = {e.name: e for e in first.estimates if e.name in _given(context)}
     return replace(refined, estimates=tuple(kept.get(e.name, e) for e in refined.estimates))
 
 
@@ -184,10 +197,10 @@ def _new_beliefs(watch: Watch, calibration: Calibration, changed: tuple[str, ...
 
 
 def _alarm_record(
-    today: date, verdict: Verdict, calibration: Calibration, changed: tuple[str, ...]
+    today: str, verdict: Verdict, calibration: Calibration, changed: tuple[str, ...]
 ) -> dict[str, Any]:
     return {
-        "date": today.isoformat(),
+        "date": today,
         "drifted": list(verdict.drifted),
         "changed": list(changed),
         "since_days": verdict.since_days,
@@ -223,27 +236,29 @@ def _retrain(context: Context, watch: Watch) -> tuple[dict[str, Any], dict[str, 
 def _fine_tune(context: Context, watch: Watch, policy: NetworkPolicy) -> Training:
     """PPO on the true simulator at the beliefs: small steps, the value network first."""
     parameters = context.description.parameter_values(watch.beliefs)
-    workers = context.settings.workers
+    workers, epochs = context.settings.workers, context.description.epochs
+    length = rollout_length(epochs)
     settings = PPOSettings(
         num_envs=8 * workers,
         num_env_runners=workers if workers > 1 else 0,
-        rollout_length=context.description.epochs,
-        minibatch_size=112,
+        rollout_length=length,
+        minibatch_size=min(112, 8 * workers * length),
         learning_rate=5e-5,
         entropy_coefficient=0.0,
         clip=0.1,
-        discount=1.0,
+        discount=discount(epochs),
         value_warmup_iterations=2,
         seed=context.settings.seed,
     )
     seconds = context.settings.fine_tune_seconds
+    environments = VectorEnvironments(problem=context.true_problem(parameters))
     with context.reporter.task("fine-tuning on the true simulator", seconds) as advance:
         return train_ppo(
-            VectorEnvironments(problem=context.true_problem(parameters)),
+            environments,
             settings,
             Budget(seconds=seconds, steps=None),
             warm_start=policy,
-            on_point=curve_watcher(advance),
+            on_point=curve_watcher(advance, environments.problem),
         )
 
 
@@ -258,7 +273,7 @@ def _gate(
     seeds = evaluation_seeds(context.settings.seed, days, purpose)
     with RayExecutor() as executor, context.reporter.task("gate", 3 * days) as advance:
         comparison = compare(
-            context.recipe, [watch.champion, *challengers], context.objective, seeds, executor,
+            context.build, [watch.champion, *challengers], context.objective, seeds, executor,
             parameters=parameters, chunk=5, on_progress=lambda done: advance(done, ""),
         )  # fmt: skip
     random = stream(context.settings.seed, purpose)

@@ -62,7 +62,7 @@ def spoil_text(frame: pd.DataFrame) -> pd.DataFrame:
     [
         (spoil_gap, "1 of 169 slots missing on 2003-03-04"),
         (spoil_negative, "-3"),
-        (spoil_nan, "nan"),
+        (spoil_nan, "line 10: count '': give a whole number"),
         (spoil_text, "'many'"),
     ],
 )
@@ -120,7 +120,11 @@ def test_missing_and_unreadable_volumes_are_named(
             'distribution = "exponential", mean = 0.0',
             "mean",
         ),
-        ('tier2 = [["07:00", 24]', 'tier2 = [["07:00", 0]', "at least 1"),
+        (
+            'tier2 = [["07:00", 24]',
+            'tier2 = [["07:00", -1]',
+            "-1 servers: a whole number, 0 or more",
+        ),
         ("call_abandoned = 5.0", "call_abandond = 5.0", "did you mean 'call_abandoned'"),
         ('name = "bank"', 'name = "bank', "not valid TOML"),
         ("live_from = 2003-07-01", "live_from = 2003-06-30", "must be later than fit_to"),
@@ -147,6 +151,92 @@ def test_faulty_scenarios_are_refused_with_the_way_out(
     assert code == 2
     assert says in message
     assert not runs.exists()
+
+
+SIMULATORS = """
+from tests.fakes import TinyQueue
+from dataclasses import replace
+
+class Idle(TinyQueue):
+    def describe(self):
+        return replace(super().describe(), levers=())
+
+class Unpriced(TinyQueue):
+    costs = None
+
+class Wrong(TinyQueue):
+    costs = {"wated": 1.0}
+
+class Broken(TinyQueue):
+    def advance(self, decision):
+        epoch = super().advance(decision)
+        return replace(epoch, outputs=epoch.outputs[:-1])
+"""
+
+
+@pytest.fixture
+def simulators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of the user's, in the folder where the command is run."""
+    name = f"mine_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(SIMULATORS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parents[2])])
+    return name
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("Idle", "no levers: there is nothing to decide"),
+        ("Unpriced", "what does an epoch cost?"),
+        ("Wrong", "did you mean 'waited'"),
+        ("Lost", "has no class or function 'Lost'"),
+    ],
+)
+def test_faulty_simulators_are_refused_before_anything_is_written(
+    kind: str,
+    says: str,
+    simulators: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A user's first try is seldom right, and must not cost more than a second."""
+    runs = tmp_path / "runs"
+    code = surrogym(monkeypatch, "demo", "--runs", str(runs), "--scenario", f"{simulators}:{kind}")
+    message = capsys.readouterr().err
+    assert code == 2
+    assert says in message
+    assert "Traceback" not in message
+    assert not runs.exists()
+
+
+def test_a_simulator_that_breaks_the_contract_is_stopped_at_the_second_stage(
+    simulators: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Everything later relies on the contract, and would fail with a message of a library."""
+    arguments = ("--runs", str(tmp_path / "runs"), "--run-id", "one")
+    scenario = ("--scenario", f"{simulators}:Broken")
+    assert surrogym(monkeypatch, "learn", *arguments, *scenario) == 0
+    assert surrogym(monkeypatch, "simulate", *arguments) == 2
+    message = capsys.readouterr().err
+    assert "breaks its contract" in message
+    assert not (tmp_path / "runs" / "one" / "simulate").exists()
+
+
+def test_volumes_for_a_scenario_that_has_none_are_refused(
+    simulators: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They would be read and then ignored."""
+    scenario = ("--scenario", f"{simulators}:TinyQueue", "--volumes", "calls.csv")
+    assert surrogym(monkeypatch, "demo", "--runs", str(tmp_path / "runs"), *scenario) == 2
+    assert "says itself who comes" in capsys.readouterr().err
 
 
 def test_a_misspelt_scenario_name_suggests_the_near_one(

@@ -6,7 +6,7 @@ from envs.objective import Objective
 from envs.observation import Observation
 from envs.problem import BuildWorld, Problem
 from envs.world import SimulatedWorld, SurrogateWorld
-from sim.description import Description
+from sim.description import SystemDescription
 from tests.fakes import GuessingSurrogate
 from tests.systems import MakeSimulator, small_centre
 
@@ -15,12 +15,12 @@ AT_CLOSE = {"follow_up_waiting": 14.0}
 
 
 @pytest.fixture
-def description() -> Description:
+def description() -> SystemDescription:
     return small_centre().describe()
 
 
 @pytest.fixture(params=["simulated", "surrogate"])
-def problem(request: pytest.FixtureRequest, description: Description) -> Problem:
+def problem(request: pytest.FixtureRequest, description: SystemDescription) -> Problem:
     """The same problem in either world: what holds of one environment holds of both."""
     worlds: dict[str, BuildWorld] = {
         "simulated": partial(SimulatedWorld, MakeSimulator()),

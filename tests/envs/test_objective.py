@@ -71,7 +71,11 @@ def test_what_is_not_named_costs_nothing() -> None:
     ("outputs", "at_close", "message"),
     [
         ({"call_abandonned": 5.0}, {}, "'call_abandonned' to put a cost on; did you mean 'call_ab"),
-        ({}, {"call_wait": 5.0}, "no output or stock 'call_wait'"),
+        (
+            {},
+            {"call_wait": 5.0},
+            "no state component 'call_wait' to put a cost on; did you mean 'call_waiting'",
+        ),
     ],
 )
 def test_a_cost_on_something_unknown_is_refused(

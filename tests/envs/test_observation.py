@@ -3,13 +3,13 @@ import pytest
 
 from envs.observation import Observation
 from sim.arrivals import DoublyStochasticArrivals, TraceArrivals
-from sim.description import Description
+from sim.description import SystemDescription
 from tests.systems import MakeSimulator, run_day, small_centre
 
 PROFILE = np.full((5, 37), 20.0)
 
 
-def _observation(description: Description, **parameters: float) -> Observation:
+def _observation(description: SystemDescription, **parameters: float) -> Observation:
     values = description.nominal.copy()
     for name, value in parameters.items():
         values[[p.name for p in description.parameters].index(name)] = value
@@ -21,7 +21,7 @@ def _busy_day(*, afternoon: int) -> TraceArrivals:
     return TraceArrivals(day=1, counts=counts, slot_minutes=5.0, profile=PROFILE)
 
 
-def test_names_are_as_many_as_numbers(description: Description) -> None:
+def test_names_are_as_many_as_numbers(description: SystemDescription) -> None:
     """A network's inputs are explained by these names."""
     observation = _observation(description)
     seen = observation(description.initial_state(0)[None, :])
@@ -55,7 +55,7 @@ def test_hidden_factors_have_no_place_among_the_names() -> None:
     assert _observation(random_days).names == _observation(plain).names
 
 
-def test_a_busier_day_shows_in_what_has_arrived(description: Description) -> None:
+def test_a_busier_day_shows_in_what_has_arrived(description: SystemDescription) -> None:
     """The ratio of counted to expected is the only trace of the hidden factor."""
     observation = _observation(description)
     ratio = observation.names.index("arrived_so_far_ratio")
@@ -69,7 +69,9 @@ def test_a_busier_day_shows_in_what_has_arrived(description: Description) -> Non
     assert observation(state[None, :])[0, ratio] == pytest.approx(8 * np.log(500 / 440))
 
 
-def test_rosters_are_seen_as_the_decision_maker_believes_them(description: Description) -> None:
+def test_rosters_are_seen_as_the_decision_maker_believes_them(
+    description: SystemDescription,
+) -> None:
     """An agent told of 20% more staff sees more agents ahead, and the rest unchanged."""
     state = description.initial_state(0)[None, :]
     believed, nominal = _observation(description, staff_scale=1.2), _observation(description)
@@ -83,7 +85,7 @@ def test_rosters_are_seen_as_the_decision_maker_believes_them(description: Descr
     assert changed == {f"{pool}_in_{k}" for pool in ("tier1", "tier2") for k in range(3)}
 
 
-def test_nothing_is_seen_beyond_close(description: Description) -> None:
+def test_nothing_is_seen_beyond_close(description: SystemDescription) -> None:
     """In the last epoch the two after it have no arrivals and no agents."""
     observation = _observation(description)
     state = description.initial_state(0)
@@ -94,7 +96,7 @@ def test_nothing_is_seen_beyond_close(description: Description) -> None:
     assert seen["expected_arrivals_in_1"] == 0.0
 
 
-def test_the_clock_runs_from_opening_to_close(description: Description) -> None:
+def test_the_clock_runs_from_opening_to_close(description: SystemDescription) -> None:
     """What remains of the day falls from all to nothing as the clock goes from -1 to 1."""
     observation = _observation(description)
     states = np.array([description.initial_state(0)] * 7)

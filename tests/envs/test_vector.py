@@ -8,8 +8,8 @@ from envs.environment import Environment
 from envs.objective import Objective
 from envs.problem import Problem
 from envs.vector import VectorEnvironment
-from envs.world import World
-from surrogates.interface import Epochs
+from envs.world import Answers, World
+from sim.description import SystemDescription
 from tests.envs.conftest import AT_CLOSE, COSTS
 
 ROWS = 3
@@ -21,12 +21,12 @@ class Overheard:
     def __init__(self, world: World) -> None:
         self.world = world
         self.description = world.description
-        self.answers: list[Epochs] = []
+        self.answers: list[Answers] = []
 
     def begin(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
         return self.world.begin(rows, random)
 
-    def advance(self, decisions: np.ndarray, random: np.random.Generator) -> Epochs:
+    def advance(self, decisions: np.ndarray, random: np.random.Generator) -> Answers:
         self.answers.append(self.world.advance(decisions, random))
         return self.answers[-1]
 
@@ -73,7 +73,9 @@ def test_simulated_rows_are_the_single_environment_s_days_in_turn(problem: Probl
         single.reset()
 
 
-def test_a_row_that_ends_begins_again_in_the_same_step(problem: Problem) -> None:
+def test_a_row_that_ends_begins_again_in_the_same_step(
+    problem: Problem, description: SystemDescription
+) -> None:
     """The answer shows the new day's opening, and the old day's close is in `final_obs`."""
     vector = VectorEnvironment(problem, ROWS)
     names = problem.observation.names
@@ -85,7 +87,7 @@ def test_a_row_that_ends_begins_again_in_the_same_step(problem: Problem) -> None
     seen, infos = steps[-1][0], steps[-1][4]
     clock = names.index("clock")
     np.testing.assert_array_equal(seen[:, clock], opening[:, clock])
-    assert not seen[:, : len(problem.observation.description.stocks)].any()
+    assert not seen[:, : len(description.stocks)].any()
     assert infos["_final_obs"].all()
     np.testing.assert_allclose(infos["final_obs"][:, clock], 1.0)
 
@@ -126,11 +128,12 @@ def test_rewards_are_minus_costs_in_their_unit(problem: Problem) -> None:
         np.testing.assert_array_equal(rewards, -infos["cost"] / 100.0)
 
 
-def test_costs_are_the_objective_of_what_happened(problem: Problem) -> None:
+def test_costs_are_the_objective_of_what_happened(
+    problem: Problem, description: SystemDescription
+) -> None:
     """The environment may add nothing of its own to the objective, not even at close."""
     world = Overheard(problem.build_world(ROWS))
     vector = VectorEnvironment(replace(problem, build_world=lambda copies: world), ROWS)
-    description = problem.observation.description
     vector.reset(seed=1)
     costs = [vector.step(np.array([1, 2, 3]))[4]["cost"] for _ in range(6)]
     left = [s.name for s in description.stocks].index("follow_up_waiting")

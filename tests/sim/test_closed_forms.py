@@ -57,7 +57,7 @@ def call_centre() -> Replications:
             epochs=100,
             minutes=4.0,
         ),
-        count=24,
+        count=36,
     )
 
 
@@ -122,7 +122,7 @@ def test_waits_without_abandonment_agree_with_erlang_c() -> None:
         epochs=200,
         minutes=4.0,
     )
-    runs = Replications(system, count=24)
+    runs = Replications(system, count=60)
     assert_holds(8.0 * erlang_c_mean_wait(8.0, 1.0, 10), runs.mean_queue, precision=0.15)
     assert_holds(erlang_c(8.0, 10), runs.all_busy, precision=0.1)
     assert_holds(0.8, runs.occupancy, precision=0.02)

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from sim.customers import CustomerClass, Route
 from sim.description import Lever
 from sim.distributions import Deterministic
 from sim.epoch import Epoch
+from sim.servers import Pool, ServerTeam
 from sim.simulator import ServiceSystem
-from sim.system import CustomerClass, Route, ServerTeam, System
+from sim.system import System
 from tests.plain_day import PlainDay
 from tests.sim.strategies import DrawnDay, days
 from tests.systems import FixedArrivals, outputs, run_day, small_centre
@@ -163,7 +165,7 @@ def test_a_case_passed_on_waits_behind_the_cases_before_it() -> None:
     """
     system = System(
         name="handover",
-        arrivals=FixedArrivals((0.2, 0.6)),
+        arrivals={"call": FixedArrivals((0.2, 0.6))},
         classes=(
             CustomerClass(
                 name="call",
@@ -178,7 +180,7 @@ def test_a_case_passed_on_waits_behind_the_cases_before_it() -> None:
             ServerTeam(name="calls", pool="staff", serves="call"),
             ServerTeam(name="cases", pool="staff", serves="case", lever="moved"),
         ),
-        rosters={"staff": np.array([2.0, 1.0])},
+        pools=(Pool(name="staff", shifts=((0.0, 2.0), (1.0, 1.0))),),
         boundaries=(0.0, 1.0, 4.0),
         levers=(Lever(name="moved", levels=(0.0, 1.0)),),
     )

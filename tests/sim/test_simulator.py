@@ -110,7 +110,7 @@ def test_more_agents_leave_fewer_customers_waiting_on_the_same_day() -> None:
 @pytest.mark.parametrize(
     ("decision", "message"),
     [
-        ([0.1], r"decision of shape \(1,\): one share for each of on_follow_ups, on_phones"),
+        ([0.1], r"decision of shape \(1,\): one level for each of on_follow_ups, on_phones"),
         ([0.1, 0.2, 0.3], r"decision of shape \(3,\)"),
         ([0.1, 1.2], r"lever 'on_phones' at 1\.2: a share from 0 to 1"),
         ([-0.1, 0.2], r"lever 'on_follow_ups' at -0\.1"),

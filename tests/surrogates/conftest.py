@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from sim.arrivals import DoublyStochasticArrivals
-from sim.description import Description
+from sim.description import SystemDescription
 from sim.scenario import load_scenario
+from sim.servers import Pool
 from sim.simulator import ServiceSystem
 from sim.system import System
 from surrogates.baselines import NearestNeighbourSettings
@@ -38,21 +41,15 @@ def system() -> System:
         profile=profile, day_sd=0.1, slot_sd=np.full(169, 0.1), persistence=0.9, slot_minutes=5.0
     )
     whole = scenario.system(arrivals)
-    rosters = {pool: np.ceil(roster / 10) for pool, roster in whole.rosters.items()}
-    return System(
-        name=whole.name,
-        arrivals=arrivals,
-        classes=whole.classes,
-        teams=whole.teams,
-        rosters=rosters,
-        boundaries=whole.boundaries,
-        levers=whole.levers,
-        parameters=whole.parameters,
+    pools = tuple(
+        Pool.by_epoch(name, np.ceil(roster / 10), whole.boundaries)
+        for name, roster in whole.rosters.items()
     )
+    return replace(whole, pools=pools)
 
 
 @pytest.fixture(scope="session")
-def description(system: System) -> Description:
+def description(system: System) -> SystemDescription:
     return system.describe()
 
 
@@ -62,7 +59,7 @@ def transitions(system: System) -> Transitions:
 
 
 @pytest.fixture(scope="session")
-def fitted(transitions: Transitions, description: Description) -> dict[str, Surrogate]:
+def fitted(transitions: Transitions, description: SystemDescription) -> dict[str, Surrogate]:
     """One small fit of every family on the first 45 days."""
     kept = transitions.take(transitions.episode < 45)
     return {
@@ -89,13 +86,20 @@ def run_at_random(system: System, episodes: int) -> Transitions:
             decision = random.choice(description.decisions)
             epoch = simulator.advance(decision)
             rows.append(
-                (state, decision, list(values.values()), epoch.state, epoch.outputs, episode)
-            )
+                (
+                    state, decision, list(values.values()), epoch.state, epoch.outputs,
+                    epoch.duration, episode,
+                )
+            )  # fmt: skip
             state = epoch.state
     *arrays, episode_of = (np.array(column) for column in zip(*rows, strict=True))
     return Transitions(
         **dict(
-            zip(("state", "decision", "parameters", "next_state", "outputs"), arrays, strict=True)
+            zip(
+                ("state", "decision", "parameters", "next_state", "outputs", "duration"),
+                arrays,
+                strict=True,
+            )
         ),
         episode=episode_of,
         policy=np.full(len(rows), "random"),

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from surrogates.design import BEHAVIOURS, plan_episodes
-from tests.systems import small_centre
+from sim.distributions import Exponential
+from sim.simulator import ServiceSystem
+from surrogates.clock import WithClock
+from surrogates.collect import run_episodes
+from surrogates.dataset import read_transitions, write_transitions
+from surrogates.design import BEHAVIOURS, BehaviourPolicy, RoughView, plan_episodes
+from surrogates.errors import InvalidDataset
+from tests.fakes import TinyQueue
+from tests.systems import small_centre, station
 
 
 @pytest.mark.parametrize("seed", [1, 2003])
@@ -37,3 +48,60 @@ def test_a_share_of_the_plan_is_where_the_system_is_today() -> None:
     plans = plan_episodes(description, 100, 3, nominal_share=0.3)
     at_nominal = [all(v == 1.0 for v in plan.parameters.values()) for plan in plans]
     assert np.sum(at_nominal) == 30
+
+
+def test_a_system_with_nothing_to_decide_or_to_vary_is_collected_too(tmp_path: Path) -> None:
+    """A first model often has neither levers nor parameters, so its tables lack such columns."""
+    queue = station(
+        arrival_rate=1.0,
+        service=Exponential(mean=1.0),
+        agents=2,
+        warm_up=5.0,
+        epochs=2,
+        minutes=5.0,
+    )
+    build = partial(ServiceSystem, queue)
+    description = build().describe()
+    transitions = run_episodes(build, plan_episodes(description, 3, 1))
+    assert transitions.decision.shape == transitions.parameters.shape == (9, 0)
+    write_transitions(tmp_path / "t.parquet", transitions, description, {})
+    again, _ = read_transitions(tmp_path / "t.parquet", description)
+    assert again.parameters.shape == (9, 0)
+    assert np.array_equal(again.next_state, transitions.next_state)
+    assert again.duration.tolist() == [5.0, 5.0, 5.0] * 3
+
+
+def test_data_from_before_durations_were_kept_is_refused(tmp_path: Path) -> None:
+    """Lengths that are made up afterwards would be learnt as if they had been seen."""
+    description = TinyQueue().describe()
+    transitions = run_episodes(TinyQueue, plan_episodes(description, 2, 1))
+    path = tmp_path / "t.parquet"
+    write_transitions(path, transitions, description, {})
+    pq.write_table(pq.read_table(path).drop_columns(["duration"]), path)
+    with pytest.raises(InvalidDataset, match="lacks duration: collect again"):
+        read_transitions(path, description)
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+def test_every_behaviour_decides_for_any_simulator(behaviour: str) -> None:
+    """Data must hold many situations whatever the state's numbers mean."""
+    description = WithClock(build=TinyQueue)().describe()
+    policy = BehaviourPolicy(behaviour, description, 4)  # type: ignore[arg-type]
+    random = np.random.default_rng(0)
+    decided = [policy.decide(np.array([random.integers(50), -3.0, k % 6])) for k in range(60)]
+    assert {float(level) for (level,) in decided} <= {1.0, 2.0, 4.0}
+    if behaviour in ("persistent", "restless"):
+        assert len({float(level) for (level,) in decided}) == 3
+
+
+def test_a_rough_view_has_a_number_for_each_name() -> None:
+    """A linear rule's weights are found by these names."""
+    for description in (
+        small_centre().describe(),
+        TinyQueue().describe(),
+        WithClock(build=TinyQueue)().describe(),
+    ):
+        view = RoughView(description)
+        seen = view(np.zeros((2, len(description.state_names))))
+        assert seen.shape == (2, len(view.names))
+        assert np.isfinite(view(np.full((1, len(description.state_names)), 2.5))).all()

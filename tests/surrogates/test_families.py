@@ -1,9 +1,11 @@
 """What every family of surrogates must satisfy, whatever it learnt."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from sim.description import Description
+from sim.description import SystemDescription
 from surrogates.baselines import (
     MeanSurrogate,
     NearestNeighbourSettings,
@@ -18,7 +20,7 @@ from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
 each_family = pytest.mark.parametrize("family", sorted(FAMILIES))
 
 
-def imbalance(description: Description, before: np.ndarray, epochs: Epochs) -> float:
+def imbalance(description: SystemDescription, before: np.ndarray, epochs: Epochs) -> float:
     """Largest error of stock' = stock + inflows - outflows over rows and stocks."""
     worst = 0.0
     for at, stock in enumerate(description.stocks):
@@ -32,7 +34,7 @@ def imbalance(description: Description, before: np.ndarray, epochs: Epochs) -> f
 
 
 def extreme_inputs(
-    description: Description, seed: int, largest: int, rows: int = 24
+    description: SystemDescription, seed: int, largest: int, rows: int = 24
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Reachable or not: any stocks up to `largest`, any day, epoch, decision and parameters."""
     random = np.random.default_rng(seed)
@@ -52,7 +54,7 @@ def test_every_draw_conserves_customers(
     largest: int,
     seed: int,
     fitted: dict[str, Surrogate],
-    description: Description,
+    description: SystemDescription,
 ) -> None:
     """A policy would learn to use any leak, so no state however odd may lose or make a customer."""
     states, decisions, parameters = extreme_inputs(description, seed, largest)
@@ -68,7 +70,7 @@ def test_every_draw_conserves_customers(
 
 @each_family
 def test_the_same_generator_draws_the_same_epochs(
-    family: str, fitted: dict[str, Surrogate], description: Description
+    family: str, fitted: dict[str, Surrogate], description: SystemDescription
 ) -> None:
     """Common random numbers and replays rest on the generator being the only randomness."""
     inputs = extreme_inputs(description, seed=5, largest=40)
@@ -79,7 +81,7 @@ def test_the_same_generator_draws_the_same_epochs(
 
 @each_family
 def test_another_generator_draws_other_epochs(
-    family: str, fitted: dict[str, Surrogate], description: Description
+    family: str, fitted: dict[str, Surrogate], description: SystemDescription
 ) -> None:
     """A surrogate that steps on means would hide queueing."""
     inputs = extreme_inputs(description, seed=5, largest=40)
@@ -89,7 +91,7 @@ def test_another_generator_draws_other_epochs(
 
 @each_family
 def test_what_is_written_as_arrays_draws_the_same(
-    family: str, fitted: dict[str, Surrogate], description: Description
+    family: str, fitted: dict[str, Surrogate], description: SystemDescription
 ) -> None:
     """A saved surrogate has to be the one that was scored, to the last digit."""
     surrogate = fitted[family]
@@ -118,7 +120,7 @@ def test_every_family_can_be_fitted_and_brought_back() -> None:
 
 
 def test_an_unknown_family_is_refused_with_the_near_name(
-    transitions: Transitions, description: Description
+    transitions: Transitions, description: SystemDescription
 ) -> None:
     """A slip of the pen should cost one reading of the message."""
     with pytest.raises(InvalidDataset, match="did you mean 'bootstrap'"):
@@ -126,7 +128,7 @@ def test_an_unknown_family_is_refused_with_the_near_name(
 
 
 def test_nothing_to_learn_from_is_refused(
-    transitions: Transitions, description: Description
+    transitions: Transitions, description: SystemDescription
 ) -> None:
     """An empty collection has to be named before any library speaks of shapes."""
     nothing = transitions.take(np.arange(0))
@@ -135,27 +137,19 @@ def test_nothing_to_learn_from_is_refused(
 
 
 def test_a_broken_row_is_refused_by_number(
-    transitions: Transitions, description: Description
+    transitions: Transitions, description: SystemDescription
 ) -> None:
     """One NaN would otherwise spread over every weight."""
     few = transitions.take(np.arange(10))
     outputs = few.outputs.copy()
     outputs[7, 2] = np.nan
-    broken = Transitions(
-        state=few.state,
-        decision=few.decision,
-        parameters=few.parameters,
-        next_state=few.next_state,
-        outputs=outputs,
-        episode=few.episode,
-        policy=few.policy,
-    )
+    broken = replace(few, outputs=outputs)
     with pytest.raises(InvalidDataset, match="row 7 of outputs"):
         fit_mean(broken, description, None, np.random.default_rng(0))
 
 
 def test_the_nearest_epoch_of_a_row_of_the_data_is_itself(
-    transitions: Transitions, description: Description
+    transitions: Transitions, description: SystemDescription
 ) -> None:
     """With one neighbour the bootstrap is a look-up, so the data must come back unchanged."""
     few = transitions.take(np.arange(200))

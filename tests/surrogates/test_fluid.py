@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sim.arrivals import PoissonArrivals
+from sim.customers import CustomerClass, Route
 from sim.distributions import Exponential
-from sim.system import CustomerClass, Route, ServerTeam, System
+from sim.errors import InvalidSystem
+from sim.routing import Dispatcher, Room
+from sim.servers import Pool, ServerTeam
+from sim.system import System
 from surrogates.fluid import FluidModel
 
 
@@ -15,7 +22,7 @@ def centre() -> System:
     """Callers of whom a fifth needs a second tier; both tiers lose the impatient."""
     return System(
         name="two_tiers",
-        arrivals=PoissonArrivals(rate=10.0, minutes=60.0),
+        arrivals={"call": PoissonArrivals(rate=10.0)},
         classes=(
             CustomerClass(
                 name="call",
@@ -29,7 +36,10 @@ def centre() -> System:
             ServerTeam(name="first", pool="one", serves="call"),
             ServerTeam(name="other", pool="two", serves="second"),
         ),
-        rosters={"one": np.array([50.0]), "two": np.array([30.0])},
+        pools=(
+            Pool(name="one", shifts=((0.0, 50.0),)),
+            Pool(name="two", shifts=((0.0, 30.0),)),
+        ),
         boundaries=(0.0, 60.0),
     )
 
@@ -60,3 +70,29 @@ def test_an_overloaded_class_settles_where_abandonment_takes_the_excess() -> Non
     assert customers[0] == pytest.approx(30.0 + excess * 5.0, rel=1e-3)
     assert abandoned[0] == pytest.approx(excess, rel=1e-3)
     assert customers[1] == pytest.approx(7.5 * 0.2 * 10.0, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda s: replace(
+                s, classes=(s.classes[0], replace(s.classes[1], routes=(Route(to="call"),)))
+            ),
+            "customers go back",
+        ),
+        (lambda s: replace(s, arrivals={"second": PoissonArrivals(rate=1.0)}), "come to second"),
+        (
+            lambda s: replace(s, dispatchers=(Dispatcher(name="door", to=("call", "second")),)),
+            "a dispatcher chooses",
+        ),
+        (
+            lambda s: replace(s, rooms=(Room(name="hall", places=5, classes=("call",)),)),
+            "customers are rejected",
+        ),
+    ],
+)
+def test_shapes_it_does_not_know_are_refused(change: Callable[[System], System], says: str) -> None:
+    """A plan for another system would look as good as a right one."""
+    with pytest.raises(InvalidSystem, match=says):
+        FluidModel(change(centre()), {})

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sim.description import Description
+from sim.description import SystemDescription
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset, TamperedArtefact
 from surrogates.gaussian_process import (
@@ -51,7 +51,7 @@ def test_a_draw_depends_only_on_its_own_row(
 
 
 def test_the_same_seed_fits_the_same_processes(
-    transitions: Transitions, description: Description
+    transitions: Transitions, description: SystemDescription
 ) -> None:
     """Lineage promises that data, settings and seed bring the same weights back."""
     few = transitions.take(np.arange(300))
@@ -62,7 +62,7 @@ def test_the_same_seed_fits_the_same_processes(
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def test_progress_rises_to_one(transitions: Transitions, description: Description) -> None:
+def test_progress_rises_to_one(transitions: Transitions, description: SystemDescription) -> None:
     """A job that waits for 1 must see it, and nobody likes a bar that runs back."""
     heard: list[float] = []
     few = transitions.take(np.arange(300))
@@ -72,7 +72,7 @@ def test_progress_rises_to_one(transitions: Transitions, description: Descriptio
 
 
 def test_fewer_rows_than_inducing_points_still_fit(
-    transitions: Transitions, description: Description
+    transitions: Transitions, description: SystemDescription
 ) -> None:
     """The first day of a new system is when a cheap answer is wanted most."""
     day = transitions.take(transitions.episode == 0)
@@ -83,7 +83,7 @@ def test_fewer_rows_than_inducing_points_still_fit(
 
 
 def test_arrays_of_another_shape_are_refused(
-    fitted: dict[str, Surrogate], description: Description
+    fitted: dict[str, Surrogate], description: SystemDescription
 ) -> None:
     """A broadcast could otherwise make an answer out of another system's processes."""
     gp = fitted["gp"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim.description import Description
+from sim.description import SystemDescription
 from surrogates.baselines import MeanSurrogate
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
@@ -17,8 +17,9 @@ class PoissonWorld:
 
     name = "poisson"
 
-    def __init__(self, description: Description, mean: float) -> None:
+    def __init__(self, description: SystemDescription, mean: float) -> None:
         self.description = description
+        self.openings = np.zeros((1, len(description.state_names)))
         self.mean = mean
 
     def sample(
@@ -34,6 +35,7 @@ class PoissonWorld:
             outputs=random.poisson(self.mean, (rows, len(self.description.output_names))).astype(
                 float
             ),
+            duration=np.full(rows, 30.0),
         )
 
 
@@ -51,6 +53,7 @@ def observe(world: PoissonWorld, transitions: Transitions) -> Transitions:
         parameters=transitions.parameters,
         next_state=answers.state,
         outputs=answers.outputs,
+        duration=answers.duration,
         episode=transitions.episode,
         policy=transitions.policy,
     )
@@ -81,7 +84,7 @@ def test_crps_of_the_estimator_does_not_depend_on_the_number_of_draws() -> None:
 
 @pytest.mark.parametrize("mean", [0.3, 4.0, 300.0])
 def test_pit_is_uniform_for_a_right_model_of_counts(
-    mean: float, transitions: Transitions, description: Description
+    mean: float, transitions: Transitions, description: SystemDescription
 ) -> None:
     """Small counts tie with their draws, and untied randomly they would look overconfident."""
     world = PoissonWorld(description, mean)
@@ -92,7 +95,7 @@ def test_pit_is_uniform_for_a_right_model_of_counts(
 
 
 def test_coverage_is_nominal_for_a_right_model_of_counts(
-    transitions: Transitions, description: Description
+    transitions: Transitions, description: SystemDescription
 ) -> None:
     """Coverage inherits the uniformity, so its error is binomial: four deviations are 0.01."""
     world = PoissonWorld(description, 2.0)
@@ -101,7 +104,7 @@ def test_coverage_is_nominal_for_a_right_model_of_counts(
 
 
 def test_a_wrong_mean_costs_score_and_shows_as_bias(
-    transitions: Transitions, description: Description
+    transitions: Transitions, description: SystemDescription
 ) -> None:
     """Both scores are proper: the truth must win, and the bias has the sign of the error."""
     right, wrong = PoissonWorld(description, 20.0), PoissonWorld(description, 23.0)
@@ -113,7 +116,7 @@ def test_a_wrong_mean_costs_score_and_shows_as_bias(
 
 
 def test_what_cannot_be_missed_is_not_scored(
-    fitted: dict[str, Surrogate], held_out: Transitions, description: Description
+    fitted: dict[str, Surrogate], held_out: Transitions, description: SystemDescription
 ) -> None:
     """Perfect marks for the number of the epoch would only dilute the mean."""
     scores = score(fitted["mean"], held_out, np.random.default_rng(0), draws=8)

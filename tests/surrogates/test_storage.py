@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as format_safetensors
 
-from sim.description import Description
+from sim.description import SystemDescription
 from surrogates.errors import TamperedArtefact
 from surrogates.families import FAMILIES
 from surrogates.interface import Surrogate
@@ -62,7 +62,7 @@ def test_what_is_loaded_is_what_was_saved(folder: Path) -> None:
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_family_is_the_same_after_storage(
-    family: str, fitted: dict[str, Surrogate], description: Description, tmp_path: Path
+    family: str, fitted: dict[str, Surrogate], description: SystemDescription, tmp_path: Path
 ) -> None:
     """Scores in the manifest are of the surrogate in the folder only if it draws the same."""
     saved = fitted[family]
@@ -206,7 +206,7 @@ def test_saving_again_replaces_the_artefact(folder: Path) -> None:
 
 
 def test_a_surrogate_of_a_changed_system_is_refused(
-    fitted: dict[str, Surrogate], description: Description, tmp_path: Path
+    fitted: dict[str, Surrogate], description: SystemDescription, tmp_path: Path
 ) -> None:
     """A class renamed since the fit keeps the shapes and changes the meaning of a column."""
     save_surrogate(tmp_path / "surrogate", fitted["mean"], {})
@@ -221,7 +221,7 @@ def test_a_surrogate_of_a_changed_system_is_refused(
 
 
 def test_a_surrogate_without_one_of_its_arrays_is_refused(
-    description: Description, fitted: dict[str, Surrogate], tmp_path: Path
+    description: SystemDescription, fitted: dict[str, Surrogate], tmp_path: Path
 ) -> None:
     """The message must name the array, not leave a KeyError to whoever asked."""
     save_surrogate(tmp_path / "surrogate", fitted["mean"], {})
@@ -231,7 +231,7 @@ def test_a_surrogate_without_one_of_its_arrays_is_refused(
 
 
 def test_an_unknown_family_is_refused_with_the_known_ones(
-    description: Description, fitted: dict[str, Surrogate], tmp_path: Path
+    description: SystemDescription, fitted: dict[str, Surrogate], tmp_path: Path
 ) -> None:
     """A plug-in's surrogate is no reason for a stack trace."""
     save_surrogate(tmp_path / "surrogate", fitted["mean"], {})

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from sim.arrivals import PoissonArrivals
+from sim.customers import CustomerClass, Route
 from sim.description import Lever
 from sim.distributions import Exponential
 from sim.epoch import Parameter
+from sim.servers import Pool, ServerTeam
 from sim.simulator import ServiceSystem
-from sim.system import CustomerClass, Route, ServerTeam, System
+from sim.system import System
 from surrogates.collect import run_episode, run_episodes
 from surrogates.dataset import Transitions, concatenate
 from surrogates.design import PlannedEpisode, plan_episodes
@@ -57,7 +59,7 @@ def build_small_centre() -> System:
     cases = Route(to="case", probability=0.1)
     return System(
         name="small",
-        arrivals=PoissonArrivals(rate=4.0, minutes=240.0),
+        arrivals={"call": PoissonArrivals(rate=4.0)},
         classes=(
             CustomerClass(
                 name="call",
@@ -71,7 +73,7 @@ def build_small_centre() -> System:
             ServerTeam(name="calls", pool="agents", serves="call"),
             ServerTeam(name="cases", pool="agents", serves="case", lever="on_cases"),
         ),
-        rosters={"agents": np.full(8, 20.0)},
+        pools=(Pool(name="agents", shifts=((0.0, 20.0),)),),
         boundaries=tuple(30.0 * k for k in range(9)),
         levers=(Lever(name="on_cases", levels=(0.0, 0.1, 0.3)),),
         parameters=(

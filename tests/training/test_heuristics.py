@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,7 @@ from training.lookahead import FluidLookAheadRule
 def recipe() -> SimulatorRecipe:
     """The bank."""
     scenario = load_scenario("bank")
+    assert scenario.volumes is not None
     return SimulatorRecipe(
         scenario=scenario, arrivals=fit_doubly_stochastic(scenario.volumes.read())
     )
@@ -123,8 +126,6 @@ def test_the_fluid_rule_finishes_the_cases_that_are_left_and_no_others(
 
 def test_rules_for_two_tiers_refuse_other_systems(recipe: SimulatorRecipe) -> None:
     """Their arithmetic would be of another centre."""
-    from dataclasses import replace
-
     other = replace(
         recipe.system,
         teams=tuple(t for t in recipe.system.teams if t.lever != "on_phones"),
