@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test check bench format clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -34,6 +34,10 @@ test: $(READY)
 	$(BIN)/pytest
 
 check: test
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.readme
 
 format: $(READY)
 	$(BIN)/ruff format .
