@@ -56,7 +56,7 @@ _LISTED = 20
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` when a known name is near, else the known names."""
-    names = sorted(known)
+    names = sorted(set(known))
     if not names:
         return "; there are none"
     near = get_close_matches(name, names, n=1, cutoff=0.6)

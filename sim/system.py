@@ -23,7 +23,7 @@ Measure = Literal["wait", "present", "busy", "on", "overtime"]
 MEASURES: dict[Measure, str] = {
     "wait": "customer minutes waiting, by class",
     "present": "customer minutes waiting or in service, by class",
-    "busy": "server minutes at work, by team",
+    "busy": "server minutes at work or held by a full room, by team; customer minutes where shared",
     "on": "server minutes up or starting, by pool",
     "overtime": "server minutes at work beyond the roster, by pool",
 }
@@ -136,9 +136,9 @@ class System:
         yield from self._room_faults()
         yield from self._lever_faults()
         for parameter in self.parameters:
-            yield from _unknown("parameter", parameter.name, self.scale_names)
+            yield from _unknown("unknown parameter", parameter.name, self.scale_names)
         for measure in self.measures:
-            yield from _unknown("measure", measure, MEASURES)
+            yield from _unknown("unknown measure", measure, MEASURES)
 
     def _repeats(self) -> Iterator[str]:
         places = [*(c.name for c in self.classes), *(d.name for d in self.dispatchers)]
@@ -160,20 +160,27 @@ class System:
         if not self.arrivals:
             yield "nobody comes: give arrivals to a class"
         for source in self.arrivals:
-            yield from _unknown("arrivals to", source, places)
+            yield from _unknown("arrivals to unknown class", source, places)
         for c in self.classes:
+            if any(c.name in self.targets(route.to) for route in c.rejection_routes):
+                yield (
+                    f"class {c.name!r} sends those it turns away back to itself at once: let them "
+                    "wait in a class of an unlimited pool first"
+                )
             for route in c.all_routes:
-                yield from _unknown(f"class {c.name!r} routes to", route.to, places)
+                yield from _unknown(f"class {c.name!r} routes to unknown class", route.to, places)
         for dispatcher in self.dispatchers:
             for target in dispatcher.to:
-                yield from _unknown(f"dispatcher {dispatcher.name!r} sends to", target, classes)
+                yield from _unknown(
+                    f"dispatcher {dispatcher.name!r} sends to unknown class", target, classes
+                )
 
     def _team_faults(self) -> Iterator[str]:
         classes = [c.name for c in self.classes]
         pools = [p.name for p in self.pools]
         for team in self.teams:
-            yield from _unknown(f"team {team.name!r} serves", team.serves, classes)
-            yield from _unknown(f"team {team.name!r} is of", team.pool, pools)
+            yield from _unknown(f"team {team.name!r} serves unknown class", team.serves, classes)
+            yield from _unknown(f"team {team.name!r} is of unknown pool", team.pool, pools)
         for name in classes:
             if all(team.serves != name for team in self.teams):
                 yield f"class {name!r} is served by no team"
@@ -212,7 +219,7 @@ class System:
         classes = [c.name for c in self.classes]
         for room in self.rooms:
             for name in room.classes:
-                yield from _unknown(f"room {room.name!r} holds", name, classes)
+                yield from _unknown(f"room {room.name!r} holds unknown class", name, classes)
         for name in classes:
             if sum(name in room.classes for room in self.rooms) > 1:
                 yield f"class {name!r} stands in two rooms"
@@ -220,7 +227,9 @@ class System:
     def _lever_faults(self) -> Iterator[str]:
         used: dict[str, str] = {}
         for what, name, decides in self._lever_uses():
-            yield from _unknown(f"{what} has lever", name, [lever.name for lever in self.levers])
+            yield from _unknown(
+                f"{what} has unknown lever", name, [lever.name for lever in self.levers]
+            )
             used[name] = decides
         for lever in self.levers:
             if lever.name not in used:
@@ -262,4 +271,4 @@ class System:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> Iterator[str]:
     if name not in known:
-        yield f"{what} unknown {name!r}{suggestion(name, known)}"
+        yield f"{what} {name!r}{suggestion(name, known)}"

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sim.customers import Balking, Route
 from sim.description import Lever, SystemDescription
 from sim.errors import InvalidSystem
 from sim.scenario import bundled_scenarios, load_scenario
@@ -127,3 +128,15 @@ def test_an_episode_opens_in_the_state_that_the_description_says(name: str) -> N
     opened = simulator.reset(1)
     said = simulator.describe().initial_state(int(opened[-2]))
     np.testing.assert_array_equal(said, opened)
+
+
+def test_customers_turned_away_cannot_knock_again_at_once() -> None:
+    """The queue would still be as long and the room as full: they would knock without end."""
+    system = small_centre()
+    call = replace(
+        system.classes[0],
+        balking=(Balking(waiting=0, share=1.0),),
+        rejection_routes=(Route(to="call"),),
+    )
+    with pytest.raises(InvalidSystem, match="'call' sends those it turns away back to itself"):
+        replace(system, classes=(call, *system.classes[1:]))

@@ -143,22 +143,22 @@ def test_a_misspelt_key_suggests_the_near_one(
         (
             r"escalation = 0\.09",
             "escalated = 0.09",
-            "class 'call' routes to unknown 'escalated'; did you mean 'escalation'?",
+            "class 'call' routes to unknown class 'escalated'; did you mean 'escalation'?",
         ),
         (
             r'^serves = "escalation"',
             'serves = "escalations"',
-            "team 'tier2_escalations' serves unknown 'escalations'; did you mean 'escala",
+            "team 'tier2_escalations' serves unknown class 'escalations'; did you mean 'escala",
         ),
         (
             r'^pool = "tier2"',
             'pool = "tier3"',
-            "team 'tier2_escalations' is of unknown 'tier3'; did you mean 'tier",
+            "team 'tier2_escalations' is of unknown pool 'tier3'; did you mean 'tier",
         ),
         (
             r'^lever = "on_phones"',
             'lever = "on_phone"',
-            "team 'tier2_calls' has lever unknown 'on_phone'; did you mean 'on_phones'?",
+            "team 'tier2_calls' has unknown lever 'on_phone'; did you mean 'on_phones'?",
         ),
         (r'^lever = "on_phones"', "", "lever 'on_phones' decides nothing: name it in a team"),
         (
@@ -175,7 +175,11 @@ def test_a_misspelt_key_suggests_the_near_one(
         (r"0\.28, 0\.40\]", "0.28, -0.4]", "lever 'on_follow_ups' offers -0.4"),
         (r"0\.28, 0\.40\]", "0.28, 0.28]", "each level once"),
         (r"^levels = \[0\.0, 0\.15.*$", "levels = []", "lever 'on_phones' has no levels"),
-        (r"^staff_scale", "staf_scale", "unknown 'staf_scale'; did you mean 'staff_scale'?"),
+        (
+            r"^staff_scale",
+            "staf_scale",
+            "unknown parameter 'staf_scale'; did you mean 'staff_scale'?",
+        ),
         (
             r"low = 0\.8,",
             "low = 1.1,",
@@ -358,11 +362,11 @@ def test_faults_between_the_parts_are_told_together(tmp_path: Path) -> None:
         )
     )
     for fault in (
-        "class 'counter' routes to unknown 'workshops'; did you mean 'workshop'?",
-        "unknown 'countr'; did you mean 'counter'?",
-        "unknown 'clerk'; did you mean 'clerks'?",
+        "class 'counter' routes to unknown class 'workshops'; did you mean 'workshop'?",
+        "unknown class 'countr'; did you mean 'counter'?",
+        "unknown pool 'clerk'; did you mean 'clerks'?",
         "class 'counter' is served by no team",
-        "unknown 'arival_scale'; did you mean 'arrival_scale'?",
+        "unknown parameter 'arival_scale'; did you mean 'arrival_scale'?",
     ):
         assert fault in message
 
