@@ -10,6 +10,7 @@ from experiments.truths import (
     interruptions,
     loss,
     open_network,
+    parts,
     priorities,
     service,
     time_varying,
@@ -29,6 +30,7 @@ TRUTHS: tuple[Truth, ...] = (
     *arriving.TRUTHS,
     *priorities.TRUTHS,
     *open_network.TRUTHS,
+    *parts.TRUTHS,
     *controlled.TRUTHS,
 )
 SETTINGS: dict[str, Setting] = {truth.setting.name: truth.setting for truth in TRUTHS}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from experiments.truths.controls import Buffer, ExactOptimum, Helping, LargestPressure
-from experiments.truths.estimates import growth, weighted
+from experiments.truths.estimates import growth, per_minute, weighted
 from experiments.truths.networks import network, ranked
 from experiments.truths.setting import Always, Control, Effort, Setting
 from experiments.truths.truth import Truth
@@ -220,6 +220,18 @@ def _by_pressure(name: str, value: float, half_width: float, rule: LargestPressu
     return _reentrant(name, value, half_width, build, rule, quick, 0.8)
 
 
+_C_MU_RANKED = _by_rank("c_mu", 17.70, 0.07, (2, 3, 1, 6, 4, 5))
+_FLOW = Truth(
+    name="reentrant_arrivals",
+    quantity="customers who come from outside, per minute",
+    value=9.0 / 70.0,
+    source="the arrival rates, which transfers between classes do not touch",
+    setting=_C_MU_RANKED.setting,
+    estimate=per_minute("class_1_arrivals", "class_3_arrivals"),
+    quick_precision=0.014,
+    precision=0.002,
+)
+
 TRUTHS: tuple[Truth, ...] = (
     *(_least(load, 1000.0) for load in _GRIDS),
     _rank(
@@ -240,7 +252,8 @@ TRUTHS: tuple[Truth, ...] = (
     _n_model("threshold", Helping(more_than=11), 47.240),
     _n_model("optimum", _best_help(0.95, (320, 180)), 46.165),
     _C_MU,
-    _by_rank("c_mu", 17.70, 0.07, (2, 3, 1, 6, 4, 5)),
+    _C_MU_RANKED,
+    _FLOW,
     _by_rank("last_buffer_first", 14.24, 0.06, (3, 2, 1, 6, 5, 4)),
     _by_pressure("max_weight", 17.48, 0.07, _largest(counts_next=False)),
     _by_pressure("max_pressure", 16.33, 0.06, _largest(counts_next=True)),

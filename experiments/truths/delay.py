@@ -109,8 +109,8 @@ def _square_root(
             1.0,
             servers,
             warm_up=warm_up,
-            look=1.0,
-            quick=Effort(replications=12, minutes=400.0),
+            look=0.5,
+            quick=Effort(replications=16, minutes=360.0),
             thorough=Effort(replications=32, minutes=16_000.0),
         ),
         estimate=share_of_looks(at_least("agents_busy", servers)),
@@ -264,6 +264,6 @@ TRUTHS: tuple[Truth, ...] = (
     ),
     _square_root("0.5", 105, 0.515707, warm_up=100.0, precision=0.15),
     _square_root("1", 110, 0.237008, warm_up=50.0, precision=0.22),
-    _square_root("1.5", 115, 0.095441, warm_up=20.0, precision=0.42),
+    _square_root("1.5", 115, 0.095441, warm_up=20.0, precision=0.27),
     _square_root("2", 120, 0.033196, warm_up=20.0, precision=0.45),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from hashlib import sha256
 from typing import Literal, Protocol
 
@@ -107,13 +107,25 @@ class Setting:
 
     def digest(self, depth: Depth) -> str:
         """Twelve characters that change with anything that the replications depend on."""
-        effort = self.effort(depth)
-        what = (
-            self.build(),
-            self.control,
-            sorted(self.parameters.items()),
-            self.warm_up,
-            self.look,
-            effort.minutes,
-        )
-        return sha256(repr(what).encode()).hexdigest()[:12]
+        system = self.over(self.effort(depth).minutes)
+        what = (system, self.control, dict(self.parameters), self.warm_up)
+        return sha256(_told(what).encode()).hexdigest()[:12]
+
+
+def _told(value: object) -> str:
+    """A value in words, without fields at their defaults: what is added later changes nothing."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_told(k)}: {_told(v)}' for k, v in value.items())}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_told, value))})"
+    if is_dataclass(value) and not isinstance(value, type):
+        told = ((one, _told(getattr(value, one.name))) for one in fields(value) if one.init)
+        given = [f"{one.name}={words}" for one, words in told if words != _default(one)]
+        return f"{type(value).__name__}({', '.join(given)})"
+    return repr(value)
+
+
+def _default(one: Field[object]) -> str | None:
+    if one.default is not MISSING:
+        return _told(one.default)
+    return None if one.default_factory is MISSING else _told(one.default_factory())

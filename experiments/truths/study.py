@@ -45,14 +45,14 @@ def measure(replication: Replication) -> Measured:
 def missing(
     settings: Iterable[Setting], depth: Depth, rows: Iterable[Row]
 ) -> Iterator[Replication]:
-    """The replications that no row has yet."""
-    known = {row.key for row in rows}
+    """The replications of which no row says what every truth of the setting asks."""
+    known = {row.key: row.values.keys() for row in rows}
     for setting in settings:
         if depth not in setting.depths:
             continue
-        digest = setting.digest(depth)
+        digest, asked = setting.digest(depth), {truth.name for truth in truths_of(setting)}
         for seed in setting.seeds(depth):
-            if (setting.name, digest, seed) not in known:
+            if not asked <= known.get((setting.name, digest, seed), set()):
                 yield Replication(setting=setting.name, depth=depth, seed=seed)
 
 

@@ -89,7 +89,7 @@ def _row(line: Line) -> str:
     if verdict is None:
         return f"{head}| not measured | | |"
     measured = verdict.measured
-    effort = f"{measured.count} × {line.rows[0].minutes:,.0f} min"
+    effort = f"{measured.count} × {line.rows[0].minutes:,.0f} min, {line.rows[0].depth}"
     return (
         f"{head}| {measured.value:.5g} [{measured.low:.5g}, {measured.high:.5g}] | {effort} | "
         f"{'yes' if verdict.holds else '**no**'}{'' if verdict.is_telling else ', wide'} |"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.truths import chains
 from experiments.truths.__main__ import STORED
 from experiments.truths.catalogue import SETTINGS, TRUTHS, find_setting, truths_of
 from experiments.truths.controls import Buffer, ExactOptimum, Helping, LargestPressure
@@ -36,7 +37,7 @@ from experiments.truths.estimates import (
 from experiments.truths.networks import network
 from experiments.truths.recording import Recording, record
 from experiments.truths.rows import append_row, read_rows
-from experiments.truths.setting import Always, Effort, Setting
+from experiments.truths.setting import Always, Effort, Setting, _told
 from experiments.truths.stations import station
 from experiments.truths.study import missing, run
 from experiments.truths.table import lines, render, summary
@@ -273,6 +274,13 @@ def test_a_setting_changes_its_digest_with_whatever_it_depends_on() -> None:
     assert len({SETTING.digest("quick"), *digests}) == len(changes) + 1
 
 
+def test_a_setting_keeps_its_digest_where_defaults_are_written_out() -> None:
+    """A field that is added to a part, with a default, must not throw hours of rows away."""
+    told = replace(SETTING, build=lambda: replace(SETTING.build(), levers=(), dispatchers=()))
+    assert told.digest("quick") == SETTING.digest("quick")
+    assert "levers" not in _told(SETTING.build())
+
+
 def test_warm_ups_of_queues_last_five_relaxation_times() -> None:
     """M/M/n forgets its beginning at rate (sqrt(n mu) - sqrt(lambda))**2 a minute."""
     for setting in {truth.setting.name: truth.setting for truth in DELAYS}.values():
@@ -294,6 +302,34 @@ def test_nothing_quick_is_asked_of_a_heavy_setting() -> None:
     with pytest.raises(NothingQuick, match="'clockwork' has no quick effort"):
         heavy.seeds("quick")
     assert list(missing([heavy], "quick", ())) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "moves", "of"),
+    [
+        ("shortest_queue_first", (0, 0), chains.shortest_queue, lambda state: state[0]),
+        ("shortest_queue_second", (0, 0), chains.shortest_queue, lambda state: state[1]),
+        ("blocked_tandem_first", (0, 0, 0), chains.blocked_tandem, lambda state: state[0]),
+        ("blocked_tandem_second", (0, 0, 0), chains.blocked_tandem, lambda state: state[1]),
+        ("retrials_away", (0, 0), chains.retrials, lambda state: state[1]),
+        ("retrials_busy", (0, 0), chains.retrials, lambda state: state[0]),
+        ("overflow_first", (0, 0, 0, 0), chains.overflow, lambda state: state[0]),
+        ("overflow_second", (0, 0, 0, 0), chains.overflow, lambda state: state[1]),
+        ("overflow_guests", (0, 0, 0, 0), chains.overflow, lambda state: state[3] == chains.GUEST),
+        ("longest_queue_first", (0, 0, 0), chains.longest_queue, lambda state: state[0]),
+        ("longest_queue_second", (0, 0, 0), chains.longest_queue, lambda state: state[1]),
+        ("finished_first_present", (0, 0), chains.finished_first, lambda state: state[0]),
+        ("balking_present", (0,), chains.balking, lambda state: state[0]),
+        ("balking_share", (0,), chains.balking, lambda state: 0.5 * (state[0] >= 3)),
+    ],
+)
+def test_values_without_a_formula_are_those_of_their_chains(
+    name: str, start: chains.State, moves: chains.Moves, of: Callable[[chains.State], float]
+) -> None:
+    """They are written down, because to solve the chains takes seconds."""
+    (truth,) = (truth for truth in TRUTHS if truth.name == name)
+    law = chains.stationary_law(start, moves)
+    assert chains.mean(law, of) == pytest.approx(truth.value, rel=1e-6)
 
 
 # Verdicts
@@ -347,6 +383,15 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(told: str, measured: Path) 
     assert before == {row.seed: row.values for row in rows}
 
 
+def test_a_truth_that_is_new_is_measured_on_all_replications(measured: Path) -> None:
+    """Rows of yesterday do not answer a question of today, and the last row of a key counts."""
+    rows = read_rows(measured)
+    silent = replace(rows[0], values={})
+    assert [one.seed for one in missing([SETTING], "quick", (*rows[1:], silent))] == [silent.seed]
+    (line,) = lines((silent, *rows), (LOST,))
+    assert line.verdict is not None
+
+
 def test_a_row_that_was_cut_off_is_named(measured: Path) -> None:
     """A kill in the middle of a line must not pass for a measurement."""
     measured.write_text(measured.read_text()[:-20])
@@ -359,7 +404,9 @@ def test_a_truth_is_judged_by_whole_measurements_only(measured: Path, tmp_path: 
     rows = read_rows(measured)
     (line,) = lines(rows, (LOST,))
     assert line.verdict is not None
-    assert line.verdict.measured.value == np.mean([row.values[LOST.name] for row in rows])
+    assert line.verdict.measured.value == pytest.approx(
+        np.mean([row.values[LOST.name] for row in rows])
+    )
     (without,) = lines(rows[1:], (LOST,))
     assert without.verdict is None
     append_row(tmp_path / "again.jsonl", rows[0])

@@ -213,22 +213,50 @@ def test_the_interrupted_are_served_by_another_pool_that_is_free() -> None:
     ]
 
 
-def test_nobody_changes_places_with_her_own_class() -> None:
-    """Two teams of one pool serve the same queue: the higher one takes no server from the lower."""
+def test_whom_a_decision_interrupts_is_served_by_another_pool_that_is_free() -> None:
+    """Told after 5 that high is first, the first pool drops a low one with 6 of 9 minutes to go.
+
+    The other pool, which is listed before it and free since 4, takes her until 11.
+    """
+    order = {"order": "first", "orders": (("l", "h"), ("h", "l"))}
     system = System(
-        name="same",
-        arrivals={"a": come_at(1, 2, 3)},
-        classes=(customers("a", 5),),
-        pools=(servers("staff", 2, picks="priority", preemption="resume"),),
-        teams=(
-            desk("first", "staff", "a", lever="moved"),
-            desk("second", "staff", "a"),
-        ),
-        levers=(Lever(name="moved", levels=(0.5, 1.0)),),
+        name="decided",
+        arrivals={"high": come_at(3, 5), "low": come_at(1, 2)},
+        classes=(customers("high", 4), customers("low", 3, 9)),
+        pools=(servers("help", 1), servers("staff", 1, preemption="resume", **order)),
+        teams=(desk("x", "help", "low"), desk("h", "staff", "high"), desk("l", "staff", "low")),
+        levers=(Lever(name="first", levels=(0.0, 1.0), decides="order"),),
         events=200,
     )
-    told = trace(system, {0.0: (0.5,)})
-    assert not any("interrupted" in what for _, what in told)
+    assert trace(system, {0.0: (0.0,), 5.0: (1.0,)})[3:] == [
+        (4.0, "x_finished"),
+        (5.0, "high_arrivals"),
+        (9.0, "h_started*2 h_finished x_started l_interrupted"),
+        (11.0, "x_finished"),
+        (13.0, "h_finished"),
+    ]
+
+
+def test_nobody_changes_places_with_her_own_class() -> None:
+    """Two teams of one pool serve the same queue, and the order is turned round after 7.
+
+    Who is served by the second team since 6 stays with it: to go on with the first helps nobody.
+    """
+    orders = (("first", "second"), ("second", "first"))
+    system = System(
+        name="same",
+        arrivals={"a": come_at(1, 2, 3, 7)},
+        classes=(customers("a", 5),),
+        pools=(servers("staff", 1, preemption="resume", order="order", orders=orders),),
+        teams=(desk("first", "staff", "a"), desk("second", "staff", "a")),
+        levers=(Lever(name="order", levels=(0.0, 1.0), decides="order"),),
+        events=200,
+    )
+    assert trace(system, {0.0: (1.0,), 7.0: (0.0,)})[3:6] == [
+        (6.0, "first_finished second_started"),
+        (7.0, "a_arrivals"),
+        (11.0, "first_started second_finished"),
+    ]
 
 
 def test_a_pool_that_stays_and_preempts_still_stays_with_its_queue() -> None:

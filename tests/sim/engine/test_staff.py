@@ -60,14 +60,15 @@ def test_even_the_first_decision_waits_for_the_set_up() -> None:
     ]  # fmt: skip
 
 
-def test_servers_still_starting_are_called_off_first() -> None:
-    """Two are ordered at 1, one called off at 2 and ordered again at 3: up at 5 and at 7."""
+def test_the_last_server_still_starting_is_called_off_first() -> None:
+    """Ordered at 1 and 2, the second is called off at 3 and another ordered at 4: up at 5 and 8."""
     system = on_order(1, 2, 3, 4, work=20, levels=(1.0, 2.0, 3.0), setup=listed(4))
     day = Day(system)
-    seen = [day.advance(level) for level in (1.0, 3.0, 2.0, 3.0, 3.0, 3.0)]
-    assert [s["staff_starting"] for s in seen] == [0, 2, 1, 2, 1, 0]
-    assert [s["staff_up"] for s in seen] == [1, 1, 1, 1, 2, 3]
-    assert day.minute == 7.0
+    seen = []
+    for level in (1.0, 2.0, 3.0, 2.0, 3.0, 3.0):
+        state = day.advance(level)
+        seen.append((day.minute, state["staff_starting"], state["staff_up"]))
+    assert seen == [(1, 0, 1), (2, 1, 1), (3, 2, 1), (4, 1, 1), (5, 1, 2), (8, 0, 3)]
 
 
 def test_servers_on_their_way_are_paid() -> None:
