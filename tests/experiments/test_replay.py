@@ -69,6 +69,16 @@ def test_a_live_episode_is_the_same_whenever_it_is_run(begin: Begin) -> None:
     assert [arrivals(day) for day in one.days] == [arrivals(day) for day in other.days]
 
 
+def test_a_change_of_structure_has_no_parameters(begin: Begin) -> None:
+    """From episode 100 on the emergency department no longer sorts its patients."""
+    live = live_days(begin("emergency", live_days=6))
+    assert live is not None
+    assert live.turn is not None
+    assert live.days[live.turn.position].label == "episode 100"
+    assert live.turn.parameters == {}
+    assert [day.label for day in live.days] == [f"episode {i}" for i in range(97, 103)]
+
+
 def test_recorded_days_change_on_their_date(begin: Begin) -> None:
     """The bank's centre changes on Monday 18 August 2003, in the middle of eight days."""
     live = live_days(begin("bank", live_days=8))
