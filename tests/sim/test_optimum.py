@@ -97,14 +97,17 @@ def test_the_n_model_s_optimum_meets_its_known_value(n_optimum: Optimum) -> None
 
 
 def test_known_policies_of_the_n_model_meet_their_values() -> None:
-    """MaxWeight is max-pressure here, since nobody goes on; a threshold of 11 does better."""
+    """MaxWeight is max-pressure here, since nobody goes on; a threshold of 11 does better.
+
+    The list has 47.240 for it; grids of up to (900, 250) give 47.2405.
+    """
     network = n_model(0.95)
     levels = (600, 160)
     max_weight = max_weight_policy(network, levels)
     assert np.array_equal(max_weight, max_pressure_policy(network, levels))
     assert evaluate(network, max_weight) == pytest.approx(48.576, abs=5e-4)
     threshold = n_model_threshold_policy(levels, 11)
-    assert evaluate(network, threshold) == pytest.approx(47.240, abs=5e-4)
+    assert evaluate(network, threshold) == pytest.approx(47.2405, abs=1e-4)
 
 
 def test_c_mu_is_unstable_in_the_n_model() -> None:
