@@ -23,9 +23,12 @@ def write_analysis(folder: Path) -> None:
     """Write the table and the figures of a folder's rows."""
     rows = read_rows(folder / "rows.jsonl")
     (folder / "README.md").write_text(render(rows), encoding="utf-8")
+    figures = folder / "summary.json"
     if rows:
         text = json.dumps(summary(rows), indent=1, allow_nan=False)
-        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+        figures.write_text(text + "\n", encoding="utf-8")
+    else:
+        figures.unlink(missing_ok=True)
 
 
 def _say(row: Row, left: int) -> None:

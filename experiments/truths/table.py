@@ -77,7 +77,7 @@ def render(rows: Sequence[Row]) -> str:
         "| --- | --- |",
         *(f"| `{line.truth.name}` | {line.truth.source} |" for line in found),
         "",
-        f"Measured at {_origins(judged)}.",
+        _origins(judged),
     ]
     return "\n".join(parts) + "\n"
 
@@ -98,21 +98,23 @@ def _row(line: Line) -> str:
 
 def _origins(found: Sequence[Line]) -> str:
     rows = [row for line in found for row in line.rows]
+    if not rows:
+        return "Nothing has been measured yet."
     commits = ", ".join(sorted({row.commit for row in rows}))
     dates = sorted({row.date for row in rows})
     machines = "; ".join(sorted({row.machine for row in rows}))
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "no date"
-    return f"{commits or 'no commit'}, {when}, {machines or 'no machine'}"
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"Measured at {commits}, {when}, {machines}."
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """The figures, each with its goal."""
+    """The figures of one row or more, each with its goal."""
     judged = [line for line in lines(rows) if line.verdict is not None]
-    last = max((row for line in judged for row in line.rows), key=lambda row: row.date)
+    last = max(rows, key=lambda row: row.date)
     met = [line.verdict.holds for line in judged if line.verdict is not None]
     share = {
         "name": "truths_met",
-        "value": sum(met) / len(met),
+        "value": sum(met) / len(met) if met else None,
         "low": None,
         "high": None,
         "n": len(met),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from experiments.truths import chains
-from experiments.truths.__main__ import STORED
+from experiments.truths.__main__ import STORED, write_analysis
 from experiments.truths.catalogue import SETTINGS, TRUTHS, find_setting, truths_of
 from experiments.truths.controls import Buffer, ExactOptimum, Helping, LargestPressure
 from experiments.truths.delay import TRUTHS as DELAYS
@@ -424,6 +424,17 @@ def test_a_missed_truth_is_shown_as_missed(measured: Path) -> None:
     share, figure = summary(rows)["figures"]
     assert (share["name"], share["value"]) == ("truths_met", 0.0)
     assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+def test_an_empty_store_says_that_nothing_was_measured(measured: Path) -> None:
+    """Rows may be thrown away when settings change; no table or figure may outlive them."""
+    write_analysis(measured.parent)
+    assert (measured.parent / "summary.json").exists()
+    measured.write_text("")
+    write_analysis(measured.parent)
+    assert not (measured.parent / "summary.json").exists()
+    text = (measured.parent / "README.md").read_text(encoding="utf-8")
+    assert text.endswith("\nNothing has been measured yet.\n")
 
 
 # What is stored
