@@ -6,11 +6,12 @@ outputs of an epoch from the state, the decision and the parameters. One Protoco
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sim.description import Description
 from surrogates.dataset import Transitions
@@ -62,4 +63,63 @@ class SupportsLikelihood(Protocol):
 
     def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
         """Log likelihood of each transition, in nats."""
+        ...
+
+
+@runtime_checkable
+class SupportsUpdate(Protocol):
+    """A surrogate that learns on from where it stands, cheaper than from the start."""
+
+    def update(
+        self,
+        transitions: Transitions,
+        random: np.random.Generator,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Surrogate:
+        """A new surrogate fitted to all these transitions, old and new; this one stays as it is."""
+        ...
+
+
+@runtime_checkable
+class SupportsDoubt(Protocol):
+    """A surrogate that can tell what it does not know from what nobody can know."""
+
+    def doubt(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Float[np.ndarray, "batch"]:
+        """Epistemic deviation of the epoch's free numbers, each over its own spread in the data:
+        their root mean square. More data would make it smaller."""
+        ...
+
+
+@runtime_checkable
+class SupportsFunctionDraws(Protocol):
+    """A surrogate that is one of many possible worlds, and can be asked to stay in one of them."""
+
+    def draw_functions(self, count: int, random: np.random.Generator) -> FunctionDraws:
+        """So many worlds, each as likely as another given the data."""
+        ...
+
+
+@runtime_checkable
+class FunctionDraws(Protocol):
+    """Worlds drawn from what a surrogate believes; what remains random in them is chance."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        ...
+
+    def sample(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        which: Int[np.ndarray, "batch"],
+        random: np.random.Generator,
+    ) -> Epochs:
+        """Draw one epoch for each row, in the world with the row's number."""
         ...
