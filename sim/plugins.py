@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -114,10 +115,20 @@ class _Folder(MetaPathFinder):
         return PathFinder.find_spec(fullname, [self.folder], target) if path is None else None
 
 
-def _module(name: str, reference: str) -> ModuleType:
+def has_module(name: str) -> bool:
+    """Whether a top-level module is installed or lies where Python is run."""
+    _look_here_too()
+    return find_spec(name) is not None
+
+
+def _look_here_too() -> None:
     finder = _Folder(folder=str(Path.cwd()))
     if finder not in sys.meta_path:
         sys.meta_path.append(finder)
+
+
+def _module(name: str, reference: str) -> ModuleType:
+    _look_here_too()
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

@@ -14,7 +14,7 @@ from sim.choices import faults_of
 from sim.description import Description, SystemDescription
 from sim.drift import Drift, Drifting, Restructured, differences
 from sim.errors import InvalidSettings, InvalidSystem, SurrogymError, suggestion
-from sim.plugins import build_simulator, find_simulator, installed_simulators
+from sim.plugins import build_simulator, find_simulator, has_module, installed_simulators
 from sim.scenario_file import (
     Change,
     Costs,
@@ -123,7 +123,10 @@ def load_scenario(name: str) -> Scenario:
     if text is None:
         return _around(name)
     try:
-        return _load(_parse(text), variant)
+        content = _parse(text)
+        if variant not in (None, *content.variants) and _is_a_module_too(base):
+            return _around(name)
+        return _load(content, variant)
     except SurrogymError as error:
         faults = "\n".join(f"  {fault}" for fault in faults_of(error))
         raise InvalidSystem(f"{name}:\n{faults}") from error
@@ -134,6 +137,11 @@ def _split(name: str) -> tuple[str, str | None]:
     if colon and (base in bundled_scenarios() or base.endswith(".toml")):
         return base, variant
     return name, None
+
+
+def _is_a_module_too(base: str) -> bool:
+    """Whether a user's module has the name of a scenario of ours."""
+    return base in bundled_scenarios() and has_module(base)
 
 
 def _read(name: str) -> str | None:

@@ -86,6 +86,11 @@ class Pool:
                 )
         if self.picks not in PICKS:
             raise InvalidSystem(f"pool {self.name!r}: picks {self.picks!r}: {', '.join(PICKS)}")
+        if self.order is not None and self.picks not in ("stay", "priority"):
+            raise InvalidSystem(
+                f"pool {self.name!r}: the lever {self.order!r} says whom a free server takes next, "
+                f"and picks {self.picks!r} too: drop one of them"
+            )
         if (self.order is None) != (not self.orders):
             raise InvalidSystem(
                 f"pool {self.name!r}: a lever `order` and the `orders` it picks from go together"

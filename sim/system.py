@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 import numpy as np
@@ -161,12 +162,8 @@ class System:
             yield "nobody comes: give arrivals to a class"
         for source in self.arrivals:
             yield from _unknown("arrivals to unknown class", source, places)
+        yield from self._endless_rejections()
         for c in self.classes:
-            if any(c.name in self.targets(route.to) for route in c.rejection_routes):
-                yield (
-                    f"class {c.name!r} sends those it turns away back to itself at once: let them "
-                    "wait in a class of an unlimited pool first"
-                )
             for route in c.all_routes:
                 yield from _unknown(f"class {c.name!r} routes to unknown class", route.to, places)
         for dispatcher in self.dispatchers:
@@ -174,6 +171,21 @@ class System:
                 yield from _unknown(
                     f"dispatcher {dispatcher.name!r} sends to unknown class", target, classes
                 )
+
+    def _endless_rejections(self) -> Iterator[str]:
+        """Classes between which customers are turned away for ever, in no time at all."""
+        onward = {
+            c.name: {name for route in c.rejection_routes for name in self.targets(route.to)}
+            for c in self.classes
+        }
+        try:
+            TopologicalSorter(onward).prepare()
+        except CycleError as error:
+            round_trip = " to ".join(repr(name) for name in reversed(error.args[1]))
+            yield (
+                f"those turned away go from class {round_trip} at once and without end: let them "
+                "wait in a class of an unlimited pool first"
+            )
 
     def _team_faults(self) -> Iterator[str]:
         classes = [c.name for c in self.classes]

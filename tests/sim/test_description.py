@@ -138,5 +138,17 @@ def test_customers_turned_away_cannot_knock_again_at_once() -> None:
         balking=(Balking(waiting=0, share=1.0),),
         rejection_routes=(Route(to="call"),),
     )
-    with pytest.raises(InvalidSystem, match="'call' sends those it turns away back to itself"):
+    with pytest.raises(InvalidSystem, match="turned away go from class 'call' to 'call' at once"):
         replace(system, classes=(call, *system.classes[1:]))
+
+
+def test_customers_turned_away_cannot_go_round_in_a_circle() -> None:
+    """Two full rooms that send to each other would pass a customer on without end."""
+    system = small_centre()
+    names = [c.name for c in system.classes[:2]]
+    circle = tuple(
+        replace(c, rejection_routes=(Route(to=to),))
+        for c, to in zip(system.classes[:2], reversed(names), strict=True)
+    )
+    with pytest.raises(InvalidSystem, match=r"turned away go from class '\w+' to '\w+' to '\w+'"):
+        replace(system, classes=(*circle, *system.classes[2:]))

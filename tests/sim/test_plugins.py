@@ -87,6 +87,21 @@ def test_a_class_is_found_where_python_is_run(write: Write) -> None:
     assert SimulatorRecipe(scenario=scenario)().describe().name == "till"
 
 
+def test_a_module_may_have_the_name_of_a_bundled_scenario(write: Write) -> None:
+    """Nobody who calls a file clinic.py thinks of our clinic; its variants still come first."""
+    write("tandem", TILL)
+    assert load_scenario("tandem:Shop").simulator == "tandem:Shop"
+    write("reentrant", TILL)
+    variant = load_scenario("reentrant").variants[0]
+    assert load_scenario(f"reentrant:{variant}").simulator is None
+
+
+def test_an_unknown_variant_is_told_where_there_is_no_such_module(write: Write) -> None:
+    """A misspelt variant is the likelier mistake."""
+    with pytest.raises(InvalidSystem, match="no variant 'Shop'"):
+        load_scenario("criss_cross:Shop")
+
+
 def test_a_function_that_builds_one_will_do(write: Write) -> None:
     """What a simulator needs to be built is its author's business."""
     write("shop_built", TILL)

@@ -4,7 +4,8 @@ import pytest
 
 from sim.customers import CustomerClass
 from sim.description import Lever
-from sim.servers import Picks
+from sim.errors import InvalidSystem
+from sim.servers import Picks, Pool
 from sim.system import System
 from tests.sim.engine.days import Day, by_epoch, come_at, customers, desk, listed, servers, trace
 
@@ -175,3 +176,12 @@ def test_nobody_ever_waits_for_an_unlimited_pool() -> None:
     seen = Day(system).advance()
     assert (seen["on_the_road_busy"], seen["a_wait"]) == (3, 0)
     assert seen["a_present"] == pytest.approx(2 + 1.5 + 1)
+
+
+def test_a_pool_has_one_rule_for_whom_to_take_next() -> None:
+    """A rule that is silently ignored looks as if it had been tried."""
+    with pytest.raises(InvalidSystem, match=r"'order' says whom .* picks 'longest_queue' too"):
+        Pool(
+            name="staff", shifts=((0.0, 1.0),), picks="longest_queue", order="order",
+            orders=(("for_a", "for_b"),),
+        )  # fmt: skip
