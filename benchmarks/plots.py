@@ -28,6 +28,6 @@ def _scaling(rows: Sequence[Row]) -> Figure:
     left.set(title="Time per customer, microseconds", xlabel="customers served", xscale="log")
     right.set(title="Largest memory of the process, MiB", xlabel="customers served", xscale="log")
     for axes in (left, right):
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, 1.1 * axes.dataLim.y1)
         axes.legend(loc="lower left")
     return figure
