@@ -42,8 +42,13 @@ class ServiceSystem:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._description = system.describe()
+        self._description = description = system.describe()
         self._engine: Engine | None = None
+        # Looked up at every epoch, and an event may be one.
+        flows = [flow.name for flow in description.flows]
+        self._tallied = [(flows.index(tally.flow), tally.resets) for tally in description.tallies]
+        self._offered = [(lever, frozenset(lever.levels)) for lever in description.levers]
+        self._moved, self._has_moves = len(description.moved_teams), description.has_moves
 
     def describe(self) -> SystemDescription:
         """Names, units, structure, choices and horizon."""
@@ -57,8 +62,8 @@ class ServiceSystem:
         values = self._description.parameter_values(vector)
         self._engine = Engine(self._system, self._description, seed, values)
         self._epoch, self._is_over = 0, False
-        self._tallies = np.zeros(len(self._description.tallies))
-        self._assigned = np.zeros(len(self._description.moved_teams))
+        self._tallies = [0] * len(self._tallied)
+        self._assigned = [0.0] * self._moved
         return self._state(self._engine)
 
     def advance(self, decision: Float[np.ndarray, "lever"]) -> Epoch:
@@ -70,17 +75,18 @@ class ServiceSystem:
         engine = self._check_turn(decision)
         began = engine.now
         engine.begin_epoch(np.asarray(decision, dtype=float))
-        assigned = np.array(engine.assigned())
-        moves = float(np.abs(assigned - self._assigned).sum())
-        self._assigned = assigned
+        before, self._assigned = self._assigned, engine.assigned()
         has_more = self._run(engine)
         self._count(engine.flows)
         self._epoch += 1
         self._is_over = self._epoch == self._description.epochs or not has_more
-        counted = [*engine.flows, *engine.measures()]
+        outputs = [*engine.flows, *engine.measures()]
+        if self._has_moves:
+            pairs = zip(self._assigned, before, strict=True)
+            outputs.append(sum(abs(now - then) for now, then in pairs))
         return Epoch(
             state=self._state(engine),
-            outputs=np.array([*counted, moves] if self._description.has_moves else counted, float),
+            outputs=np.array(outputs, float),
             duration=engine.now - began,
             is_last=self._is_over,
         )
@@ -96,23 +102,20 @@ class ServiceSystem:
             raise InvalidDecision("advance before reset: call reset(seed) first")
         if self._is_over:
             raise InvalidDecision("the episode is over: call reset(seed)")
-        if np.shape(decision) != (len(self._description.levers),):
+        if np.shape(decision) != (len(self._offered),):
             raise InvalidDecision(
                 f"decision of shape {np.shape(decision)}: one level for each of "
                 f"{', '.join(self._description.lever_names) or 'no levers'}"
             )
-        for lever, level in zip(self._description.levers, decision, strict=True):
-            if not lever.allows(level):
+        for (lever, offered), level in zip(self._offered, decision, strict=True):
+            if level not in offered and not lever.allows(level):
                 raise InvalidDecision(f"lever {lever.name!r} at {level}: {lever.bounds}")
         return self._engine
 
     def _count(self, flows: list[int]) -> None:
-        names = [flow.name for flow in self._description.flows]
-        for position, tally in enumerate(self._description.tallies):
-            counted = flows[names.index(tally.flow)]
-            self._tallies[position] = counted + (0 if tally.resets else self._tallies[position])
+        for position, (flow, resets) in enumerate(self._tallied):
+            self._tallies[position] = flows[flow] + (0 if resets else self._tallies[position])
 
     def _state(self, engine: Engine) -> Float[np.ndarray, "state"]:
-        moved = self._assigned
-        parts = (*engine.stocks(), *self._tallies, *moved, *engine.servers(), engine.day)
-        return np.array([*parts, self._epoch], dtype=float)
+        known = (*self._tallies, *self._assigned, *engine.servers(), engine.day, self._epoch)
+        return np.array([*engine.stocks(), *known], dtype=float)

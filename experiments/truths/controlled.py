@@ -76,7 +76,7 @@ def _n_model(
     load: float = 0.95,
     warm_up: float = 3000.0,
     quick: Effort | None = None,
-    minutes: float = 1_000_000.0,
+    minutes: float = 250_000.0,
 ) -> Truth:
     return Truth(
         name=f"n_model_{name}",
@@ -94,7 +94,7 @@ def _n_model(
         ),
         estimate=weighted({"class_1_present": 1.0, "class_2_present": 3.0}),
         quick_precision=0.25,
-        precision=0.03,
+        precision=0.06,
     )
 
 

@@ -22,9 +22,11 @@ class Counting:
     def __init__(self, system: System, description: SystemDescription, parts: Parts) -> None:
         self._flows = parts.flows
         self._lines, self._teams = list(parts.lines.values()), list(parts.teams.values())
+        self._none = [0] * len(parts.flows)
         limited = [pool.name for pool in system.pools if not pool.is_unlimited]
-        self._pools = [parts.pools[name] for name in limited]
-        self._staff = [parts.staff[name] for name in limited]
+        overtime, on = "overtime" in system.measures, "on" in system.measures
+        self._pools = [parts.pools[name] for name in limited if overtime]
+        self._staff = [parts.staff[name] for name in limited if on]
         kinds: dict[Measure, Callable[[float], list[float]]] = {
             "wait": self._waits,
             "present": self._presences,
@@ -41,7 +43,7 @@ class Counting:
 
     def begin(self, now: float) -> None:
         """Begin an epoch."""
-        self._flows[:] = [0] * len(self._flows)
+        self._flows[:] = self._none
         for line in self._lines:
             line.area = -now * len(line.waiting)
         for team in self._teams:
@@ -66,10 +68,11 @@ class Counting:
         return [_spent(line.area, now, len(line.waiting)) for line in self._lines]
 
     def _presences(self, now: float) -> list[float]:
-        return [
-            wait + sum(_spent(team.area, now, team.busy) for team in line.teams)
-            for wait, line in zip(self._waits(now), self._lines, strict=True)
-        ]
+        found = self._waits(now)
+        for position, line in enumerate(self._lines):
+            for team in line.teams:
+                found[position] += _spent(team.area, now, team.busy)
+        return found
 
     def _busy(self, now: float) -> list[float]:
         return [_spent(team.area, now, team.busy) for team in self._teams]
@@ -83,4 +86,5 @@ class Counting:
 
 def _spent(area: float, now: float, present: float | int) -> float:
     # Times cancel only up to rounding, and nobody waits less than nothing.
-    return max(area + now * present, 0.0)
+    spent = area + now * present
+    return spent if spent > 0.0 else 0.0

@@ -39,6 +39,12 @@ class Engine:
         self._decided: list[float] | None = None
         sized = {team.pool for team in system.teams if team.lever is not None}
         self._sized = [at_work for name, at_work in parts.pools.items() if name in sized]
+        self._told = [
+            (parts.staff[pool.name], pool.setup is not None)
+            for pool in system.pools
+            if pool.is_flexible
+        ]
+        self._shares = [team for team in parts.teams.values() if team.share is not None]
         # Where events decide, every change of shift is an event.
         self._asked = [p for p in system.pools if p.staffing or not system.is_event_driven]
         self._expect_shifts()
@@ -96,15 +102,15 @@ class Engine:
 
     def assigned(self) -> list[float]:
         """Agents of each team that a lever sizes."""
-        return [team.size for team in self._parts.teams.values() if team.share is not None]
+        return [team.size for team in self._shares]
 
     def servers(self) -> list[float]:
         """Servers who are up and starting, in pools where no shift says so."""
         found: list[float] = []
-        for pool in self._system.pools:
-            staff = self._parts.staff[pool.name]
-            found += [staff.up] if pool.is_flexible else []
-            found += [float(staff.starting)] if pool.setup is not None else []
+        for staff, starts in self._told:
+            found.append(staff.up)
+            if starts:
+                found.append(float(staff.starting))
         return found
 
     # Decisions
