@@ -90,11 +90,11 @@ def _n_model(
             parameters={"arrival_scale": load / 0.95},
             warm_up=warm_up,
             quick=quick,
-            thorough=Effort(replications=32, minutes=minutes),
+            thorough=Effort(replications=20, minutes=minutes),
         ),
         estimate=weighted({"class_1_present": 1.0, "class_2_present": 3.0}),
         quick_precision=0.25,
-        precision=0.06,
+        precision=0.08,
     )
 
 
