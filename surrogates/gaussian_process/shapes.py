@@ -6,8 +6,6 @@ al. 2013) on large data, the exact marginal likelihood on small.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import gpytorch
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ from jaxtyping import Float, Int
 from surrogates.gaussian_process.kernel import Shape
 from surrogates.gaussian_process.settings import GaussianProcessSettings
 from surrogates.lessons import Lessons
+from surrogates.progress import Progress
 
 _JITTER = 1e-4
 
@@ -107,7 +106,7 @@ def learn_shapes(
     rows: Int[np.ndarray, "point"],
     settings: GaussianProcessSettings,
     random: np.random.Generator,
-    on_progress: Callable[[float], None],
+    on_progress: Progress,
     start: list[Shape] | None = None,
 ) -> list[Shape]:
     """Climb the evidence lower bound of all processes at once, on small batches."""
@@ -151,7 +150,7 @@ def learn_shapes_exactly(
     lessons: Lessons,
     lines: Float[np.ndarray, "coordinate weight"],
     settings: GaussianProcessSettings,
-    on_progress: Callable[[float], None],
+    on_progress: Progress,
     start: list[Shape] | None = None,
 ) -> list[Shape]:
     """Climb the marginal likelihood of each process on all its rows."""

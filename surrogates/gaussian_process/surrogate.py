@@ -11,7 +11,6 @@ plain arrays. On few rows every row is an inducing point and inference is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +33,7 @@ from surrogates.gaussian_process.shapes import learn_shapes, learn_shapes_exactl
 from surrogates.interface import Epochs
 from surrogates.lessons import Lessons, Scales, prepare
 from surrogates.plain import learn_coordinates, restore_coordinates
+from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
 from surrogates.stepwise import LikelyStepwiseSurrogate
 
@@ -113,7 +113,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         self,
         transitions: Transitions,
         random: np.random.Generator,
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Progress | None = None,
     ) -> GaussianProcessSurrogate:
         """Fit to all these transitions from the present shapes, in a quarter of the steps."""
         refuse_unusable(transitions, self.description.name)
@@ -121,7 +121,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         scales, lessons = prepare(transitions, free)
         hurried = replace(self.settings, steps=max(1, round(_WARM_SHARE * self.settings.steps)))
         start = self._processes.shapes(self._scales, scales)
-        processes = _learn(lessons, hurried, random, on_progress or _unheard, start)
+        processes = _learn(lessons, hurried, random, on_progress or unheard, start)
         return GaussianProcessSurrogate(free, scales, processes, self.settings)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
@@ -197,25 +197,21 @@ def fit_gaussian_process(
     description: Description,
     settings: GaussianProcessSettings,
     random: np.random.Generator,
-    on_progress: Callable[[float], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> GaussianProcessSurrogate:
     """Fit a process to every free number; `on_progress` hears the share done."""
     refuse_unusable(transitions, description.name)
     free = learn_coordinates(description, transitions)
     scales, lessons = prepare(transitions, free)
-    processes = _learn(lessons, settings, random, on_progress or _unheard)
+    processes = _learn(lessons, settings, random, on_progress or unheard)
     return GaussianProcessSurrogate(free, scales, processes, settings)
-
-
-def _unheard(share: float) -> None:
-    """What hears the progress when the caller does not."""
 
 
 def _learn(
     lessons: Lessons,
     settings: GaussianProcessSettings,
     random: np.random.Generator,
-    on_progress: Callable[[float], None],
+    on_progress: Progress,
     start: list[Shape] | None = None,
 ) -> Processes:
     """Shapes first, then the posterior of every process."""
@@ -241,7 +237,5 @@ def _inducing_rows(
         n_init=1,
         random_state=int(random.integers(2**31)),
     ).fit(lessons.shared)
-    rows: Int[np.ndarray, "point"] = np.unique(
-        pairwise_distances_argmin(clusters.cluster_centers_, lessons.shared)
-    )
-    return rows
+    rows = np.unique(pairwise_distances_argmin(clusters.cluster_centers_, lessons.shared))
+    return np.asarray(rows)
