@@ -215,7 +215,7 @@ class EnsembleSurrogate:
 def _surprise(seen: np.ndarray, location: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Deviations in spreads, cut off where one odd number would carry the rest away."""
     off = (seen - location) / spread
-    return np.minimum(np.maximum(off, -LARGEST_RESIDUAL), LARGEST_RESIDUAL)
+    return np.asarray(np.minimum(np.maximum(off, -LARGEST_RESIDUAL), LARGEST_RESIDUAL))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

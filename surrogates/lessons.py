@@ -145,8 +145,10 @@ class Lessons:
         return np.stack([self.line(i) for i in range(self.numbers)])
 
 
-def prepare(transitions: Transitions, free: Coordinates) -> tuple[Scales, Lessons]:
-    """Measure the scales of the data and look at it through them."""
+def prepare(
+    transitions: Transitions, free: Coordinates, scales: Scales | None = None
+) -> tuple[Scales, Lessons]:
+    """Look at the data through the given scales, or through its own."""
     coordinates = free.coordinates
     values, low, high = free.encode(transitions)
     features = features_of(free.description).matrix(
@@ -156,7 +158,9 @@ def prepare(transitions: Transitions, free: Coordinates) -> tuple[Scales, Lesson
     sides = np.stack(
         [_scaled_bounds(c, low[:, i], high[:, i]) for i, c in enumerate(coordinates)], axis=1
     )
-    scales = Scales(feature=_measure(features), coordinate=_measure(scaled), bound=_measure(sides))
+    scales = scales or Scales(
+        feature=_measure(features), coordinate=_measure(scaled), bound=_measure(sides)
+    )
     numbers = standardise(scaled, scales.coordinate)
     lessons = Lessons(
         shared=np.column_stack([standardise(features, scales.feature), numbers]).astype(np.float32),

@@ -37,7 +37,7 @@ def _silu(values: Float32[np.ndarray, "batch output"]) -> None:
 
 def softplus(values: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
     """log(1 + exp(x)), without overflow."""
-    tail = np.abs(values)
+    tail: Float32[np.ndarray, "*shape"] = np.abs(values)
     np.negative(tail, out=tail)
     np.exp(tail, out=tail)
     np.log1p(tail, out=tail)

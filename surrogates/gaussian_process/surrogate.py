@@ -168,7 +168,7 @@ class ProcessDraws:
     @property
     def count(self) -> int:
         """How many."""
-        return self._functions.weight.shape[1]
+        return int(self._functions.weight.shape[1])
 
     def sample(
         self,
