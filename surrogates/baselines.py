@@ -124,6 +124,15 @@ class MeanSurrogate:
             )
         return total
 
+    def update(
+        self,
+        transitions: Transitions,
+        random: np.random.Generator,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> MeanSurrogate:
+        """The marginals of all these transitions."""
+        return fit_mean(transitions, self.description, None, random, on_progress)
+
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again."""
         own = {"mean": self._mean, "deviation": self._deviation}
@@ -206,6 +215,16 @@ class NearestNeighbourSurrogate:
             return np.asarray(np.minimum(np.maximum(values[:, position], low), high))
 
         return self._coordinates.complete(states, decisions, parameters, draw)
+
+    def update(
+        self,
+        transitions: Transitions,
+        random: np.random.Generator,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> NearestNeighbourSurrogate:
+        """Keep all these transitions; as many neighbours as before answer."""
+        settings = NearestNeighbourSettings(neighbours=self._neighbours)
+        return fit_nearest_neighbours(transitions, self.description, settings, random, on_progress)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again: the epochs themselves."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from surrogates.baselines import (
     fit_nearest_neighbours,
 )
 from surrogates.dataset import Transitions
+from surrogates.ensemble import EnsembleSurrogate, fit_ensemble
 from surrogates.errors import InvalidDataset
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
 from surrogates.gaussian_process import (
@@ -26,38 +28,85 @@ from surrogates.gaussian_process import (
     fit_gaussian_process,
 )
 from surrogates.interface import Surrogate
+from surrogates.members import EnsembleSettings
+from surrogates.progress import Progress
+from surrogates.quantile import QuantileSettings, QuantileSurrogate, fit_quantile
+from surrogates.trees import TreesSettings, TreesSurrogate, fit_trees
 
 Fit = Callable[..., Surrogate]
 """`fit(transitions, description, settings, random, on_progress=None)`."""
 Load = Callable[[dict[str, np.ndarray], Description], Surrogate]
 
-FAMILIES: dict[str, Fit] = {
-    "flow": fit_flow,
-    "gp": fit_gaussian_process,
-    "bootstrap": fit_nearest_neighbours,
-    "mean": fit_mean,
-}
 
-DEFAULT_SETTINGS: dict[str, Any] = {
-    "flow": FlowSettings(),
-    "gp": GaussianProcessSettings(),
-    "bootstrap": NearestNeighbourSettings(),
-    "mean": None,
-}
+def _none(description: Description) -> str | None:
+    """Nothing stands in the way: plain coordinates take any simulator."""
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One way to learn a surrogate."""
+
+    name: str
+    fit: Fit
+    settings: Any
+    """What it is fitted with unless told otherwise."""
+    load: Load
+    obstacle: Callable[[Description], str | None] = _none
+    """Why it cannot stand in for a simulator; None when it can."""
+
+
+_TABLE = (
+    Family(
+        name="flow",
+        fit=fit_flow,
+        settings=FlowSettings(),
+        load=FlowSurrogate.from_tensors,
+        obstacle=obstacle_to_balance,
+    ),
+    Family(
+        name="ensemble",
+        fit=fit_ensemble,
+        settings=EnsembleSettings(),
+        load=EnsembleSurrogate.from_tensors,
+    ),
+    Family(
+        name="gp",
+        fit=fit_gaussian_process,
+        settings=GaussianProcessSettings(),
+        load=GaussianProcessSurrogate.from_tensors,
+    ),
+    Family(
+        name="quantile",
+        fit=fit_quantile,
+        settings=QuantileSettings(),
+        load=QuantileSurrogate.from_tensors,
+    ),
+    Family(
+        name="trees",
+        fit=fit_trees,
+        settings=TreesSettings(),
+        load=TreesSurrogate.from_tensors,
+    ),
+    Family(
+        name="bootstrap",
+        fit=fit_nearest_neighbours,
+        settings=NearestNeighbourSettings(),
+        load=NearestNeighbourSurrogate.from_tensors,
+    ),
+    Family(name="mean", fit=fit_mean, settings=None, load=MeanSurrogate.from_tensors),
+)
+
+FAMILIES: dict[str, Fit] = {family.name: family.fit for family in _TABLE}
+DEFAULT_SETTINGS: dict[str, Any] = {family.name: family.settings for family in _TABLE}
 """The settings each family is fitted with unless told otherwise."""
-
-LOADERS: dict[str, Load] = {
-    "flow": FlowSurrogate.from_tensors,
-    "gp": GaussianProcessSurrogate.from_tensors,
-    "bootstrap": NearestNeighbourSurrogate.from_tensors,
-    "mean": MeanSurrogate.from_tensors,
-}
+LOADERS: dict[str, Load] = {family.name: family.load for family in _TABLE}
+_OBSTACLES = {family.name: family.obstacle for family in _TABLE}
 
 
 def families_for(description: Description) -> tuple[str, ...]:
-    """Names of the families that can stand in for a simulator; `flow` needs the flow balance."""
-    is_balanced = obstacle_to_balance(description) is None
-    return tuple(name for name in FAMILIES if is_balanced or name != "flow")
+    """Names of the families that can stand in for a simulator."""
+    return tuple(name for name, obstacle in _OBSTACLES.items() if obstacle(description) is None)
 
 
 def fit_family(
@@ -65,13 +114,19 @@ def fit_family(
     transitions: Transitions,
     description: Description,
     random: np.random.Generator,
-    on_progress: Callable[[float], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Surrogate:
     """Fit a family by its name with its default settings.
 
-    Raises InvalidDataset for an unknown name.
+    Raises InvalidDataset for an unknown name, and for a family that cannot stand in.
     """
     if family not in FAMILIES:
         raise InvalidDataset(f"no surrogate family {family!r}{suggestion(family, FAMILIES)}")
+    obstacle = _OBSTACLES[family](description)
+    if obstacle is not None:
+        raise InvalidDataset(
+            f"{family} cannot stand in for {description.name!r}: {obstacle}; "
+            f"these can: {', '.join(families_for(description))}"
+        )
     fit = FAMILIES[family]
     return fit(transitions, description, DEFAULT_SETTINGS[family], random, on_progress)

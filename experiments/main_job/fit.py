@@ -23,14 +23,17 @@ from training.rllib.session import RayExecutor
 _MOST_ROWS, _MOST_HELD = 20_000, 2_000
 """Epochs to learn from and to score on; of more, as many drawn at random."""
 _GP = "gp"
+_SHOWN = ("flow", _GP, "bootstrap", "mean")
+"""The families that the job fits: one for each kind of answer, within its minutes."""
 
 
 def fit(context: Context, folder: Path) -> dict[str, Any]:
-    """Fit every family that can stand in, the first here and the others beside it; score all."""
+    """Fit the shown families that can stand in, the first here, others beside it; score all."""
     kept, held = _split(context)
     seed, description = context.settings.seed, context.description
     settings = {**DEFAULT_SETTINGS, "flow": FlowSettings(passes=context.settings.flow_passes)}
-    here, *beside = families_for(description)
+    can = families_for(description)
+    here, *beside = (family for family in _SHOWN if family in can)
     with RayExecutor() as executor:
         jobs = {
             family: executor.submit(

@@ -1,0 +1,80 @@
+"""Whole functions drawn from the processes: one draw is one world, the same wherever it is asked.
+
+Pathwise conditioning (Wilson et al. 2020): a draw from the prior as a weighted sum of random
+cosines, plus the correction that the inducing points ask for. The cosines' frequencies follow the
+spectrum of the Matérn-5/2 kernel, a multivariate t with 5 degrees of freedom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from surrogates.gaussian_process.posterior import prior_at, remaining_root
+from surrogates.gaussian_process.processes import Processes
+
+_COSINES = 512
+"""Of each process; the prior's covariance is met to about 1 / sqrt of this."""
+_DEGREES = 5.0
+"""Degrees of freedom of the spectrum: twice the 5/2 of the kernel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Functions:
+    """Draws of all processes, in standardised units."""
+
+    frequency: Float32[np.ndarray, "coordinate input cosine"]
+    phase: Float32[np.ndarray, "coordinate cosine"]
+    weight: Float32[np.ndarray, "coordinate draw cosine"]
+    update: Float32[np.ndarray, "coordinate draw point"]
+
+    def deviation(
+        self,
+        processes: Processes,
+        position: int,
+        inputs: Float32[np.ndarray, "batch input"],
+        which: Int[np.ndarray, "batch"],
+    ) -> Float32[np.ndarray, "batch"]:
+        """How far one process lies off its line, in each row's world."""
+        cosines = np.cos(inputs @ self.frequency[position] + self.phase[position])
+        prior = np.einsum("nc,nc->n", cosines, self.weight[position][which])
+        kernel = processes.kernel(position, inputs)
+        found: Float32[np.ndarray, "batch"] = prior + np.einsum(
+            "np,np->n", kernel, self.update[position][which]
+        )
+        return found
+
+
+def draw_functions(processes: Processes, count: int, random: np.random.Generator) -> Functions:
+    """So many draws of every process."""
+    drawn = [_draw_one(processes, i, count, random) for i in range(len(processes.slope))]
+    return Functions(
+        **{name: np.stack([one[name] for one in drawn]).astype(np.float32) for name in drawn[0]}
+    )
+
+
+def _draw_one(
+    processes: Processes, position: int, count: int, random: np.random.Generator
+) -> dict[str, np.ndarray]:
+    points = processes.inducing[position].astype(float)
+    scale = float(processes.output_scale[position])
+    readout = processes.readout[position].astype(float)
+    spectrum = random.standard_normal((points.shape[1], _COSINES))
+    spectrum /= np.sqrt(random.chisquare(_DEGREES, _COSINES) / _DEGREES)
+    phase = random.uniform(0.0, 2 * np.pi, _COSINES)
+    weight = np.sqrt(2 * scale / _COSINES) * random.standard_normal((count, _COSINES))
+    prior = prior_at(points, scale)
+    # What the inducing points know has the jitter in it, so the prior draw must have it too.
+    jitter = np.sqrt(np.maximum(np.diag(prior) - scale, 0.0))
+    at_points = weight @ np.cos(points @ spectrum + phase).T
+    at_points += jitter * random.standard_normal(at_points.shape)
+    root = remaining_root(points, scale, readout[:, 1:])
+    news = readout[:, 0] + random.standard_normal((count, len(points))) @ root.T
+    return {
+        "frequency": spectrum / processes.length_scale[position][:, None],
+        "phase": phase,
+        "weight": weight,
+        "update": news - np.linalg.solve(prior, at_points.T).T,
+    }

@@ -1,0 +1,103 @@
+"""What the data say of a process whose shape is known, in closed form (Titsias 2009)."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.linalg import solve_triangular
+
+from surrogates.gaussian_process.kernel import Shape, matern
+from surrogates.gaussian_process.noise import SMALLEST_NOISE, Noise, fit_noise, spreads_of
+from surrogates.lessons import Lessons
+
+_JITTER = 1e-3
+"""Share of its variance added to each inducing point, so that single precision can draw."""
+
+
+def solve(
+    lessons: Lessons,
+    position: int,
+    line: Float[np.ndarray, "weight"],
+    rows: Int[np.ndarray, "point"],
+    shape: Shape,
+) -> dict[str, np.ndarray]:
+    """The posterior of one process: with even noise first, then with the noise its misses show.
+
+    Exact, but for the jitter, where `rows` are all rows.
+    """
+    free = lessons.free_rows(position)
+    inputs = lessons.inputs(position, free).astype(float)
+    points = lessons.inputs(position, rows).astype(float) / shape.length_scale
+    kernel = matern(inputs / shape.length_scale, points, shape.output_scale)
+    prior = prior_at(points, shape.output_scale)
+    straight = inputs @ line[:-1] + line[-1]
+    targets = lessons.targets[position, free].astype(float)
+
+    def fit(noise: Float[np.ndarray, "row"]) -> tuple[np.ndarray, Noise]:
+        readout = _posterior(kernel, prior, targets - straight, noise)
+        mean = straight + kernel @ readout[:, 0]
+        spreads = spreads_of(inputs, targets, targets - mean)
+        return readout, fit_noise(np.column_stack([inputs, mean]), spreads)
+
+    _, first = fit(np.full(len(free), max(shape.noise, SMALLEST_NOISE**2)))
+    readout, noise = fit(first.fitted)
+    return {
+        "slope": line[:-1],
+        "intercept": line[-1],
+        "length_scale": shape.length_scale,
+        "output_scale": np.array(shape.output_scale),
+        "inducing": points,
+        "readout": readout,
+        "noise_slope": noise.line[:-1],
+        "noise_intercept": noise.line[-1],
+        "noise_range": noise.range,
+    }
+
+
+def prior_at(
+    points: Float[np.ndarray, "point input"], output_scale: float
+) -> Float[np.ndarray, "point point"]:
+    """Prior covariance at inducing points, with its jitter."""
+    prior = matern(points, points, output_scale)
+    prior[np.diag_indices_from(prior)] *= 1.0 + _JITTER
+    return prior
+
+
+def _posterior(
+    kernel: Float[np.ndarray, "row point"],
+    prior: Float[np.ndarray, "point point"],
+    residual: Float[np.ndarray, "row"],
+    variance: Float[np.ndarray, "row"],
+) -> Float[np.ndarray, "point point+1"]:
+    """Weights of the mean, and factors whose squared sum is the variance the data explain.
+
+    With prior = L L' and what the data say, in whitened coordinates, U diag(b) U', the explained
+    variance is k' L^-T U diag(b / (1 + b)) U' L^-1 k (Titsias 2009, with noise by row).
+    """
+    root = np.linalg.cholesky(prior)
+    weighted = kernel / variance[:, None]
+    evidence = solve_triangular(
+        root, solve_triangular(root, kernel.T @ weighted, lower=True).T, lower=True
+    )
+    strengths, axes = np.linalg.eigh((evidence + evidence.T) / 2)
+    strengths = np.maximum(strengths, 0.0)
+    outward = solve_triangular(root, axes, lower=True, trans="T")
+    weights = outward @ ((outward.T @ (weighted.T @ residual)) / (1.0 + strengths))
+    factors = outward * np.sqrt(strengths / (1.0 + strengths))
+    return np.column_stack([weights, factors])
+
+
+def remaining_root(
+    points: Float[np.ndarray, "point input"],
+    output_scale: float,
+    factors: Float[np.ndarray, "point factor"],
+) -> Float[np.ndarray, "point point"]:
+    """A matrix that turns standard normals into draws of K^-1 (u - E u), u at the points.
+
+    With K = L L' the posterior covariance of u is L (1 - E) L', E = (L'F)(L'F)' being explained.
+    """
+    root = np.linalg.cholesky(prior_at(points, output_scale))
+    seen = root.T @ factors
+    left, axes = np.linalg.eigh(np.eye(len(root)) - seen @ seen.T)
+    spread = axes * np.sqrt(np.clip(left, 0.0, 1.0))
+    return np.asarray(solve_triangular(root, spread, lower=True, trans="T"))

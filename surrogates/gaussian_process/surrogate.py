@@ -1,0 +1,241 @@
+"""Gaussian processes, one for each free number of an epoch.
+
+The free numbers of `Coordinates` are drawn in their order. Each has its own process, which sees
+the features, its bounds and the free numbers settled before it, so that a surge of arrivals is
+also one of abandonments. A process is a straight line plus a Matérn-5/2 deviation from it.
+
+Its shape (length scales, output scale) is learnt first (see `shapes`). With the shape and a noise
+that depends on the inputs the posterior at the inducing points has a closed form; it is kept as
+plain arrays. On few rows every row is an inducing point and inference is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.metrics import pairwise_distances_argmin
+
+from sim.description import Description
+from surrogates.baselines import refuse_unusable, settled_log_prob
+from surrogates.coordinates import Coordinates
+from surrogates.dataset import Transitions
+from surrogates.errors import TamperedArtefact
+from surrogates.features import features_of
+from surrogates.gaussian_process.functions import Functions, draw_functions
+from surrogates.gaussian_process.kernel import Shape
+from surrogates.gaussian_process.posterior import solve
+from surrogates.gaussian_process.processes import Processes
+from surrogates.gaussian_process.settings import GaussianProcessSettings
+from surrogates.gaussian_process.shapes import learn_shapes, learn_shapes_exactly
+from surrogates.interface import Epochs
+from surrogates.lessons import Lessons, Scales, prepare
+from surrogates.plain import learn_coordinates, restore_coordinates
+from surrogates.progress import Progress, unheard
+from surrogates.recorded import settings_from_tensors, settings_to_tensors
+from surrogates.stepwise import LikelyStepwiseSurrogate
+
+_WARM_SHARE = 0.25
+"""Share of a fit's steps that an update takes: it begins at the present shapes."""
+
+
+class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
+    """A Gaussian process for every free number of an epoch; see the module."""
+
+    name = "gp"
+
+    def __init__(
+        self,
+        coordinates: Coordinates,
+        scales: Scales,
+        processes: Processes,
+        settings: GaussianProcessSettings,
+    ) -> None:
+        super().__init__(coordinates, scales)
+        self.settings, self._processes = settings, processes
+
+    def _draw(
+        self,
+        position: int,
+        inputs: Float32[np.ndarray, "batch input"],
+        random: np.random.Generator,
+    ) -> Float[np.ndarray, "batch"]:
+        mean, deviation = self._predict(position, inputs)
+        return mean + deviation * random.standard_normal(len(mean))
+
+    def _settled_log_prob(
+        self,
+        position: int,
+        inputs: Float32[np.ndarray, "batch input"],
+        values: Float[np.ndarray, "batch"],
+        low: Float[np.ndarray, "batch"],
+        high: Float[np.ndarray, "batch"],
+    ) -> Float[np.ndarray, "batch"]:
+        coordinate = self._coordinates.coordinates[position]
+        return settled_log_prob(coordinate, values, low, high, *self._predict(position, inputs))
+
+    def _predict(
+        self, position: int, inputs: Float32[np.ndarray, "batch input"]
+    ) -> tuple[Float[np.ndarray, "batch"], Float[np.ndarray, "batch"]]:
+        """Mean and deviation on the modelling scale."""
+        belief = self._processes.predict(position, inputs)
+        centre, spread = self._scales.coordinate[:, position]
+        deviation = np.sqrt(belief.doubt + belief.noise)
+        return centre + spread * belief.mean.astype(float), spread * deviation.astype(float)
+
+    def doubt(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Float[np.ndarray, "batch"]:
+        """Epistemic deviation along the epoch of expected numbers, in spreads of the data."""
+        total = np.zeros(len(states))
+
+        def expect(
+            position: int, inputs: Float32[np.ndarray, "batch input"]
+        ) -> Float[np.ndarray, "batch"]:
+            belief = self._processes.predict(position, inputs)
+            np.add(total, belief.doubt, out=total)
+            return self.unscale(position, belief.mean)
+
+        self.walk(states, decisions, parameters, expect)
+        return np.asarray(np.sqrt(total / len(self._coordinates.coordinates)))
+
+    def draw_functions(self, count: int, random: np.random.Generator) -> ProcessDraws:
+        """So many worlds: in each every process is one function, drawn as a whole."""
+        functions = draw_functions(self._processes, count, random)
+        return ProcessDraws(self, self._processes, functions)
+
+    def update(
+        self,
+        transitions: Transitions,
+        random: np.random.Generator,
+        on_progress: Progress | None = None,
+    ) -> GaussianProcessSurrogate:
+        """Fit to all these transitions from the present shapes, in a quarter of the steps."""
+        refuse_unusable(transitions, self.description.name)
+        free = learn_coordinates(self.description, transitions)
+        scales, lessons = prepare(transitions, free)
+        hurried = replace(self.settings, steps=max(1, round(_WARM_SHARE * self.settings.steps)))
+        start = self._processes.shapes(self._scales, scales)
+        processes = _learn(lessons, hurried, random, on_progress or unheard, start)
+        return GaussianProcessSurrogate(free, scales, processes, self.settings)
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """Everything needed to stand in again."""
+        return {
+            **self._scales.to_tensors(),
+            **self._processes.to_tensors(),
+            **settings_to_tensors(self.settings),
+            **self._coordinates.to_tensors(),
+        }
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: dict[str, np.ndarray], description: Description
+    ) -> GaussianProcessSurrogate:
+        """The surrogate that `to_tensors` was asked of.
+
+        Raises TamperedArtefact for another system's arrays.
+        """
+        coordinates = restore_coordinates(description, tensors)
+        free, seen = len(coordinates.coordinates), len(features_of(description).names)
+        shape = tensors["processes.slope"].shape
+        if shape != (free, seen + free + 2):
+            raise TamperedArtefact(
+                f"processes of shape {shape}, {description.name!r} needs "
+                f"{(free, seen + free + 2)}: fit again for this system"
+            )
+        return cls(
+            coordinates,
+            Scales.from_tensors(tensors, description),
+            Processes.from_tensors(tensors),
+            settings_from_tensors(GaussianProcessSettings, tensors),
+        )
+
+
+class ProcessDraws:
+    """Worlds in which the processes are known functions; what remains random is chance."""
+
+    def __init__(
+        self, surrogate: GaussianProcessSurrogate, processes: Processes, functions: Functions
+    ) -> None:
+        self._surrogate, self._processes, self._functions = surrogate, processes, functions
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return int(self._functions.weight.shape[1])
+
+    def sample(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        which: Int[np.ndarray, "batch"],
+        random: np.random.Generator,
+    ) -> Epochs:
+        """Draw one epoch for each row, in the world with the row's number."""
+
+        def draw(
+            position: int, inputs: Float32[np.ndarray, "batch input"]
+        ) -> Float[np.ndarray, "batch"]:
+            off = self._functions.deviation(self._processes, position, inputs, which)
+            mean = self._processes.straight(position, inputs) + off
+            noise = np.sqrt(self._processes.noise(position, inputs, mean))
+            latent = mean + noise * random.standard_normal(len(mean), dtype=np.float32)
+            return self._surrogate.unscale(position, latent)
+
+        return self._surrogate.walk(states, decisions, parameters, draw)
+
+
+def fit_gaussian_process(
+    transitions: Transitions,
+    description: Description,
+    settings: GaussianProcessSettings,
+    random: np.random.Generator,
+    on_progress: Progress | None = None,
+) -> GaussianProcessSurrogate:
+    """Fit a process to every free number; `on_progress` hears the share done."""
+    refuse_unusable(transitions, description.name)
+    free = learn_coordinates(description, transitions)
+    scales, lessons = prepare(transitions, free)
+    processes = _learn(lessons, settings, random, on_progress or unheard)
+    return GaussianProcessSurrogate(free, scales, processes, settings)
+
+
+def _learn(
+    lessons: Lessons,
+    settings: GaussianProcessSettings,
+    random: np.random.Generator,
+    on_progress: Progress,
+    start: list[Shape] | None = None,
+) -> Processes:
+    """Shapes first, then the posterior of every process."""
+    lines = lessons.lines()
+    if len(lessons.shared) <= settings.exact_rows:
+        rows = np.arange(len(lessons.shared))
+        shapes = learn_shapes_exactly(lessons, lines, settings, on_progress, start)
+    else:
+        rows = _inducing_rows(lessons, settings.inducing, random)
+        shapes = learn_shapes(lessons, lines, rows, settings, random, on_progress, start)
+    solved = [solve(lessons, i, lines[i], rows, shape) for i, shape in enumerate(shapes)]
+    on_progress(1.0)
+    stacked = {name: np.stack([s[name] for s in solved]).astype(np.float32) for name in solved[0]}
+    return Processes(**stacked)
+
+
+def _inducing_rows(
+    lessons: Lessons, count: int, random: np.random.Generator
+) -> Int[np.ndarray, "point"]:
+    """Rows nearest to the centres of k-means over everything the processes may see."""
+    clusters = MiniBatchKMeans(
+        n_clusters=min(count, len(lessons.shared)),
+        n_init=1,
+        random_state=int(random.integers(2**31)),
+    ).fit(lessons.shared)
+    rows = np.unique(pairwise_distances_argmin(clusters.cluster_centers_, lessons.shared))
+    return np.asarray(rows)
