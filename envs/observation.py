@@ -120,9 +120,9 @@ class _Known:
     def take(self, moments: Int[np.ndarray, "batch"]) -> _Known:
         """The given moments, one row each."""
         return _Known(
-            expected=self.expected[moments],
-            per_agent=self.per_agent[moments],
-            shown=self.shown[moments],
+            expected=self.expected.take(moments, axis=0),
+            per_agent=self.per_agent.take(moments, axis=0),
+            shown=self.shown.take(moments, axis=0),
         )
 
 
@@ -192,16 +192,19 @@ class Observation:
         d = self.description
         stocks, tallies = len(d.stocks), len(d.tallies)
         servers, moved = len(d.servers), len(d.moved_teams)
+        # Whole arrays are worked on, then put in place: that is faster than working on columns.
         numbers = states[:, :-2].astype(np.float32)
-        counted, assigned, up = np.split(numbers[:, stocks:], [tallies, tallies + moved], axis=1)
+        roots = np.sqrt(numbers)
+        roots *= np.float32(0.1)
+        counted, assigned = np.split(numbers[:, stocks:], [tallies, tallies + moved], axis=1)[:2]
+        ratios = np.log((counted + np.float32(_PRIOR_CUSTOMERS)) / known.expected)
         seen = np.empty((len(states), len(self.names)), dtype=np.float32)
-        parts = np.cumsum([stocks, servers, tallies, moved])
-        waiting, serving, ratios, shares, calendar = np.split(seen, parts, axis=1)
-        np.sqrt(numbers[:, :stocks], out=waiting)
-        np.sqrt(up, out=serving)
-        seen[:, : stocks + servers] *= np.float32(0.1)
-        np.log((counted + np.float32(_PRIOR_CUSTOMERS)) / known.expected, out=ratios)
-        ratios *= np.float32(8.0)
+        seen[:, :stocks] = roots[:, :stocks]
+        _, serving, tallied, shares, calendar = np.split(
+            seen, np.cumsum([stocks, servers, tallies, moved]), axis=1
+        )
+        serving[:] = roots[:, stocks + tallies + moved :]
+        np.multiply(ratios, np.float32(8.0), out=tallied)
         np.multiply(assigned, known.per_agent, out=shares)
         calendar[:] = known.shown
         return seen

@@ -22,7 +22,9 @@ class Sight:
     def __init__(self, rollouts: Rollouts) -> None:
         self._rollouts = rollouts
         self._epochs = rollouts.problem.history
-        width = len(rollouts.problem.observation.names)
+        observation = rollouts.problem.observation
+        self._told = observation if isinstance(observation, ToldViewpoint) else None
+        width = len(observation.names)
         self.seen = np.zeros((rollouts.copies, self._epochs * width), dtype=np.float32)
         """What is seen now. A new array after every change: one that was given away stays."""
 
@@ -45,13 +47,11 @@ class Sight:
             self.seen[rows] = now
 
     def _look(self, chosen: slice | Int[np.ndarray, "rows"]) -> Observations:
-        rollouts, observation = self._rollouts, self._rollouts.problem.observation
+        rollouts = self._rollouts
         states = rollouts.states[chosen]
-        if isinstance(observation, ToldViewpoint):
-            return observation.told(
-                states, rollouts.world.parameters[chosen], rollouts.numbers[chosen]
-            )
-        return observation(states)
+        if self._told is None:
+            return rollouts.problem.observation(states)
+        return self._told.told(states, rollouts.world.parameters[chosen], rollouts.numbers[chosen])
 
 
 def seen_names(problem: Problem) -> tuple[str, ...]:
