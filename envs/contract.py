@@ -142,8 +142,11 @@ def _kept(trial: _Trial) -> Verdict:
     seen, _ = env.reset(seed=trial.seed)
     before = np.array(seen)
     env.step(np.int64(0))
+    has_changed = not np.array_equal(before, seen)
     env.reset()
-    return holds() if np.array_equal(before, seen) else fails("an observation changed afterwards")
+    if has_changed or not np.array_equal(before, seen):
+        return fails("an observation changed afterwards")
+    return holds()
 
 
 def _end(trial: _Trial) -> Verdict:
