@@ -6,22 +6,33 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
+from envs.masks import find_mask
 from envs.problem import Problem, Rollouts
+from envs.sight import Sight, observation_space
+from sim.errors import InvalidDecision
 from sim.streams import stream
 
 _ONE = np.zeros(1, dtype=int)
 
 
 class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.int64]):
-    """A `gymnasium.Env` over the true simulator or a surrogate; `info` has the cost in money."""
+    """A `gymnasium.Env` over the true simulator or a surrogate.
+
+    `info` has the epoch's `cost` in money and its `duration` in minutes, so that a semi-Markov
+    learner can discount by time; the `penalty` on the reward where the problem has a caution; and
+    the `action_mask` where it has a mask.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._rollouts = Rollouts(problem, 1)
+        self._sight = Sight(self._rollouts)
+        self.metadata = {"render_modes": []}
         self.action_space = gymnasium.spaces.Discrete(len(self._rollouts.decisions))
         self.observation_space = observation_space(problem)
         self._random = stream(0, "environment")
+        self._has_ended = True
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -31,24 +42,32 @@ class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.int64]):
         if seed is not None:
             self._random = stream(seed, "environment")
         self._rollouts.begin(_ONE, self._random)
-        return self._observe(), {}
+        self._sight.begin(_ONE)
+        self._has_ended = False
+        return self._sight.seen[0], self._masked({})
 
     def step(
         self, action: np.int64
     ) -> tuple[Float32[np.ndarray, "observation"], float, bool, bool, dict[str, Any]]:
-        """Apply a joint choice for one epoch."""
+        """Apply a joint choice for one epoch. Raises InvalidDecision where no episode goes on."""
+        if self._has_ended:
+            raise InvalidDecision("no episode goes on: call reset() first")
         step = self._rollouts.step(np.array([action]), self._random)
-        info = {"cost": float(step.costs[0])}
-        return self._observe(), float(step.rewards[0]), bool(step.is_last[0]), False, info
+        self._sight.follow()
+        is_last, is_cut = bool(step.is_last[0]), bool(step.is_cut[0])
+        self._has_ended = is_last or is_cut
+        info = {name: float(values[0]) for name, values in self._rollouts.facts(step).items()}
+        return self._sight.seen[0], float(step.rewards[0]), is_last, is_cut, self._masked(info)
 
-    def _observe(self) -> Float32[np.ndarray, "observation"]:
-        seen: Float32[np.ndarray, "observation"] = self._rollouts.problem.observation(
-            self._rollouts.states
+    def action_masks(self) -> Bool[np.ndarray, "decision"]:
+        """Which choices the problem's mask allows now, as masking learners ask for it; else all."""
+        description, mask = self._rollouts.world.description, self._rollouts.problem.mask
+        allowed: Bool[np.ndarray, "decision"] = find_mask(mask or "everything")(
+            description, self._rollouts.states
         )[0]
-        return seen
+        return allowed
 
-
-def observation_space(problem: Problem) -> gymnasium.spaces.Box:
-    """Unbounded, one number for each observed name."""
-    shape = (len(problem.observation.names),)
-    return gymnasium.spaces.Box(-np.inf, np.inf, shape=shape, dtype=np.float32)
+    def _masked(self, info: dict[str, Any]) -> dict[str, Any]:
+        if self._rollouts.problem.mask is not None:
+            info["action_mask"] = self.action_masks()
+        return info

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from sim.description import Description, SystemDescription
 from sim.errors import InvalidSystem
@@ -86,9 +86,13 @@ class PlainObservation:
     ) -> Float32[np.ndarray, "batch observation"]:
         """Observations of a batch of states."""
         d, shown = self.description, len(self.centre)
-        seen = (evened(d.components[:shown], states[:, :shown]) - self.centre) / self.width
-        clock = _clock(states, d) if has_clock(d) else []
-        return np.column_stack([seen, *clock]).astype(np.float32)
+        seen = np.empty((len(states), len(self.names)), dtype=np.float32)
+        numbers = evened(d.components[:shown], states[:, :shown])
+        numbers -= self.centre
+        np.divide(numbers, self.width, out=seen[:, :shown], casting="same_kind")
+        if has_clock(d):
+            seen[:, shown:] = _clock(states[:, -1].astype(int), d)
+        return seen
 
 
 def _shown(description: Description) -> int:
@@ -97,10 +101,29 @@ def _shown(description: Description) -> int:
 
 
 def _clock(
-    states: Float[np.ndarray, "batch state"], description: Description
-) -> list[Float[np.ndarray, "batch"]]:
-    clock = states[:, -1].astype(int) / description.epochs
-    return [2 * clock - 1, np.sin(np.pi * clock), np.cos(2 * np.pi * clock)]
+    epochs: Int[np.ndarray, "batch"], description: Description
+) -> Float[np.ndarray, "batch hand"]:
+    clock = epochs / description.epochs
+    return np.column_stack([2 * clock - 1, np.sin(np.pi * clock), np.cos(2 * np.pi * clock)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the calendar tells at some moments, in the form in which it is seen."""
+
+    expected: Float32[np.ndarray, "moment tally"]
+    """Customers that each tally was expected to have counted by then, and some."""
+    per_agent: Float32[np.ndarray, "moment moved"]
+    """Two over the agents on duty in the pool of each team that a lever sizes."""
+    shown: Float32[np.ndarray, "moment column"]
+
+    def take(self, moments: Int[np.ndarray, "batch"]) -> _Known:
+        """The given moments, one row each."""
+        return _Known(
+            expected=self.expected.take(moments, axis=0),
+            per_agent=self.per_agent.take(moments, axis=0),
+            shown=self.shown.take(moments, axis=0),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +134,16 @@ class Observation:
     parameters: Float[np.ndarray, "parameter"]
     """What the decision maker believes of the system; it scales the rosters that are seen."""
 
+    _known: _Known = field(init=False, repr=False, compare=False)
+    """What is known of every epoch of every kind of day, under these beliefs."""
+
     def __post_init__(self) -> None:
         if self.description.is_event_driven:
             raise InvalidSystem(
                 f"the epochs of {self.description.name!r} end with events, so there is no "
                 "calendar to look at: use PlainObservation"
             )
+        object.__setattr__(self, "_known", self._whole_calendar())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,27 +173,73 @@ class Observation:
         self, states: Float[np.ndarray, "batch state"]
     ) -> Float32[np.ndarray, "batch observation"]:
         """Observations of a batch of states."""
-        d = self.description
+        epochs = self.description.epochs
+        moments = states[:, -2] * (epochs + 1) + np.minimum(states[:, -1], epochs)
+        return self._beside_state(states, self._known.take(moments.astype(np.intp)))
+
+    def believing(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Float32[np.ndarray, "batch observation"]:
+        """Observations of states, rosters scaled by what is believed in each row."""
         days, epochs = states[:, -2].astype(int), states[:, -1].astype(int)
-        beliefs = np.broadcast_to(self.parameters, (len(states), len(self.parameters)))
-        now = d.known_ahead(days, epochs, beliefs)
+        return self._beside_state(states, self._calendar(days, epochs, parameters))
+
+    def _beside_state(
+        self, states: Float[np.ndarray, "batch state"], known: _Known
+    ) -> Float32[np.ndarray, "batch observation"]:
+        d = self.description
+        stocks, tallies = len(d.stocks), len(d.tallies)
+        servers, moved = len(d.servers), len(d.moved_teams)
+        # Whole arrays are worked on, then put in place: that is faster than working on columns.
+        numbers = states[:, :-2].astype(np.float32)
+        roots = np.sqrt(numbers)
+        roots *= np.float32(0.1)
+        counted, assigned = np.split(numbers[:, stocks:], [tallies, tallies + moved], axis=1)[:2]
+        ratios = np.log((counted + np.float32(_PRIOR_CUSTOMERS)) / known.expected)
+        seen = np.empty((len(states), len(self.names)), dtype=np.float32)
+        seen[:, :stocks] = roots[:, :stocks]
+        _, serving, tallied, shares, calendar = np.split(
+            seen, np.cumsum([stocks, servers, tallies, moved]), axis=1
+        )
+        serving[:] = roots[:, stocks + tallies + moved :]
+        np.multiply(ratios, np.float32(8.0), out=tallied)
+        np.multiply(assigned, known.per_agent, out=shares)
+        calendar[:] = known.shown
+        return seen
+
+    def _whole_calendar(self) -> _Known:
+        d = self.description
+        days, epochs = np.divmod(np.arange(len(d.calendar.values) * (d.epochs + 1)), d.epochs + 1)
+        beliefs = np.broadcast_to(self.parameters, (len(days), len(self.parameters)))
+        return self._calendar(days, epochs, beliefs)
+
+    def _calendar(
+        self,
+        days: Int[np.ndarray, "batch"],
+        epochs: Int[np.ndarray, "batch"],
+        beliefs: Float[np.ndarray, "batch parameter"],
+    ) -> _Known:
+        """What is known at each of the moments, whatever the state."""
+        d = self.description
         columns = [d.calendar.columns.index(name) for name in self._seen_columns]
         scale = _at_least_some(d.calendar.values[:, :, columns].max(axis=(0, 1)))
-        stocks, servers = len(d.stocks), len(d.state_names) - 2 - len(d.servers)
-        parts = [np.sqrt(states[:, :stocks]) / 10.0, np.sqrt(states[:, servers:-2]) / 10.0]
-        for i, tally in enumerate(d.tallies):
-            expected = now[:, d.calendar.columns.index(tally.expected)]
-            counted = states[:, stocks + i]
-            parts.append(8 * np.log((counted + _PRIOR_CUSTOMERS) / (expected + _PRIOR_CUSTOMERS)))
-        assigned = d.assigned(states)
-        for i, team in enumerate(d.moved_teams):
-            pool = d.calendar.columns.index(d.teams[team].pool)
-            parts.append(2 * assigned[:, i] / np.maximum(now[:, pool], 1.0))
-        for k in range(_AHEAD):
-            known = d.known_ahead(days, epochs + k, beliefs)[:, columns]
-            parts.append(known / scale * (epochs + k < d.epochs)[:, None])
+        now = d.known_ahead(days, epochs, beliefs)
+        expected = now[:, [d.calendar.columns.index(tally.expected) for tally in d.tallies]]
+        pools = [d.calendar.columns.index(d.teams[team].pool) for team in d.moved_teams]
+        ahead = [
+            d.known_ahead(days, epochs + k, beliefs)[:, columns]
+            / scale
+            * (epochs + k < d.epochs)[:, None]
+            for k in range(_AHEAD)
+        ]
         rest = self._remaining(columns)[days, np.minimum(epochs, d.epochs)]
-        return np.column_stack([*parts, rest, *_clock(states, d)]).astype(np.float32)
+        return _Known(
+            expected=(expected + _PRIOR_CUSTOMERS).astype(np.float32),
+            per_agent=(2.0 / np.maximum(now[:, pools], 1.0)).astype(np.float32),
+            shown=np.concatenate([*ahead, rest, _clock(epochs, d)], axis=1).astype(np.float32),
+        )
 
     def _remaining(self, columns: list[int]) -> Float[np.ndarray, "day epoch column"]:
         values = self.description.calendar.values[:, :, columns]

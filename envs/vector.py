@@ -8,27 +8,62 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Int
 
-from envs.environment import observation_space
-from envs.problem import Problem, Rollouts
+from envs.masks import find_mask
+from envs.problem import Problem, Rollouts, Step
+from envs.sight import Observations, Sight, observation_space
+from sim.errors import InvalidDecision, SurrogymError, suggestion
 from sim.streams import stream
 
-Observations = Float32[np.ndarray, "batch observation"]
+Answer = tuple[
+    Observations,
+    Float[np.ndarray, "batch"],
+    Bool[np.ndarray, "batch"],
+    Bool[np.ndarray, "batch"],
+    dict[str, Any],
+]
+"""Observations, rewards, terminated, truncated, infos."""
+
+
+class InvalidReset(SurrogymError):
+    """A reset of rows that are not there, or in a mode that there is not."""
 
 
 class VectorEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any]):
-    """A `gymnasium.vector.VectorEnv` in SAME_STEP mode.
+    """A `gymnasium.vector.VectorEnv` that begins ended rows again as its mode says.
 
-    A row whose episode ends is begun again in the same step; its last observation is in
-    `infos["final_obs"]`, where `infos["_final_obs"]` is true.
+    - SAME_STEP: in the same step. The last observation is in `infos["final_obs"]`, where
+      `infos["_final_obs"]` is true, and what was told of the last epoch in `infos["final_info"]`.
+    - NEXT_STEP: in the next step, which ignores the row's action and earns it nothing.
+    - DISABLED: by the caller, `reset(options={"reset_mask": ended})`, before the next step.
+
+    `infos` has for each row the epoch's `cost` in money and `duration` in minutes, and as the
+    problem says `penalty` and `action_mask`; under the same names with an underscore, which rows
+    they are told for. In SAME_STEP they are told of the ended rows' last epoch too, where gymnasium
+    has them in `final_info` only; the mask is always that of the observation beside it.
     """
 
-    def __init__(self, problem: Problem, num_envs: int) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        num_envs: int,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    ) -> None:
+        mode = _mode(autoreset_mode)
         self._rollouts = Rollouts(problem, num_envs)
+        self._sight = Sight(self._rollouts)
         self._random = stream(0, "environment")
+        self._ended = np.ones(num_envs, dtype=bool)
+        self._every = np.ones(num_envs, dtype=bool)
+        self._every.flags.writeable = False
+        self._step = {
+            AutoresetMode.SAME_STEP: self._step_and_begin,
+            AutoresetMode.NEXT_STEP: self._step_or_begin,
+            AutoresetMode.DISABLED: self._step_only,
+        }[mode]
         self.num_envs = num_envs
-        self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+        self.metadata = {"render_modes": [], "autoreset_mode": mode}
         self.single_action_space = gymnasium.spaces.Discrete(len(self._rollouts.decisions))
         self.single_observation_space = observation_space(problem)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -37,29 +72,102 @@ class VectorEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begin an episode in every row; the rows share one stream made from the first seed."""
+        """Begin an episode in every row, or in those of `options["reset_mask"]`.
+
+        The rows share one stream made from the first seed. Raises InvalidReset for a mask that is
+        not one bool for each row, or that has no row.
+        """
         first = seed[0] if isinstance(seed, list) else seed
+        super().reset(seed=first)
         if first is not None:
             self._random = stream(first, "environment")
-        self._rollouts.begin(np.arange(self.num_envs), self._random)
-        return self._rollouts.problem.observation(self._rollouts.states), {}
+        asked = None if options is None else options.get("reset_mask")
+        self._begin(self._every if asked is None else _checked(asked, self.num_envs))
+        return self._sight.seen, self._masked({})
 
-    def step(
-        self, actions: Int[np.ndarray, "batch"]
-    ) -> tuple[
-        Observations,
-        Float[np.ndarray, "batch"],
-        Bool[np.ndarray, "batch"],
-        Bool[np.ndarray, "batch"],
-        dict[str, Any],
-    ]:
-        """Apply one joint choice in each row for one epoch."""
-        step = self._rollouts.step(np.asarray(actions), self._random)
-        infos: dict[str, Any] = {"cost": step.costs}
-        if step.is_last.any():
-            final = self._rollouts.problem.observation(step.states)
-            ended = np.flatnonzero(step.is_last)
-            infos |= {"final_obs": final, "_final_obs": step.is_last}
-            self._rollouts.begin(ended, self._random)
-        seen = self._rollouts.problem.observation(self._rollouts.states)
-        return seen, step.rewards, step.is_last, np.zeros(self.num_envs, dtype=bool), infos
+    def step(self, actions: Int[np.ndarray, "batch"]) -> Answer:
+        """Apply one joint choice in each row for one epoch.
+
+        Raises InvalidDecision where rows that ended wait for the caller's reset.
+        """
+        return self._step(np.asarray(actions))
+
+    def _step_and_begin(self, actions: Int[np.ndarray, "batch"]) -> Answer:
+        seen, rewards, is_last, is_cut, infos = self._step_only(actions)
+        ended = self._ended
+        if ended.any():
+            last: dict[str, Any] = {"final_obs": seen, "_final_obs": ended}
+            last |= {"final_info": dict(infos), "_final_info": ended}
+            self._begin(ended)
+            infos = self._masked(infos) | last
+        return self._sight.seen, rewards, is_last, is_cut, infos
+
+    def _step_only(self, actions: Int[np.ndarray, "batch"]) -> Answer:
+        if self._ended.any():
+            rows = np.flatnonzero(self._ended)[:5].tolist()
+            raise InvalidDecision(
+                f"no episode goes on in {int(self._ended.sum())} rows, such as {rows}: call "
+                "reset() first, of these rows alone with options={'reset_mask': ...}"
+            )
+        step = self._rollouts.step(actions, self._random)
+        self._sight.follow()
+        self._ended = step.is_last | step.is_cut
+        infos = self._masked(self._told(step, None))
+        return self._sight.seen, step.rewards, step.is_last, step.is_cut, infos
+
+    def _step_or_begin(self, actions: Int[np.ndarray, "batch"]) -> Answer:
+        waiting = self._ended
+        if not waiting.any():
+            return self._step_only(actions)
+        rewards = np.zeros(self.num_envs)
+        is_last, is_cut = np.zeros((2, self.num_envs), dtype=bool)
+        infos: dict[str, Any] = {}
+        rows = np.flatnonzero(~waiting)
+        self._begin(waiting)
+        if len(rows):
+            step = self._rollouts.step(actions[rows], self._random, rows)
+            self._sight.follow(rows)
+            rewards[rows], is_last[rows], is_cut[rows] = step.rewards, step.is_last, step.is_cut
+            infos = self._told(step, rows)
+        self._ended = is_last | is_cut
+        return self._sight.seen, rewards, is_last, is_cut, self._masked(infos)
+
+    def _begin(self, chosen: Bool[np.ndarray, "batch"]) -> None:
+        rows = np.flatnonzero(chosen)
+        self._rollouts.begin(rows, self._random)
+        self._sight.begin(rows)
+        self._ended = self._ended & ~chosen
+
+    def _told(self, step: Step, rows: Int[np.ndarray, "rows"] | None) -> dict[str, Any]:
+        """What there is to tell of a step of every row, or of the given ones."""
+        infos: dict[str, Any] = {}
+        for name, values in self._rollouts.facts(step).items():
+            infos[name], infos[f"_{name}"] = values, self._every
+            if rows is not None:
+                infos[name], infos[f"_{name}"] = np.zeros(self.num_envs), ~self._every
+                infos[name][rows], infos[f"_{name}"][rows] = values, True
+        return infos
+
+    def _masked(self, infos: dict[str, Any]) -> dict[str, Any]:
+        mask = self._rollouts.problem.mask
+        if mask is not None:
+            allowed = find_mask(mask)(self._rollouts.world.description, self._rollouts.states)
+            infos |= {"action_mask": allowed, "_action_mask": self._every}
+        return infos
+
+
+def _mode(given: AutoresetMode | str) -> AutoresetMode:
+    if isinstance(given, AutoresetMode):
+        return given
+    known = {mode.value: mode for mode in AutoresetMode}
+    if given not in known:
+        raise InvalidReset(f"no autoreset mode {given!r}{suggestion(given, known)}")
+    return known[given]
+
+
+def _checked(mask: Any, rows: int) -> Bool[np.ndarray, "batch"]:
+    if not (isinstance(mask, np.ndarray) and mask.shape == (rows,) and mask.dtype == np.bool_):
+        raise InvalidReset(f"reset_mask {mask!r}: give an array of {rows} bools")
+    if not mask.any():
+        raise InvalidReset("reset_mask asks for no row: leave the reset out")
+    return mask

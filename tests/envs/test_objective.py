@@ -1,11 +1,14 @@
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.objective import Objective
+from envs.objective import Constraint, Objective, Target
 from sim.errors import InvalidSystem
-from tests.systems import small_centre
+from tests.systems import small_centre, unchecked
 
 DESCRIPTION = small_centre().describe()
 OBJECTIVE = Objective.from_costs(
@@ -84,3 +87,99 @@ def test_a_cost_on_something_unknown_is_refused(
     """A misspelt cost would make its customers free."""
     with pytest.raises(InvalidSystem, match=message):
         Objective.from_costs(DESCRIPTION, outputs, at_close)
+
+
+ABANDONMENT = Constraint(
+    name="abandonment",
+    numerator=("call_abandoned", "escalation_abandoned"),
+    denominator=("call_arrivals",),
+    limit=0.03,
+    price=50.0,
+)
+
+
+def _objective(*constraints: Constraint, targets: tuple[Target, ...] = ()) -> Objective:
+    return Objective.from_costs(
+        DESCRIPTION, {"call_wait": 0.15}, {}, targets=targets, constraints=constraints
+    )
+
+
+def _epochs(**outputs: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows = len(next(iter(outputs.values())))
+    values = np.zeros((rows, len(DESCRIPTION.output_names)))
+    for name, column in outputs.items():
+        values[:, DESCRIPTION.output_names.index(name)] = column
+    return values, np.zeros((rows, len(DESCRIPTION.state_names))), np.zeros(rows, dtype=bool)
+
+
+def test_only_what_exceeds_a_limit_is_paid_for_in_an_epoch() -> None:
+    """3 of 100 may leave: the 4 and 1 who did are 2 too many, and a quiet epoch earns nothing."""
+    epochs = _epochs(
+        call_arrivals=[100.0, 100.0, 0.0],
+        call_abandoned=[4.0, 1.0, 0.0],
+        escalation_abandoned=[1.0, 0.0, 0.0],
+    )
+    assert _objective(ABANDONMENT).cost(*epochs) == pytest.approx([100.0, 0.0, 0.0])
+
+
+def test_over_an_episode_one_epoch_makes_up_for_another() -> None:
+    """The sum is the price times the excess of the whole day, however the day went."""
+    objective = _objective(replace(ABANDONMENT, per="episode"))
+    epochs = _epochs(call_arrivals=[100.0, 100.0], call_abandoned=[5.0, 2.0])
+    assert objective.cost(*epochs).sum() == pytest.approx(50.0 * 1.0)
+    assert objective.excess(epochs[0].sum(axis=0, keepdims=True))["abandonment"] == pytest.approx(1)
+
+
+def test_a_share_may_be_wanted_high() -> None:
+    """80 of 100 should be finished, and 75 were: five are missing."""
+    level = Constraint(
+        name="finished_share", numerator=("tier1_calls_finished",), denominator=("call_arrivals",),
+        limit=0.8, price=2.0, sense="at_least",
+    )  # fmt: skip
+    objective = Objective.from_costs(DESCRIPTION, {}, {}, constraints=(level,))
+    epochs = _epochs(call_arrivals=[100.0, 100.0], tier1_calls_finished=[75.0, 90.0])
+    assert objective.cost(*epochs) == pytest.approx([10.0, 0.0])
+
+
+def test_a_target_is_missed_on_either_side() -> None:
+    """Squared distance, so that twice as far costs four times as much."""
+    objective = Objective.from_costs(
+        DESCRIPTION, {}, {}, targets=(Target(output="moves", level=3.0, price=2.0),)
+    )
+    assert objective.cost(*_epochs(moves=[3.0, 5.0, 1.0, 7.0])).tolist() == [0.0, 8.0, 8.0, 32.0]
+
+
+def test_each_row_may_have_an_objective_of_its_own() -> None:
+    """Costs under numbers of the rows are those of the objectives that have these numbers."""
+    objective = _objective(ABANDONMENT, targets=(Target(output="moves", level=3.0, price=2.0),))
+    assert len(objective.numbers) == len(set(objective.number_names))
+    outputs, states, is_last = _draws(3)
+    numbers = objective.numbers * np.random.default_rng(0).uniform(0.5, 2, (4, 1))
+    together = objective.cost(outputs, states, is_last, numbers)
+    for row in range(4):
+        alone = objective.with_numbers(numbers[row])
+        assert np.array_equal(alone.numbers, numbers[row])
+        one = slice(row, row + 1)
+        assert alone.cost(outputs[one], states[one], is_last[one]) == pytest.approx(together[one])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"numerator": ("call_abandonned",)}, "to constrain; did you mean 'call_abandoned'"),
+        ({"price": -1.0}, "the price of 'abandonment' is -1.0: give a number of 0 or more"),
+        ({"limit": np.inf}, "has limit inf"),
+        ({"sense": "at_mots"}, "did you mean 'at_most'"),
+        ({"per": "epochs"}, "did you mean 'epoch'"),
+    ],
+)
+def test_a_constraint_that_means_nothing_is_refused(changes: dict[str, Any], message: str) -> None:
+    """It would be kept by everybody, or by nobody."""
+    with unchecked(), pytest.raises(InvalidSystem, match=message):
+        _objective(replace(ABANDONMENT, **changes))
+
+
+def test_an_unknown_target_is_refused() -> None:
+    """As an unknown cost is."""
+    with pytest.raises(InvalidSystem, match="no output 'move' to aim at; did you mean 'moves'"):
+        _objective(targets=(Target(output="move", level=0.0, price=1.0),))

@@ -119,3 +119,36 @@ def test_observing_a_batch_is_observing_its_rows() -> None:
     np.testing.assert_array_equal(batch, np.concatenate([observe(row[None, :]) for row in states]))
     np.testing.assert_array_equal(states, kept)
     assert np.isfinite(batch).all()
+
+
+def test_the_table_of_the_calendar_shows_what_the_calendar_says(
+    description: SystemDescription,
+) -> None:
+    """Every number, worked out row by row in double precision, up to the rounding of float32."""
+    d, random = description, np.random.default_rng(4)
+    observe = _observation(d, staff_scale=1.3)
+    states = random.integers(0, 300, (40, len(d.state_names))).astype(float)
+    states[:, -2], states[:, -1] = 0, random.integers(0, 7, 40)
+    for state, seen in zip(states, observe(states), strict=True):
+        shown = dict(zip(observe.names, seen, strict=True))
+        epoch, known = int(state[-1]), _known(d, observe.parameters, int(state[-1]))
+        named = dict(zip(d.state_names, state, strict=True))
+        expected = {stock.name: np.sqrt(named[stock.name]) / 10 for stock in d.stocks}
+        for tally in d.tallies:
+            ratio = (named[tally.name] + 200) / (known[tally.expected] + 200)
+            expected[f"{tally.name}_ratio"] = 8 * np.log(ratio)
+        for team, assigned in zip(d.moved_teams, d.assigned(state[None])[0], strict=True):
+            share = 2 * assigned / max(known[d.teams[team].pool], 1)
+            expected[f"{d.teams[team].name}_share"] = share
+        for k in range(3):
+            ahead = _known(d, observe.parameters, epoch + k)
+            for column in ("expected_arrivals", "tier1", "tier2"):
+                value = ahead[column] / d.calendar.column(column).max() * (epoch + k < 6)
+                expected[f"{column}_in_{k}"] = value
+        for name, value in expected.items():
+            assert shown[name] == pytest.approx(value, rel=1e-6, abs=2e-6), name
+
+
+def _known(description: SystemDescription, beliefs: np.ndarray, epoch: int) -> dict[str, float]:
+    row = description.known_ahead(np.array([0]), np.array([epoch]), beliefs[None])[0]
+    return dict(zip(description.calendar.columns, row.tolist(), strict=True))

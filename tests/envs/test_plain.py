@@ -58,7 +58,6 @@ def problem(request: pytest.FixtureRequest, tiny: Description, rounds: Transitio
     return problem_of(tiny, worlds[request.param], rounds.state)
 
 
-@pytest.mark.filterwarnings("ignore:.*infinity.*")
 def test_gymnasium_s_own_checker_passes(problem: Problem) -> None:
     """A user's simulator is an environment like any other."""
     check_env(Environment(problem), skip_render_check=True)

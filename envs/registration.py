@@ -1,0 +1,162 @@
+"""Environments by name: `gymnasium.make("surrogym/clinic-v0")` after `envs.register()`.
+
+Gymnasium has no entry points for environments since its release 1.0. Where a name is all that can
+be given, `gymnasium.make("envs.registered:surrogym/clinic-v0")` registers first.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from jaxtyping import Float
+
+from envs.environment import Environment
+from envs.masks import Mask
+from envs.objective import Objective
+from envs.observation import viewpoint_of
+from envs.problem import BuildWorld, Problem
+from envs.randomisation import ParameterDraws
+from envs.vector import VectorEnvironment
+from envs.world import SimulatedWorld, SurrogateWorld
+from sim.arrivals import Arrivals, fit_doubly_stochastic
+from sim.description import Description
+from sim.epoch import parameter_vector
+from sim.scenario import Scenario, SimulatorRecipe, bundled_scenarios, load_scenario
+from sim.streams import stream
+from surrogates.clock import WithClock
+from surrogates.storage import load_surrogate
+
+NAMESPACE, VERSION = "surrogym", 0
+_GLIMPSE = 200
+"""Epochs of the true simulator that are looked at to set scales."""
+
+Parameters = dict[str, float] | ParameterDraws | None
+
+
+def register() -> tuple[str, ...]:
+    """Tell gymnasium of every bundled scenario; returns the ids. Twice is as good as once.
+
+    An id takes as keywords what `scenario_problem` takes.
+    """
+    ids = {name: environment_id(name) for name in bundled_scenarios()}
+    for name, identity in ids.items():
+        if identity not in gymnasium.registry:
+            gymnasium.register(
+                id=identity,
+                entry_point="envs.registration:make_environment",
+                vector_entry_point="envs.registration:make_vector_environment",
+                kwargs={"scenario": name},
+            )
+    return tuple(ids.values())
+
+
+def environment_id(scenario: str) -> str:
+    """The id of a bundled scenario."""
+    return f"{NAMESPACE}/{scenario}-v{VERSION}"
+
+
+def make_environment(scenario: str, **options: Any) -> Environment:
+    """One environment of a scenario; `options` are those of `scenario_problem`."""
+    return Environment(scenario_problem(scenario, **options))
+
+
+def make_vector_environment(
+    num_envs: int,
+    scenario: str,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    **options: Any,
+) -> VectorEnvironment:
+    """Many environments of a scenario, in gymnasium's usual mode unless told otherwise."""
+    return VectorEnvironment(scenario_problem(scenario, **options), num_envs, autoreset_mode)
+
+
+def scenario_problem(
+    scenario: str,
+    *,
+    surrogate: str | Path | None = None,
+    parameters: Parameters = None,
+    objective: Objective | None = None,
+    mask: Mask | None = None,
+    history: int = 1,
+    cost_unit: float | None = None,
+) -> Problem:
+    """The decision problem of a scenario: a bundled name, `name:variant`, a file or `module:Class`.
+
+    On the true simulator, or on the surrogate whose folder is given. Parameters are nominal unless
+    given, or drawn for each episode. The objective is the scenario's unless given. The cost unit is
+    the power of ten nearest to what an epoch costs under random decisions. Scales are set by a
+    short run of the true simulator, so both worlds are seen and paid alike.
+    """
+    read = load_scenario(scenario)
+    build = WithClock(build=SimulatorRecipe(scenario=read, arrivals=_arrivals(read)))
+    description = build().describe()
+    wanted = objective or Objective.from_costs(description, read.costs.outputs, read.costs.at_close)
+    states, outputs = _glimpse(build)
+    believed = _believed(description, parameters)
+    return Problem(
+        build_world=_world(build, description, surrogate, parameters),
+        objective=wanted,
+        observation=viewpoint_of(description, believed, states),
+        cost_unit=cost_unit or _cost_unit(wanted, outputs),
+        mask=mask,
+        history=history,
+    )
+
+
+def _world(
+    build: WithClock,
+    description: Description,
+    surrogate: str | Path | None,
+    parameters: Parameters,
+) -> BuildWorld:
+    if surrogate is None:
+        return partial(SimulatedWorld, build, parameters=parameters)
+    fitted, _ = load_surrogate(Path(surrogate), description)
+    if isinstance(parameters, dict):
+        return partial(SurrogateWorld, fitted, parameters=_believed(description, parameters))
+    return partial(SurrogateWorld, fitted, parameters=parameters)
+
+
+def _believed(description: Description, parameters: Parameters) -> Float[np.ndarray, "parameter"]:
+    given = parameters if isinstance(parameters, dict) else None
+    return parameter_vector(description.parameters, given)
+
+
+def _arrivals(scenario: Scenario) -> Arrivals | None:
+    """Arrivals learnt from the scenario's volumes, where it has any."""
+    return None if scenario.volumes is None else _learnt_arrivals(scenario.name)
+
+
+@cache
+def _learnt_arrivals(name: str) -> Arrivals:
+    volumes = load_scenario(name).volumes
+    assert volumes is not None
+    return fit_doubly_stochastic(volumes.read().between(volumes.fit_from, volumes.fit_to))
+
+
+def _glimpse(
+    build: WithClock,
+) -> tuple[Float[np.ndarray, "epoch state"], Float[np.ndarray, "epoch output"]]:
+    """States and outputs of the first episode, or of its beginning, under random decisions."""
+    simulator, random = build(), stream(0, "glimpse")
+    decisions = simulator.describe().decisions
+    states, outputs = [simulator.reset(0)], []
+    for choice in random.integers(len(decisions), size=_GLIMPSE):
+        epoch = simulator.advance(decisions[choice])
+        states.append(epoch.state)
+        outputs.append(epoch.outputs)
+        if epoch.is_last:
+            break
+    return np.array(states), np.array(outputs)
+
+
+def _cost_unit(objective: Objective, outputs: Float[np.ndarray, "epoch output"]) -> float:
+    nothing = np.zeros((len(outputs), len(objective.state_names)))
+    costs = objective.cost(outputs, nothing, np.zeros(len(outputs), dtype=bool))
+    size = float(np.abs(costs).mean())
+    return float(10.0 ** np.round(np.log10(size))) if size > 0 else 1.0

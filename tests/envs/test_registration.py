@@ -1,0 +1,96 @@
+import sys
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+import envs
+from envs.registration import scenario_problem
+from sim.scenario import SimulatorRecipe, bundled_scenarios, load_scenario
+from surrogates.baselines import fit_mean
+from surrogates.clock import WithClock
+from surrogates.collect import run_episodes
+from surrogates.design import plan_episodes
+from surrogates.storage import save_surrogate
+from tests.systems import unchecked
+
+CLINIC = "surrogym/clinic-v0"
+
+
+@pytest.fixture(scope="module")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved surrogate of the clinic."""
+    build = WithClock(build=SimulatorRecipe(scenario=load_scenario("clinic")))
+    description, folder = build().describe(), tmp_path_factory.mktemp("runs") / "mean"
+    with unchecked():
+        transitions = run_episodes(build, plan_episodes(description, 6, 1))
+        surrogate = fit_mean(transitions, description, None, np.random.default_rng(0))
+    save_surrogate(folder, surrogate, {})
+    return folder
+
+
+def test_every_bundled_scenario_has_an_id_and_registering_twice_is_harmless() -> None:
+    """A worker cannot know whether somebody registered before it; gymnasium warns of overriding."""
+    ids = envs.register()
+    assert ids == envs.register()
+    assert len(ids) == len(bundled_scenarios())
+    assert all(gymnasium.spec(identity).id == identity for identity in ids)
+
+
+def test_an_id_makes_one_environment_or_many() -> None:
+    """Gymnasium's `make` and `make_vec` lead to the same problem."""
+    envs.register()
+    with unchecked():
+        one = gymnasium.make(CLINIC, history=2)
+        many = gymnasium.make_vec(CLINIC, num_envs=3, history=2)
+        seen, _ = one.reset(seed=0)
+        rows, _ = many.reset(seed=0)
+        one.step(one.action_space.sample())
+    assert isinstance(many, envs.VectorEnvironment)
+    assert many.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    np.testing.assert_array_equal(rows[0], seen)
+
+
+def test_a_folder_puts_a_surrogate_in_the_simulator_s_place(artefact: Path) -> None:
+    """The problem is the same, seen and paid alike; only the world answers from the model."""
+    with unchecked():
+        true, modelled = scenario_problem("clinic"), scenario_problem("clinic", surrogate=artefact)
+        assert isinstance(modelled.build_world(1), envs.SurrogateWorld)
+        states = np.zeros((1, len(true.observation.description.components)))
+        np.testing.assert_array_equal(true.observation(states), modelled.observation(states))
+        assert (true.cost_unit, true.objective.numbers.tolist()) == (
+            modelled.cost_unit, modelled.objective.numbers.tolist()
+        )  # fmt: skip
+        environment = gymnasium.make(CLINIC, surrogate=str(artefact))
+        environment.reset(seed=0)
+        environment.step(environment.action_space.sample())
+
+
+def test_parameters_may_be_given_or_drawn(artefact: Path) -> None:
+    """In both worlds, by name or from a range."""
+    with unchecked():
+        description = scenario_problem("clinic").observation.description
+        name = description.parameters[0].name
+        for surrogate in (None, artefact):
+            drawn = scenario_problem(
+                "clinic", surrogate=surrogate,
+                parameters=envs.UniformParameters.of(description),
+            ).build_world(4)  # fmt: skip
+            given = scenario_problem(
+                "clinic", surrogate=surrogate, parameters={name: description.parameters[0].high}
+            ).build_world(4)
+            for world in (drawn, given):
+                world.begin(np.arange(4), np.random.default_rng(0))
+            assert len(set(drawn.parameters[:, 0])) == 4
+            assert set(given.parameters[:, 0]) == {description.parameters[0].high}
+
+
+def test_a_name_alone_is_enough_where_it_names_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration file can hold a string, and no call."""
+    for identity in envs.register():
+        monkeypatch.delitem(gymnasium.registry, identity)
+    monkeypatch.delitem(sys.modules, "envs.registered", raising=False)
+    with unchecked():
+        gymnasium.make("envs.registered:surrogym/tandem-v0").reset(seed=0)
