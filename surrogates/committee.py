@@ -77,7 +77,8 @@ class Committee:
         between = drawn.mean(axis=2).var(axis=0, ddof=1)
         chance = drawn.var(axis=2, ddof=1).mean(axis=0) / self.draws
         moving = np.isfinite(self.spread)
-        return np.asarray(np.sqrt(np.maximum(between - chance, 0.0)[:, moving].mean(axis=1)))
+        beyond_chance = (between - chance)[:, moving].mean(axis=1)
+        return np.asarray(np.sqrt(np.maximum(beyond_chance, 0.0)))
 
 
 def fit_committee(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sim.description import Description
 from surrogates.dataset import Transitions, concatenate, read_transitions, write_transitions
@@ -14,6 +14,7 @@ from surrogates.design import PlannedEpisode
 _ROUNDS = "rounds"
 
 
+@runtime_checkable
 class Store(Protocol):
     """Where the rounds of a campaign are kept."""
 

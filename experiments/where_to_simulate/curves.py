@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.isotonic import isotonic_regression
+from scipy.optimize import isotonic_regression
 
 from experiments.where_to_simulate.rows import Row
 from sim.output import Estimate
 from sim.streams import stream
 
 Measure = Literal["crps", "tau", "crps_usual"]
-_RESAMPLES = 2000
+_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,7 @@ class Curves:
 
     def falling(self, seeds: Float[np.ndarray, "drawn"] | slice) -> Float[np.ndarray, "point"]:
         """Mean over seeds, made to fall: more data may not be held against an arm."""
-        fitted = isotonic_regression(self.loss[seeds].mean(axis=0), increasing=False)
-        return np.asarray(fitted, dtype=float)
+        return np.asarray(isotonic_regression(self.loss[seeds].mean(axis=0), increasing=False).x)
 
 
 def epochs_saved(baseline: Curves, arm: Curves, purpose: str) -> Estimate:

@@ -14,7 +14,7 @@ from sim.description import Description
 from sim.errors import suggestion
 from surrogates.committee import Fit
 from surrogates.dataset import Transitions
-from surrogates.families import FAMILIES
+from surrogates.families import DEFAULT_SETTINGS, FAMILIES
 from surrogates.flow import FlowSettings
 from surrogates.gaussian_process import GaussianProcessSettings
 
@@ -119,7 +119,8 @@ class SmallFit:
         # One name for all, or a family that holds out an episode of every policy would hold out
         # half of a small data set with many policies.
         alike = replace(transitions, policy=np.full(len(transitions), "any"))
-        settings = SMALL[self.family](len(transitions)) if self.family in SMALL else None
+        small = SMALL.get(self.family)
+        settings = small(len(transitions)) if small else DEFAULT_SETTINGS[self.family]
         return FAMILIES[self.family](alike, self.description, settings, random)
 
 
