@@ -1,10 +1,10 @@
 """The space of situations, and what data leave open of it.
 
 How much one situation tells of another is a prior over functions of (state, decision, parameters):
-half of their variance is a straight line, half a stationary deviation from it (a Gaussian kernel
-in random Fourier features, Rahimi and Recht 2007). In features the posterior is one matrix, so
-that the effect of a whole episode that has not been run is exact algebra: variances do not depend
-on what will be observed.
+about half of their variance is a straight line, half a stationary deviation from it (a Gaussian
+kernel in random Fourier features, Rahimi and Recht 2007). In features the posterior is one matrix,
+so that the effect of a whole episode that has not been run is exact algebra: variances do not
+depend on what will be observed.
 """
 
 from __future__ import annotations
@@ -57,12 +57,17 @@ class Terrain:
         return self._inputs.matrix(situations.state, situations.decision, situations.parameters)
 
     def features(self, situations: Situations) -> Float[np.ndarray, "row feature"]:
-        """A row for each situation; dot products are prior covariances, about 1 with itself."""
+        """A row of length 1 for each situation; dot products are prior correlations.
+
+        Every situation is as open as another at first: extremes, where a line has most leverage,
+        are also where chance is largest, and must not be sought for their leverage.
+        """
         scaled = (self._raw(situations) - self._centre) / self._width
         seen = np.clip(scaled[:, self._is_moving], -_FARTHEST, _FARTHEST)
         waves = np.cos(seen @ self._waves + self._phases) / len(self._phases) ** 0.5
         line = self._slope * np.column_stack([seen, np.ones(len(seen))])
-        return np.concatenate([line, waves], axis=1)
+        rows = np.concatenate([line, waves], axis=1)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 class Unknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 from experiments.where_to_simulate.arms import ARMS
@@ -45,13 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test, kept in its own folder")
     parser.add_argument("--only", action="append", metavar="SCENARIO", help="may be given again")
     parser.add_argument("--arm", action="append", choices=tuple(ARMS), help="may be given again")
+    parser.add_argument("--minutes", type=float, default=inf, help="begin no curve after so many")
     parser.add_argument("--folder", type=Path, help="of the rows")
     given = parser.parse_args(arguments)
     depth: Depth = "quick" if given.quick else "thorough"
     names = given.only or [setting.scenario for setting in THOROUGH]
     folder = given.folder or (_RUNS / "quick" if given.quick else STORED)
     settings = [find_setting(name, depth) for name in names]
-    run(settings, given.arm or tuple(ARMS), folder / "rows.jsonl", _RUNS, on_row=_say)
+    path, arms = folder / "rows.jsonl", given.arm or tuple(ARMS)
+    run(settings, arms, path, _RUNS, minutes=given.minutes, on_row=_say)
     write_analysis(folder, [find_setting(setting.scenario, depth) for setting in THOROUGH])
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.where_to_simulate.place import Place
+from experiments.where_to_simulate.rules import find_rules
 from experiments.where_to_simulate.settings import Setting, small_fit
 from sim.streams import stream
 from surrogates.campaign import CampaignSettings, Finished, learn_on, run_campaign
@@ -17,8 +18,7 @@ from surrogates.design import PlannedEpisode, plan_episodes, plan_latin_hypercub
 from surrogates.interface import Surrogate
 from surrogates.pilot import NO_POLICIES, Policies
 from surrogates.proposals import CURRENT, propose_episodes
-from training.heuristics import LinearRule
-from training.search import SideBySide, search_rule
+from training.search import SideBySide
 
 Arm = Callable[[Setting, Place, int], Iterator[Finished]]
 """Yields a surrogate whenever as many episodes are there as the setting says."""
@@ -76,7 +76,7 @@ ARMS: Mapping[str, Arm] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Improve:
-    """The current policy: the best linear rule that a short search on the surrogate finds."""
+    """The current policy: the best rule that a short search on the surrogate finds."""
 
     setting: Setting
     place: Place
@@ -84,16 +84,11 @@ class Improve:
     def __call__(self, surrogate: Surrogate, seed: int) -> Policies:
         """The rule under its name in plans."""
         rounds, candidates, days = self.setting.search
-        description = self.place.description
-        found = search_rule(
-            lambda values: LinearRule.from_values(description, values, name=CURRENT),
-            LinearRule.box(description),
-            SideBySide(problem=self.place.problem(surrogate), days=days, seed=seed),
-            rounds=rounds,
-            candidates=candidates,
-            seed=seed,
+        judge = SideBySide(problem=self.place.problem(surrogate), days=days, seed=seed)
+        (_, best), *_ = find_rules(
+            self.place.description, judge, rounds=rounds, candidates=candidates, seed=seed
         )
-        return {CURRENT: LinearRule.from_values(description, found.values, name=CURRENT)}
+        return {CURRENT: best}
 
 
 def _grow(setting: Setting, place: Place, seed: int, choose: Choose) -> Iterator[Finished]:

@@ -1,6 +1,6 @@
 """What the true simulator says, fixed before any arm runs: policies, their costs, held-out epochs.
 
-The policies to be ranked are a few good ones (finalists of a search on the true simulator),
+The policies to be ranked are a few good ones (the best that a search on the true simulator finds),
 constants and random linear rules. Held-out epochs are those that these policies meet: half from
 the good ones, half from the varied ones; half at nominal parameters, half spread over the box. A
 second set is the baseline's own: a Latin hypercube under random decisions.
@@ -9,15 +9,18 @@ second set is the baseline's own: a Latin hypercube under random decisions.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from experiments.where_to_simulate.place import Place
+from experiments.where_to_simulate.rules import find_rules
 from experiments.where_to_simulate.settings import Setting
+from sim.description import Description
 from sim.simulator import Simulator
 from sim.streams import stream
 from surrogates.collect import run_episodes
@@ -25,7 +28,6 @@ from surrogates.dataset import Transitions, concatenate, read_transitions, write
 from surrogates.design import RoughView, latin_hypercube, plan_latin_hypercube, within_box
 from training.evaluation import Day, evaluation_seeds, run_day
 from training.heuristics import ConstantRule, Controller, LinearRule
-from training.search import search_rule
 
 _ROOT = 1999
 """Seed of everything in a reference; no arm's seed is near it."""
@@ -52,7 +54,7 @@ def reference_of(setting: Setting, place: Place, folder: Path) -> Reference:
         _keep(_measure(setting, place), place, kept)
     values = json.loads((kept / "policies.json").read_text(encoding="utf-8"))
     return Reference(
-        controllers=_controllers(setting, place, values["good"]),
+        controllers=tuple(_from_record(each, place.description) for each in values["rules"]),
         costs=np.array(values["costs"]),
         held_out=read_transitions(kept / "held_out.parquet", place.description)[0],
         usual=read_transitions(kept / "usual.parquet", place.description)[0],
@@ -61,7 +63,7 @@ def reference_of(setting: Setting, place: Place, folder: Path) -> Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
-    good: list[dict[str, float]]
+    controllers: list[Controller]
     costs: list[float]
     held_out: Transitions
     usual: Transitions
@@ -69,8 +71,10 @@ class _Measured:
 
 def _measure(setting: Setting, place: Place) -> _Measured:
     simulator, objective = place.build(), place.objective
-    good = _good_rules(setting, place, simulator)
-    controllers = _controllers(setting, place, good)
+    controllers = [
+        *_good_rules(setting, place, simulator),
+        *_varied_rules(setting, place),
+    ]
     seeds = evaluation_seeds(_ROOT, setting.true_days, "ranking")
     nominal = [[run_day(simulator, c, objective, seed, {}) for seed in seeds] for c in controllers]
     rows = [
@@ -79,15 +83,15 @@ def _measure(setting: Setting, place: Place) -> _Measured:
     ]
     plans = plan_latin_hypercube(place.description, 32, _ROOT)
     return _Measured(
-        good=good,
+        controllers=controllers,
         costs=[float(np.mean([day.cost for day in days])) for days in nominal],
         held_out=_sampled(rows, setting.scored_rows, "held out"),
         usual=_sampled([run_episodes(place.build, plans)], setting.scored_rows, "usual"),
     )
 
 
-def _good_rules(setting: Setting, place: Place, simulator: Simulator) -> list[dict[str, float]]:
-    """The best linear rules that a search on the true simulator finds."""
+def _good_rules(setting: Setting, place: Place, simulator: Simulator) -> list[Controller]:
+    """The best rules that a search on the true simulator finds."""
     seeds = evaluation_seeds(_ROOT, setting.screened_days, "screening")
 
     def judge(controllers: Sequence[Controller]) -> Iterator[float]:
@@ -96,42 +100,42 @@ def _good_rules(setting: Setting, place: Place, simulator: Simulator) -> list[di
             yield float(np.mean([day.cost for day in days]))
 
     rounds, candidates = setting.searched
-    found = search_rule(
-        lambda values: LinearRule.from_values(place.description, values),
-        LinearRule.box(place.description),
-        judge,
-        rounds=rounds,
-        candidates=candidates,
-        seed=_ROOT,
-    )
-    return list(found.finalists[:_GOOD])
+    found = find_rules(place.description, judge, rounds=rounds, candidates=candidates, seed=_ROOT)
+    return [rule for _, rule in found[:_GOOD]]
 
 
-def _controllers(
-    setting: Setting, place: Place, good: Iterable[dict[str, float]]
-) -> tuple[Controller, ...]:
-    """Good rules first, then constants, then random linear rules; each by a name of its own."""
+def _varied_rules(setting: Setting, place: Place) -> list[Controller]:
+    """Constants over the range of joint choices, then random linear rules."""
     description, (constants, linear) = place.description, setting.varied
     choices = np.linspace(0, len(description.decisions) - 1, constants).round().astype(int)
     random, view = stream(_ROOT, "linear rules"), RoughView(description)
     shape = (len(description.levers), len(view.names) + 1)
     sizes = tuple(len(lever.levels) for lever in description.levers)
-    return (
+    scale = 2.0 / len(view.names) ** 0.5
+    return [
+        *(ConstantRule(choice=int(choice)) for choice in choices),
         *(
-            LinearRule.from_values(description, values, name=f"good {number}")
-            for number, values in enumerate(good)
+            LinearRule(view=view, weights=random.normal(scale=scale, size=shape), sizes=sizes)
+            for _ in range(linear)
         ),
-        *(ConstantRule(choice=int(choice), name=f"constant {choice}") for choice in choices),
-        *(
-            LinearRule(
-                view=view,
-                weights=random.normal(scale=2.0 / len(view.names) ** 0.5, size=shape),
-                sizes=sizes,
-                name=f"linear {number}",
-            )
-            for number in range(linear)
-        ),
-    )
+    ]
+
+
+def _to_record(rule: Controller) -> dict[str, Any]:
+    """A rule as JSON."""
+    if isinstance(rule, ConstantRule):
+        return {"choice": rule.choice}
+    assert isinstance(rule, LinearRule)
+    return {"weights": rule.weights.tolist()}
+
+
+def _from_record(record: dict[str, Any], description: Description) -> Controller:
+    """The rule that was recorded."""
+    if "choice" in record:
+        return ConstantRule(choice=record["choice"])
+    sizes = tuple(len(lever.levels) for lever in description.levers)
+    view = RoughView(description)
+    return LinearRule(view=view, weights=np.array(record["weights"]), sizes=sizes)
 
 
 def _telemetry(
@@ -173,5 +177,6 @@ def _keep(measured: _Measured, place: Place, folder: Path) -> None:
     for name in ("held_out", "usual"):
         rows = getattr(measured, name)
         write_transitions(folder / f"{name}.parquet", rows, place.description, {"seed": _ROOT})
-    text = json.dumps({"good": measured.good, "costs": measured.costs})
+    rules = [_to_record(rule) for rule in measured.controllers]
+    text = json.dumps({"rules": rules, "costs": measured.costs})
     (folder / "policies.json").write_text(text + "\n", encoding="utf-8")

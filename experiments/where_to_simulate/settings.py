@@ -19,7 +19,7 @@ from surrogates.flow import FlowSettings
 from surrogates.gaussian_process import GaussianProcessSettings
 
 Depth = Literal["quick", "thorough"]
-_FLOW_STEPS = 420
+_FLOW_STEPS = 280
 """Gradient steps of a fit, however few rows there are."""
 _FLOW_BATCH = 128
 
@@ -37,22 +37,22 @@ class Setting:
     """Of whole repetitions; arms with the same seed are compared."""
     screened_days: int = 2
     """True episodes for each candidate of the search for good policies."""
-    searched: tuple[int, int] = (4, 24)
+    searched: tuple[int, int] = (3, 12)
     """Rounds and candidates of that search."""
-    varied: tuple[int, int] = (6, 14)
+    varied: tuple[int, int] = (5, 11)
     """Constant rules and random linear rules among the policies to be ranked."""
-    true_days: int = 24
+    true_days: int = 12
     """True episodes from which a policy's value is known, at nominal parameters."""
-    held_out: tuple[int, int] = (10, 2)
+    held_out: tuple[int, int] = (6, 2)
     """Held-out episodes of each good and of each varied policy, at nominal parameters; as many
     again all over the box."""
-    scored_rows: int = 1500
+    scored_rows: int = 1000
     """Held-out epochs that are scored, drawn once."""
-    draws: int = 24
+    draws: int = 16
     """Samples of the surrogate for each scored epoch."""
-    ranked_days: int = 32
+    ranked_days: int = 24
     """Episodes on the surrogate from which it ranks a policy."""
-    search: tuple[int, int, int] = (3, 24, 8)
+    search: tuple[int, int, int] = (2, 16, 4)
     """Rounds, candidates and days with which the active arm finds its current policy."""
 
     @property
@@ -62,9 +62,9 @@ class Setting:
 
 
 THOROUGH = (
-    Setting(scenario="bank", family="flow", episodes=(8, 16, 32, 64, 128)),
-    Setting(scenario="clinic", family="gp", episodes=(8, 16, 32, 64, 128)),
-    Setting(scenario="callbacks", family="gp", episodes=(8, 16, 32, 64, 128)),
+    Setting(scenario="bank", family="flow", episodes=(8, 16, 32, 64)),
+    Setting(scenario="clinic", family="gp", episodes=(8, 16, 32, 64)),
+    Setting(scenario="callbacks", family="gp", episodes=(8, 16, 32, 64)),
 )
 
 
@@ -100,7 +100,7 @@ def _flow(rows: int) -> FlowSettings:
 
 
 def _gaussian_process(rows: int) -> GaussianProcessSettings:
-    return GaussianProcessSettings(inducing=min(64, max(8, rows // 4)), steps=50, batch=128)
+    return GaussianProcessSettings(inducing=min(48, max(8, rows // 4)), steps=30, batch=128)
 
 
 SMALL: Mapping[str, Callable[[int], Any]] = {"flow": _flow, "gp": _gaussian_process}

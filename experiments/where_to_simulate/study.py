@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
-from time import process_time
+from time import monotonic, process_time
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -61,10 +62,17 @@ def run(
     path: Path,
     references: Path,
     *,
+    minutes: float = inf,
     on_row: Callable[[Row], None] | None = None,
 ) -> None:
-    """Measure the curves that are missing. References are kept in a folder, being costly."""
+    """Measure the curves that are missing; none is begun after so many minutes.
+
+    References are kept in a folder of their own, being costly.
+    """
+    until = monotonic() + 60 * minutes
     for curve in tuple(missing(settings, arms, read_rows(path))):
+        if monotonic() > until:
+            return
         place = Place(curve.setting.scenario)
         rows = []
         for row in measure(curve, place, reference_of(curve.setting, place, references)):

@@ -71,6 +71,8 @@ def test_a_run_that_was_stopped_goes_on_with_the_curve_it_was_at(measured: Path)
     before = read_rows(path)
     path.unlink()
     append_rows(path, before[:-1])
+    run([TINY], ARMS, path, measured / "references", minutes=-1)
+    assert read_rows(path) == before[:-1]
     run([TINY], ARMS, path, measured / "references")
     again = read_rows(path)[len(before) - 1 :]
     scores = [(row.episodes, row.crps, row.tau) for row in again]

@@ -110,15 +110,18 @@ def test_a_twin_of_what_was_picked_is_not_picked_next() -> None:
     assert pick([good, good, other], weight, Unknown(np.zeros((0, 6)), 0.5), 2) == [0, 2]
 
 
-def test_features_of_a_situation_have_about_unit_prior_variance(crowded: Crowded) -> None:
-    """The noise of the terrain is a multiple of it."""
+def test_every_situation_is_as_open_as_another_at_first(crowded: Crowded) -> None:
+    """Extremes must not be sought for their leverage alone, and like situations tell the most."""
     plans = episodes(*["one", "two", "four"] * 8, scale=1.2)
     met = rehearse(
         crowded, plans, openings_of(BUILD(), plans), np.random.default_rng(0), policies=POLICIES
     )
     terrain = Terrain(crowded.description, [met], TerrainSettings(), np.random.default_rng(1))
     features = terrain.features(met)
-    assert np.square(features).sum(axis=1).mean() == pytest.approx(1.0, abs=0.1)
+    told = features @ features.T
+    assert np.diag(told) == pytest.approx(np.ones(len(met)))
+    same = (met.state == met.state[0]).all(axis=1) & (met.decision == met.decision[0]).all(axis=1)
+    assert told[0][~same].max() < told[0][same].min()
 
 
 def test_a_rehearsal_visits_what_its_deciders_lead_to(crowded: Crowded) -> None:
