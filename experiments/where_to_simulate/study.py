@@ -37,6 +37,14 @@ class Curve:
         return self.setting.scenario, self.arm, self.seed, self.setting.digest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where rows come from, as it was when the run began."""
+
+    commit: str
+    machine: str
+
+
 def missing(
     settings: Iterable[Setting], arms: Iterable[str], rows: Iterable[Row]
 ) -> Iterator[Curve]:
@@ -69,20 +77,21 @@ def run(
 
     References are kept in a folder of their own, being costly.
     """
+    origin = Origin(commit=commit(), machine=machine())
     until = monotonic() + 60 * minutes
     for curve in tuple(missing(settings, arms, read_rows(path))):
         if monotonic() > until:
             return
         place = Place(curve.setting.scenario)
         rows = []
-        for row in measure(curve, place, reference_of(curve.setting, place, references)):
+        for row in measure(curve, place, reference_of(curve.setting, place, references), origin):
             rows.append(row)
             if on_row is not None:
                 on_row(row)
         append_rows(path, rows)
 
 
-def measure(curve: Curve, place: Place, reference: Reference) -> Iterator[Row]:
+def measure(curve: Curve, place: Place, reference: Reference, origin: Origin) -> Iterator[Row]:
     """The curve's points as they come."""
     began = process_time()
     for finished in ARMS[curve.arm](curve.setting, place, curve.seed):
@@ -99,9 +108,9 @@ def measure(curve: Curve, place: Place, reference: Reference) -> Iterator[Row]:
             crps_usual=scores["crps_usual"],
             tau=scores["tau"],
             seconds=round(process_time() - began, 2),
-            commit=commit(),
+            commit=origin.commit,
             date=datetime.now(UTC).strftime("%Y-%m-%d"),
-            machine=machine(),
+            machine=origin.machine,
         )
         began = process_time()
 
