@@ -29,38 +29,36 @@ _FEWEST_SEEDS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """The complete curves of one setting: every arm measured with every one of the seeds."""
+    """The complete curves of one setting: by arm the rows of each seed."""
 
     setting: Setting
-    seeds: tuple[int, ...]
     rows: Mapping[str, tuple[Row, ...]]
-    """By arm."""
 
-    def curves(self, arm: str, measure: Measure) -> Curves:
-        """An arm's curves."""
-        return Curves.of(self.rows[arm], measure, self.seeds)
+    def seeds(self, arm: str) -> tuple[int, ...]:
+        """The seeds with which an arm and the baseline are complete."""
+        shared = {row.seed for row in self.rows[arm]} & {row.seed for row in self.rows[BASELINE]}
+        return tuple(sorted(shared))
 
     def saved(self, arm: str, measure: Measure) -> Estimate:
         """Against the baseline."""
-        purpose = f"{self.setting.scenario} {arm} {measure}"
-        return epochs_saved(self.curves(BASELINE, measure), self.curves(arm, measure), purpose)
+        seeds, purpose = self.seeds(arm), f"{self.setting.scenario} {arm} {measure}"
+        slow, fast = (Curves.of(self.rows[name], measure, seeds) for name in (BASELINE, arm))
+        return epochs_saved(slow, fast, purpose)
 
 
 def blocks(rows: Sequence[Row], settings: Sequence[Setting]) -> Iterator[Block]:
-    """Settings of which at least two seeds are complete in the baseline and in another arm."""
+    """Settings of which two seeds or more are complete in the baseline and in another arm."""
     for setting in settings:
         mine = [row for row in rows if row.curve[::3] == (setting.scenario, setting.digest)]
         seeds_of = {arm: _complete(mine, arm, setting) for arm in ARMS}
-        arms = [arm for arm in ARMS if len(seeds_of[arm]) >= _FEWEST_SEEDS]
-        if BASELINE not in arms or len(arms) < 2:
-            continue
-        seeds = set.intersection(*(seeds_of[arm] for arm in arms))
-        if len(seeds) >= _FEWEST_SEEDS:
+        shared = {arm: seeds & seeds_of[BASELINE] for arm, seeds in seeds_of.items()}
+        arms = [arm for arm in ARMS if len(shared[arm]) >= _FEWEST_SEEDS]
+        if len(arms) > 1:
             by_arm = {
-                arm: tuple(row for row in mine if row.arm == arm and row.seed in seeds)
+                arm: tuple(row for row in mine if row.arm == arm and row.seed in seeds_of[arm])
                 for arm in arms
             }
-            yield Block(setting=setting, seeds=tuple(sorted(seeds)), rows=by_arm)
+            yield Block(setting=setting, rows=by_arm)
 
 
 def _complete(rows: Sequence[Row], arm: str, setting: Setting) -> set[int]:
@@ -99,7 +97,7 @@ def _saved_table(found: Sequence[Block]) -> list[str]:
             if arm != BASELINE:
                 cells = " | ".join(_told(block.saved(arm, measure)) for measure in MEASURES)
                 name = f"{block.setting.scenario} ({block.setting.family})"
-                lines.append(f"| {name} | {arm} | {cells} | {len(block.seeds)} |")
+                lines.append(f"| {name} | {arm} | {cells} | {len(block.seeds(arm))} |")
     return lines
 
 
@@ -108,10 +106,10 @@ def _told(estimate: Estimate) -> str:
 
 
 def _curve_table(block: Block) -> list[str]:
-    """Means over seeds at every number of episodes."""
+    """Means over an arm's seeds at every number of episodes."""
     lines = [
-        f"**{block.setting.scenario}**, means over {len(block.seeds)} seeds:",
-        "CRPS where policies go / tau / CRPS on the baseline's own epochs.",
+        f"**{block.setting.scenario}**: CRPS where policies go / tau / CRPS on the baseline's own",
+        "epochs, means over seeds.",
         "",
         f"| arm | {' | '.join(f'{n} episodes' for n in block.setting.episodes)} |",
         f"| --- |{' ---: |' * len(block.setting.episodes)}",
