@@ -14,7 +14,7 @@ from surrogates.collect import BuildSimulator, collect, run_episodes
 from surrogates.committee import Fit
 from surrogates.dataset import Transitions
 from surrogates.dataset_file import Memory, Store
-from surrogates.design import BEHAVIOURS, PlannedEpisode, plan_episodes
+from surrogates.design import BEHAVIOURS, PlannedEpisode, plan_latin_hypercube
 from surrogates.errors import InvalidDataset
 from surrogates.interface import SupportsUpdate, Surrogate
 from surrogates.pilot import NO_POLICIES, Policies
@@ -32,7 +32,8 @@ class CampaignSettings:
     budget: int
     """Epochs of the simulator in all, those included that were there before."""
     first: int = 16
-    """Episodes of the first round, spread over parameters and behaviours without any model."""
+    """Episodes of the first round: a Latin hypercube under random decisions, as nobody knows better
+    yet."""
     growth: float = 1.0
     """Episodes that a later round adds, over those that are there already."""
     choice: int = 4
@@ -129,7 +130,7 @@ class _Campaign:
         count = min(settings.first, settings.budget // epochs)
         if not count:
             raise InvalidDataset(f"budget {settings.budget}: one episode has {epochs} epochs")
-        return plan_episodes(self._description, count, settings.seed)
+        return plan_latin_hypercube(self._description, count, settings.seed)
 
     def affordable(self, transitions: Transitions) -> int:
         """Episodes of the next round; 0 when the budget is spent."""

@@ -14,8 +14,9 @@ from surrogates.errors import InvalidDataset
 
 CURRENT = "current"
 """Name of the policy that is trained on the surrogate, among the policies of a plan."""
-_SLIPS = (0.0, 0.1, 0.3)
-"""Shares of epochs in which a policy's decision is replaced by chance."""
+_SLIPS = (0.1, 0.3, 0.5)
+"""Shares of epochs in which a decision is replaced by chance: whoever decides by a rule all day
+tells little of what each decision does."""
 
 
 def propose_episodes(
@@ -24,12 +25,11 @@ def propose_episodes(
     seed: int,
     *,
     policies: Sequence[str] = (),
-    nominal_share: float = 0.3,
+    nominal_share: float = 0.2,
 ) -> tuple[PlannedEpisode, ...]:
     """Candidates: behaviours and policies, each from the opening or from somewhere in the day.
 
-    A Latin hypercube spreads the parameters, a share stays nominal; the policies slip a little or
-    more. Half of the episodes begin with the current policy, where there is one, and change hands
+    A Latin hypercube spreads the parameters, a share stays nominal; all slip, a little or more. Half of the episodes begin with the current policy, where there is one, and change hands
     at an epoch of their own: that is how a start in a state of its choosing is had.
     """
     random = stream(seed, "proposals")
@@ -46,7 +46,7 @@ def propose_episodes(
             behaviour=names[i],
             start=int(starts[i]) if has_lead[i] else 0,
             lead=CURRENT if has_lead[i] else "",
-            slips=float(slips[i]) if names[i] in policies else 0.0,
+            slips=float(slips[i]),
         )
         for i in range(count)
     )

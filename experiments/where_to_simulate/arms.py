@@ -46,7 +46,7 @@ def unchosen(setting: Setting, place: Place, seed: int) -> Iterator[Finished]:
         surrogate: Surrogate | None, had: int, more: int
     ) -> tuple[tuple[PlannedEpisode, ...], Policies]:
         if surrogate is None:
-            return plan_episodes(place.description, more, seed), NO_POLICIES
+            return plan_latin_hypercube(place.description, more, seed), NO_POLICIES
         policies = improve(surrogate, seed + had)
         named = tuple(policies)
         return propose_episodes(place.description, more, seed + had, policies=named), policies

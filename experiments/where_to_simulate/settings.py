@@ -17,6 +17,7 @@ from surrogates.dataset import Transitions
 from surrogates.families import DEFAULT_SETTINGS, FAMILIES
 from surrogates.flow import FlowSettings
 from surrogates.gaussian_process import GaussianProcessSettings
+from surrogates.interface import Surrogate
 
 Depth = Literal["quick", "thorough"]
 _FLOW_STEPS = 280
@@ -114,7 +115,7 @@ class SmallFit:
     family: str
     description: Description
 
-    def __call__(self, transitions: Transitions, random: np.random.Generator) -> Any:
+    def __call__(self, transitions: Transitions, random: np.random.Generator) -> Surrogate:
         """A fitted surrogate."""
         # One name for all, or a family that holds out an episode of every policy would hold out
         # half of a small data set with many policies.

@@ -128,8 +128,8 @@ def test_proposals_deal_deciders_evenly_and_start_anywhere() -> None:
     assert {name: names.count(name) for name in names} == dict.fromkeys(set(names), 20)
     assert {plan.start for plan in plans} == set(range(6))
     assert {plan.lead for plan in plans if plan.start} == {CURRENT}
-    assert all(plan.slips == 0 for plan in plans if plan.behaviour != CURRENT)
-    assert sum(plan.parameters == {"arrival_scale": 1.0} for plan in plans) == 30
+    assert all(plan.slips > 0 for plan in plans)
+    assert sum(plan.parameters == {"arrival_scale": 1.0} for plan in plans) == 20
     alone = propose_episodes(DESCRIPTION, 40, 3)
     assert {plan.start for plan in alone} == {0}
 
