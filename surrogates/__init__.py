@@ -1,8 +1,11 @@
 """Cheap answers to what the simulator would do next, each with an honest uncertainty."""
 
+from surrogates.campaign import CampaignSettings, run_campaign
 from surrogates.clock import WithClock, with_clock
 from surrogates.collect import collect, run_episodes
+from surrogates.committee import Committee, fit_committee
 from surrogates.dataset import Transitions, read_transitions, write_transitions
+from surrogates.dataset_file import DatasetFile
 from surrogates.design import plan_episodes
 from surrogates.families import FAMILIES, families_for, fit_family
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
@@ -12,6 +15,9 @@ from surrogates.storage import load_surrogate, save_surrogate
 
 __all__ = [
     "FAMILIES",
+    "CampaignSettings",
+    "Committee",
+    "DatasetFile",
     "Epochs",
     "FlowSettings",
     "FlowSurrogate",
@@ -22,11 +28,13 @@ __all__ = [
     "WithClock",
     "collect",
     "families_for",
+    "fit_committee",
     "fit_family",
     "fit_flow",
     "load_surrogate",
     "plan_episodes",
     "read_transitions",
+    "run_campaign",
     "run_episodes",
     "save_surrogate",
     "score",

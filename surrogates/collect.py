@@ -10,20 +10,23 @@ import numpy as np
 from sim.epoch import Epoch, parameter_vector
 from sim.simulator import Simulator
 from surrogates.dataset import Transitions, concatenate
-from surrogates.design import BehaviourPolicy, PlannedEpisode
+from surrogates.design import PlannedEpisode
+from surrogates.pilot import NO_POLICIES, Pilot, Policies
 
 BuildSimulator = Callable[[], Simulator]
 """Makes a fresh simulator in the process that will run it; must be picklable."""
 
 
-def run_episode(simulator: Simulator, plan: PlannedEpisode) -> Transitions:
-    """Run one planned episode to its end."""
+def run_episode(
+    simulator: Simulator, plan: PlannedEpisode, policies: Policies = NO_POLICIES
+) -> Transitions:
+    """Run one planned episode to its end; plans may name any of the policies."""
     description = simulator.describe()
-    policy = BehaviourPolicy(plan.behaviour, description, plan.seed)
+    pilot = Pilot(plan, description, policies)
     state = simulator.reset(plan.seed, plan.parameters)
     states, decisions, epochs = [], [], list[Epoch]()
     while not epochs or not epochs[-1].is_last:
-        decision = policy.decide(state)
+        decision = pilot.decide(state)
         states.append(state)
         decisions.append(decision)
         epochs.append(simulator.advance(decision))
@@ -42,10 +45,12 @@ def run_episode(simulator: Simulator, plan: PlannedEpisode) -> Transitions:
     )
 
 
-def run_episodes(build: BuildSimulator, plans: tuple[PlannedEpisode, ...]) -> Transitions:
+def run_episodes(
+    build: BuildSimulator, plans: tuple[PlannedEpisode, ...], policies: Policies = NO_POLICIES
+) -> Transitions:
     """Run several planned episodes one after another on one simulator."""
     simulator = build()
-    return concatenate([run_episode(simulator, plan) for plan in plans])
+    return concatenate([run_episode(simulator, plan, policies) for plan in plans])
 
 
 def collect(
@@ -53,15 +58,19 @@ def collect(
     plans: tuple[PlannedEpisode, ...],
     executor: Executor,
     *,
+    policies: Policies = NO_POLICIES,
     chunk: int = 8,
     on_progress: Callable[[int], None] | None = None,
 ) -> Transitions:
     """Run planned episodes in parallel; the result does not depend on the number of workers.
 
-    `on_progress` receives the number of episodes finished.
+    `on_progress` receives the number of episodes finished. Policies that plans name must be
+    picklable where the executor's workers are processes.
     """
     chunks = [plans[i : i + chunk] for i in range(0, len(plans), chunk)]
-    futures = {executor.submit(run_episodes, build, part): i for i, part in enumerate(chunks)}
+    futures = {
+        executor.submit(run_episodes, build, part, policies): i for i, part in enumerate(chunks)
+    }
     parts: dict[int, Transitions] = {}
     for future in as_completed(futures):
         parts[futures[future]] = future.result()

@@ -12,6 +12,7 @@ from scipy.stats import qmc
 from sim.description import Description, SystemDescription
 from sim.streams import stream
 from surrogates.clock import has_clock
+from surrogates.errors import InvalidDataset
 
 Behaviour = Literal["constant", "persistent", "restless", "linear"]
 BEHAVIOURS: tuple[Behaviour, ...] = ("constant", "persistent", "restless", "linear")
@@ -21,11 +22,27 @@ epoch, and a random linear rule of what is seen."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedEpisode:
-    """One episode to run."""
+    """One episode to run: where, who decides, and from when on."""
 
     seed: int
     parameters: dict[str, float]
-    behaviour: Behaviour
+    behaviour: str
+    """One of BEHAVIOURS, or the name of a policy that the runner is given."""
+    start: int = 0
+    """Epoch at which the behaviour takes over. A simulator's state need not be copyable, so an
+    episode that starts in the middle runs from its opening."""
+    lead: str = ""
+    """Who decides until then: a behaviour or a policy; not asked for where `start` is 0."""
+    slips: float = 0.0
+    """Share of epochs decided at random instead, so that what a policy avoids is seen too."""
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or not 0.0 <= self.slips <= 1.0:
+            raise InvalidDataset(
+                f"start {self.start} with slips {self.slips}: an epoch from 0 on and a share"
+            )
+        if self.start and not self.lead:
+            raise InvalidDataset(f"start {self.start} without a lead: name who decides until then")
 
 
 def plan_episodes(
@@ -35,23 +52,74 @@ def plan_episodes(
 
     A share stays at the nominal parameters, where the system is today.
     """
-    points = _spread_points(len(description.parameters), episodes, seed)
-    low = np.array([p.low for p in description.parameters])
-    high = np.array([p.high for p in description.parameters])
-    values = low + points * (high - low)
+    values = within_box(description, _spread_points(len(description.parameters), episodes, seed))
     # Dealt at random, because the order of a Sobol sequence is tied to where its points lie.
     kinds = stream(seed, "behaviours").permutation(np.arange(episodes) % len(BEHAVIOURS))
     nominal = stream(seed, "nominal").permutation(episodes) < round(nominal_share * episodes)
     values[nominal] = description.nominal
-    names = [p.name for p in description.parameters]
     return tuple(
         PlannedEpisode(
             seed=seed * 1_000_003 + number,
-            parameters=dict(zip(names, map(float, row), strict=True)),
+            parameters=description.parameter_values(row),
             behaviour=BEHAVIOURS[kinds[number]],
         )
         for number, row in enumerate(values)
     )
+
+
+def plan_latin_hypercube(
+    description: Description, episodes: int, seed: int
+) -> tuple[PlannedEpisode, ...]:
+    """The design of the textbook: a Latin hypercube over the box, a random decision each epoch.
+
+    Twice as many episodes from the same seed begin with these.
+    """
+    points = latin_hypercube(len(description.parameters), episodes, stream(seed, "latin hypercube"))
+    return tuple(
+        PlannedEpisode(
+            seed=seed * 1_000_003 + number,
+            parameters=description.parameter_values(row),
+            behaviour="restless",
+        )
+        for number, row in enumerate(within_box(description, points))
+    )
+
+
+def latin_hypercube(
+    dimensions: int, count: int, random: np.random.Generator
+) -> Float[np.ndarray, "point axis"]:
+    """Points in the unit cube, one in each of `count` slices of every axis (McKay et al. 1979).
+
+    An even count is grown by doubling, so that a smaller design can be extended.
+    """
+    if count > 1 and count % 2 == 0:
+        half = latin_hypercube(dimensions, count // 2, random)
+        return np.concatenate([half, _unmet_slices(half, random)])
+    points = np.empty((count, dimensions))
+    for axis in range(dimensions):
+        points[:, axis] = (random.permutation(count) + random.random(count)) / count
+    return points
+
+
+def _unmet_slices(
+    points: Float[np.ndarray, "point axis"], random: np.random.Generator
+) -> Float[np.ndarray, "point axis"]:
+    """As many points again, in the slices of half the width that hold none."""
+    count = 2 * len(points)
+    added = np.empty_like(points)
+    for axis, column in enumerate(points.T):
+        unmet = np.setdiff1d(np.arange(count), (column * count).astype(int))
+        added[:, axis] = (random.permutation(unmet) + random.random(len(unmet))) / count
+    return added
+
+
+def within_box(
+    description: Description, points: Float[np.ndarray, "point axis"]
+) -> Float[np.ndarray, "point parameter"]:
+    """Parameters at points of the unit cube, laid over the description's box."""
+    low = np.array([p.low for p in description.parameters])
+    high = np.array([p.high for p in description.parameters])
+    return np.asarray(low + points * (high - low))
 
 
 def _spread_points(dimensions: int, count: int, seed: int) -> Float[np.ndarray, "point axis"]:
@@ -99,7 +167,7 @@ class RoughView:
 class BehaviourPolicy:
     """Decides at random in one of the behaviours, so that the data holds many situations."""
 
-    def __init__(self, behaviour: Behaviour, description: Description, seed: int) -> None:
+    def __init__(self, behaviour: str, description: Description, seed: int) -> None:
         self._behaviour = behaviour
         self._random = stream(seed, "behaviour")
         self._levels = [np.array(lever.levels) for lever in description.levers]

@@ -14,7 +14,14 @@ from sim.simulator import ServiceSystem
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
 from surrogates.dataset import read_transitions, write_transitions
-from surrogates.design import BEHAVIOURS, BehaviourPolicy, RoughView, plan_episodes
+from surrogates.design import (
+    BEHAVIOURS,
+    BehaviourPolicy,
+    RoughView,
+    latin_hypercube,
+    plan_episodes,
+    plan_latin_hypercube,
+)
 from surrogates.errors import InvalidDataset
 from tests.fakes import TinyQueue
 from tests.systems import small_centre, station
@@ -48,6 +55,24 @@ def test_a_share_of_the_plan_is_where_the_system_is_today() -> None:
     plans = plan_episodes(description, 100, 3, nominal_share=0.3)
     at_nominal = [all(v == 1.0 for v in plan.parameters.values()) for plan in plans]
     assert np.sum(at_nominal) == 30
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 12, 64])
+def test_a_latin_hypercube_meets_every_slice_of_every_axis_once(count: int) -> None:
+    """That is what the name promises, however it was grown."""
+    points = latin_hypercube(3, count, np.random.default_rng(count))
+    slices = np.sort((points * count).astype(int), axis=0)
+    assert np.array_equal(slices, np.tile(np.arange(count)[:, None], (1, 3)))
+    assert latin_hypercube(0, count, np.random.default_rng(0)).shape == (count, 0)
+
+
+def test_a_latin_hypercube_can_be_extended() -> None:
+    """A budget that doubles must not throw away what has been simulated."""
+    description = small_centre().describe()
+    plans = plan_latin_hypercube(description, 32, 5)
+    assert plans[:16] == plan_latin_hypercube(description, 16, 5)
+    assert {plan.behaviour for plan in plans} == {"restless"}
+    assert len({plan.seed for plan in plans}) == 32
 
 
 def test_a_system_with_nothing_to_decide_or_to_vary_is_collected_too(tmp_path: Path) -> None:

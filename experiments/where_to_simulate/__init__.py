@@ -1,0 +1,1 @@
+"""Where to simulate next: how many simulator epochs does choosing them save?"""
