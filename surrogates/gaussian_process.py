@@ -29,6 +29,7 @@ from surrogates.coordinates import Coordinate, Coordinates
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset, TamperedArtefact
 from surrogates.features import features_of
+from surrogates.given import GivenArrivals, names_of_arrivals
 from surrogates.interface import Epochs
 from surrogates.plain import learn_coordinates, restore_coordinates
 
@@ -160,8 +161,31 @@ class GaussianProcessSurrogate:
         random: np.random.Generator,
     ) -> Epochs:
         """Draw one epoch for each row."""
+        return self._sample(self._coordinates, states, decisions, parameters, random)
+
+    @property
+    def arrivals_from_outside(self) -> tuple[str, ...]:
+        """Names of the outputs that count those who come, whatever is decided."""
+        return names_of_arrivals(self._coordinates)
+
+    def sample_given_arrivals(
+        self, transitions: Transitions, random: np.random.Generator
+    ) -> Epochs:
+        """Draw one epoch for each transition, its arrivals from outside as they were seen."""
+        t = transitions
+        given = GivenArrivals(self._coordinates, t)
+        return self._sample(given, t.state, t.decision, t.parameters, random)
+
+    def _sample(
+        self,
+        coordinates: Coordinates,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        random: np.random.Generator,
+    ) -> Epochs:
         view = _View(
-            self._coordinates.coordinates,
+            coordinates.coordinates,
             self._scales,
             self._features.matrix(states, decisions, parameters),
         )
@@ -171,11 +195,11 @@ class GaussianProcessSurrogate:
         ) -> Float[np.ndarray, "batch"]:
             mean, deviation = self._predict(position, view.inputs(position, low, high))
             latent = mean + deviation * random.standard_normal(len(mean))
-            values = self._coordinates.coordinates[position].settle(latent, low, high)
+            values = coordinates.coordinates[position].settle(latent, low, high)
             view.note(position, values)
             return values
 
-        return self._coordinates.complete(states, decisions, parameters, draw)
+        return coordinates.complete(states, decisions, parameters, draw)
 
     def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
         """Log likelihood of each transition, in nats."""
