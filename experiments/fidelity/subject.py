@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-
 from envs.objective import Objective
 from envs.observation import Viewpoint, viewpoint_of
 from envs.problem import Problem

@@ -11,7 +11,7 @@ from surrogates.errors import InvalidDataset
 class FidelitySettings:
     """Sizes of a report; the defaults suit a simulator that runs ten episodes a second."""
 
-    episodes: int = 128
+    episodes: int = 96
     """Fresh simulated episodes in each of two batches."""
     longest: int = 1000
     """Epochs of an episode that are looked at; longer ones are cut."""
@@ -25,13 +25,13 @@ class FidelitySettings:
     """Samples of the surrogate for each scored epoch."""
     swaps: int = 200
     """Pairs of batches that chance might have given, for the noise floor."""
-    policies: int = 24
+    policies: int = 20
     """Varied policies that are ranked."""
-    days: int = 32
+    days: int = 24
     """Episodes that each of them is simulated on, the same for all."""
     copies: int = 8
     """Imagined episodes for each of these."""
-    gap_days: int = 80
+    gap_days: int = 60
     """Simulated episodes of the policy trained on the surrogate."""
     gap_episodes: int = 1024
     """Imagined episodes of it."""
