@@ -104,7 +104,7 @@ def _taus(axes: Axes, taus: dict[str, dict[str, float]]) -> None:
     axes.plot([], [], "|", color=INK, ms=11, mew=2, label="attainable")
     axes.set_yticks(range(len(names)), [_worded(name) for name in names], fontsize=8)
     axes.set(title="Kendall's tau of the values", ylim=(-0.6, len(names) - 0.4))
-    axes.legend(fontsize=8, loc="lower left")
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.1), ncols=2)
 
 
 def familiarity(record: Record) -> Figure:

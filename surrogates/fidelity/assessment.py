@@ -20,7 +20,16 @@ from surrogates.fidelity.conditional import (
     obstacle_to_conditioning,
     score_conditional,
 )
-from surrogates.fidelity.episodes import Asked, Cost, Episodes, as_episodes, imagine, simulate
+from surrogates.fidelity.episodes import (
+    Asked,
+    Cost,
+    Episodes,
+    as_episodes,
+    imagine,
+    lengths_of,
+    simulate,
+    windows,
+)
 from surrogates.fidelity.familiarity import Familiarity, familiarity
 from surrogates.fidelity.gap import Gap, optimism, paired_optimism
 from surrogates.fidelity.horizons import Horizons, chosen_horizons, horizon_distances
@@ -48,6 +57,9 @@ class Evidence:
     settings: FidelitySettings
     one_epoch: OneEpoch
     horizons: Horizons
+    """From the opening to the end of the episode."""
+    midway: Horizons
+    """A short rollout's epochs from states of the simulator at any time of the episode."""
     conditional: Conditional | None
     no_conditional: str | None
     """Why epochs could not be replayed with their arrivals, where they could not."""
@@ -109,7 +121,8 @@ class Assessment:
             one_epoch=score_one_epoch(
                 self.surrogate, scored, self.settings.draws, self._stream("one epoch")
             ),
-            horizons=self._compare(asked, first, second),
+            horizons=self._compare(asked, first, second, self._horizons),
+            midway=self._compare_midway(asked, first, second),
             conditional=score_conditional(
                 self.surrogate,
                 scored.take(np.arange(min(len(scored), self.settings.conditional_rows))),
@@ -189,24 +202,27 @@ class Assessment:
         return simulate(self.build, self._policies, asked, longest, self.executor, advance)
 
     def _imagine(
-        self, asked: Asked, openings: Float[np.ndarray, "episode state"], purpose: str
+        self,
+        asked: Asked,
+        openings: Float[np.ndarray, "episode state"],
+        horizons: Int[np.ndarray, "horizon"],
+        purpose: str,
     ) -> Episodes:
-        return imagine(
-            self.surrogate,
-            self._policies,
-            asked,
-            openings,
-            self._horizons,
-            self.cost,
-            self._stream(purpose),
-        )
+        random = self._stream(purpose)
+        return imagine(self.surrogate, self._policies, asked, openings, horizons, self.cost, random)
 
-    def _compare(self, asked: Asked, first: Transitions, second: Transitions) -> Horizons:
-        imagined = self._imagine(asked, first.openings, "imagined batch")
-        one, other = (as_episodes(part, self._horizons, self.cost) for part in (first, second))
+    def _compare(
+        self,
+        asked: Asked,
+        first: Transitions,
+        second: Transitions,
+        horizons: Int[np.ndarray, "horizon"],
+    ) -> Horizons:
+        imagined = self._imagine(asked, first.openings, horizons, "imagined batch")
+        one, other = (as_episodes(part, horizons, self.cost) for part in (first, second))
         return horizon_distances(
             self.surrogate.description,
-            self._horizons,
+            horizons,
             imagined,
             one,
             other,
@@ -214,6 +230,14 @@ class Assessment:
             self._stream("swaps"),
             self.settings.swaps,
         )
+
+    def _compare_midway(self, asked: Asked, first: Transitions, second: Transitions) -> Horizons:
+        """From anywhere in the episodes, at the same epochs in both batches."""
+        length = min(self.settings.short, int(self._horizons[-1]))
+        lasts = np.minimum(lengths_of(first), lengths_of(second)) - length
+        starts = self._stream("starts").integers(np.maximum(lasts, 0) + 1)
+        part, other = (windows(batch, starts, length) for batch in (first, second))
+        return self._compare(asked, part, other, np.arange(1, length + 1))
 
     def _values(
         self,
@@ -233,7 +257,9 @@ class Assessment:
         run = self._simulate("policies to rank", asked)
         simulated = as_episodes(run, self._horizons, self.cost).costs.reshape(count, days)
         copied = asked.take(np.repeat(np.arange(len(asked)), self.settings.copies))
-        imagined = self._imagine(copied, self._openings(len(copied)), "imagined policies").costs
+        imagined = self._imagine(
+            copied, self._openings(len(copied)), self._horizons, "imagined policies"
+        ).costs
         return parameters, simulated, imagined.reshape(count, days, -1).mean(axis=2)
 
     def _openings(self, count: int) -> Float[np.ndarray, "episode state"]:
@@ -249,7 +275,9 @@ class Assessment:
         run = self._simulate("the trained policy", self._at_nominal(s.gap_days, number))
         costs = as_episodes(run, self._horizons, self.cost).costs
         asked = self._at_nominal(s.gap_episodes, number)
-        dreamt = self._imagine(asked, self._openings(len(asked)), "the trained policy")
+        dreamt = self._imagine(
+            asked, self._openings(len(asked)), self._horizons, "the trained policy"
+        )
         gap = optimism(costs, dreamt.costs, self._stream("gap"))
         return gap, self._met_by_trained(dreamt)
 

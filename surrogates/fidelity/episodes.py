@@ -158,6 +158,23 @@ def as_episodes(
     )
 
 
+def windows(
+    transitions: Transitions, starts: Int[np.ndarray, "episode"], length: int
+) -> Transitions:
+    """So many epochs of each simulated episode from its start on, or what is left of it."""
+    numbers = np.unique(transitions.episode)
+    rows = [
+        np.flatnonzero(transitions.episode == number)[start : start + length]
+        for number, start in zip(numbers, starts.tolist(), strict=True)
+    ]
+    return transitions.take(np.concatenate(rows))
+
+
+def lengths_of(transitions: Transitions) -> Int[np.ndarray, "episode"]:
+    """Epochs of each episode."""
+    return np.unique(transitions.episode, return_counts=True)[1]
+
+
 def imagine(
     surrogate: Surrogate,
     policies: Sequence[Decider],

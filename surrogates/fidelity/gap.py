@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Cost in the simulator less cost in the surrogate, as a share of the first; with 95%."""
+    """Cost in the simulator less cost in the surrogate, as a share of the first: what it hides."""
 
     value: float
     """Above 0 the surrogate promises too much."""

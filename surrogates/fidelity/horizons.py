@@ -19,6 +19,8 @@ from surrogates.fidelity.episodes import Episodes
 from surrogates.scores import Scorable
 
 _MOST_HORIZONS = 40
+_SMALLEST_SPREAD = 0.2
+"""Smallest spread at one horizon that is a unit, as a share of the spread over all horizons."""
 _FEWEST_EPISODES = 12
 """Episodes below which a cell's distances are nothing but noise."""
 
@@ -117,7 +119,9 @@ def _distances(
     swaps: int,
 ) -> tuple[Float[np.ndarray, "horizon quantity"], Float[np.ndarray, "swap horizon quantity"]]:
     """Distances of the surrogate, and of pairs of batches that chance might have given."""
-    deviation = np.concatenate([first, second]).std(axis=0)
+    both = np.concatenate([first, second])
+    # A number that is nearly sure at one moment of the day would else count for all others there.
+    deviation = np.maximum(both.std(axis=0), _SMALLEST_SPREAD * both.std(axis=(0, 1)))
     scale = np.where(deviation > 1e-9, deviation, 1.0)
     chance = []
     for _ in range(swaps):

@@ -31,7 +31,7 @@ class FidelitySettings:
     """Episodes that each of them is simulated on, the same for all."""
     copies: int = 8
     """Imagined episodes for each of these."""
-    gap_days: int = 60
+    gap_days: int = 160
     """Simulated episodes of the policy trained on the surrogate."""
     gap_episodes: int = 1024
     """Imagined episodes of it."""

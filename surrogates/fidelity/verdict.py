@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from surrogates.fidelity.assessment import Evidence
+    from surrogates.fidelity.horizons import Distance
 
 Outcome = Literal["holds", "fails", "unknown"]
 Use = Literal["train on it", "short rollouts only", "do not use"]
@@ -29,8 +30,8 @@ SMALLEST_ATTAINABLE = 0.5
 LARGEST_GAP = 0.1
 """Optimism about a trained policy that is bearable: a tenth of its cost, about what the best rule
 usually loses to it."""
-WIDEST_GAP = 0.25
-"""Length of the gap's interval on one side beyond which it says nothing."""
+WIDEST_GAP = 0.2
+"""Length of the gap's interval on one side beyond which it says nothing: twice what is bearable."""
 UNFAMILIAR, MOST_UNFAMILIAR = 0.05, 0.2
 """Score below which a question is farther out than 95% of the data's, and the largest share of
 such questions: four times what is expected of questions like the data's."""
@@ -92,17 +93,20 @@ def _coverage(evidence: Evidence) -> _Found:
 
 
 def _short_horizon(evidence: Evidence) -> _Found:
-    return _distance(evidence, evidence.settings.short)
+    return _near(evidence.horizons.at(evidence.settings.short), evidence.settings.short)
+
+
+def _midway(evidence: Evidence) -> _Found:
+    return _near(evidence.midway.overall[-1], evidence.midway.epochs[-1])
 
 
 def _whole_horizon(evidence: Evidence) -> _Found:
-    return _distance(evidence, evidence.horizons.epochs[-1])
+    return _near(evidence.horizons.overall[-1], evidence.horizons.epochs[-1])
 
 
-def _distance(evidence: Evidence, epoch: int) -> _Found:
-    found = evidence.horizons.at(epoch)
+def _near(found: Distance, epochs: int) -> _Found:
     told = (
-        f"{found.value:.3f} deviations from the simulator after {epoch} epochs; by chance "
+        f"{found.value:.3f} deviations from the simulator after {epochs} epochs; by chance "
         f"{found.chance:.3f}, 95% below {found.floor:.3f}; {MARGIN} more than chance is allowed"
     )
     if found.floor > WIDEST_FLOOR:
@@ -129,8 +133,8 @@ def _gap(evidence: Evidence) -> _Found:
     if gap is None:
         return "unknown", "no policy was trained on it"
     told = (
-        f"a trained policy costs {gap.value:+.1%} [{gap.low:+.1%}, {gap.high:+.1%}] more than the "
-        f"surrogate says; {LARGEST_GAP:.0%} is allowed either way"
+        f"of a trained policy's cost the surrogate hides {gap.value:+.1%} [{gap.low:+.1%}, "
+        f"{gap.high:+.1%}]; {LARGEST_GAP:.0%} is allowed either way"
     )
     if max(gap.high - gap.value, gap.value - gap.low) > WIDEST_GAP:
         return "unknown", f"{told}; an interval this wide says nothing: simulate more"
@@ -152,6 +156,7 @@ def _support(evidence: Evidence) -> _Found:
 _CHECKS: tuple[tuple[str, bool, Callable[[Evidence], _Found]], ...] = (
     ("calibration", True, _coverage),
     ("short horizon", True, _short_horizon),
+    ("from midway", True, _midway),
     ("support", True, _support),
     ("whole horizon", False, _whole_horizon),
     ("policy ranking", False, _tau),

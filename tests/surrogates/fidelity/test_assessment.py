@@ -28,7 +28,6 @@ SETTINGS = FidelitySettings(
     episodes=96, scored_rows=400, draws=32, swaps=60, policies=10, days=16, gap_days=60,
     gap_episodes=400,
 )  # fmt: skip
-MEASURED = ("calibration", "short horizon", "whole horizon", "policy ranking", "exploitation")
 
 
 class InPlace(Executor):
@@ -81,6 +80,8 @@ def test_the_simulators_own_law_is_as_far_away_as_its_next_batch(exact: Evidence
     below = [distance.value <= distance.floor for distance in exact.horizons.overall]
     assert exact.horizons.epochs == (1, 2, 3, 4, 5, 6)
     assert sum(below) >= len(below) - 1
+    assert exact.midway.epochs == (1, 2, 3, 4, 5)
+    assert exact.midway.overall[-1].value <= exact.midway.overall[-1].floor
 
 
 def test_the_simulators_own_law_ranks_as_well_as_the_simulator(exact: Evidence) -> None:
@@ -116,10 +117,10 @@ def test_the_record_is_plain_json(exact: Evidence) -> None:
 
 
 def test_too_many_customers_show_at_every_horizon_and_in_the_costs() -> None:
-    """A tenth more arrivals is a small error of one epoch that queues add up."""
+    """Queues add up what each epoch errs by, and then somebody pays for it."""
     evidence = assess(ExactQueue(crowding=1.3))
     found = outcomes(evidence)
-    assert found["whole horizon"] == "fails"
+    assert found["whole horizon"] == found["from midway"] == "fails"
     assert found["exploitation"] == "fails"
     assert evidence.gap is not None
     assert evidence.gap.high < 0.0
@@ -138,7 +139,7 @@ def test_too_certain_a_law_fails_its_calibration() -> None:
 
 def exact_coverage(level: float) -> float:
     """Less four binomial deviations over the scored outcomes, six quantities in each row."""
-    return level - 4 * np.sqrt(level * (1 - level) / (6 * SETTINGS.scored_rows))
+    return level - 4 * float(np.sqrt(level * (1 - level) / (6 * SETTINGS.scored_rows)))
 
 
 def test_what_was_not_measured_does_not_count_as_good() -> None:
