@@ -28,7 +28,8 @@ def fidelity(
         str | None, typer.Option(help="Without a run: what to simulate, fit and examine.")
     ] = None,
     family: Annotated[
-        str | None, typer.Option(help="Of the surrogate; of a run, by default the one in use.")
+        str | None,
+        typer.Option(help="Of the surrogate; by default the one in use, or the first that fits."),
     ] = None,
     episodes: Annotated[
         int, typer.Option(min=_FEWEST_EPISODES, help="Of a scenario, to fit the surrogate to.")
@@ -51,6 +52,10 @@ def fidelity(
     if (run_id is None) == (scenario is None):
         raise SurrogymError(
             "give --run-id NAME to examine a run's surrogate, or --scenario NAME to fit one"
+        )
+    if policy is not None and run_id is None:
+        raise SurrogymError(
+            "--policy needs --run-id: what a policy sees is scaled by the data of its run"
         )
     from experiments.fidelity.page import write_report
     from experiments.fidelity.subject import examine, read_policy, train_policy
@@ -104,9 +109,7 @@ def _of_scenario(
     """A surrogate that is fitted here, to episodes simulated here."""
     from experiments.fidelity.subject import collected_subject
 
-    return collected_subject(
-        scenario, family or "flow", episodes, seed, executor, reporter.say
-    ), None
+    return collected_subject(scenario, family, episodes, seed, executor, reporter.say), None
 
 
 _QUICK: dict[str, int] = {

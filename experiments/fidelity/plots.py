@@ -84,8 +84,8 @@ def ranking(record: Record) -> Figure:
     left.plot([min(ends), max(ends)], [min(ends), max(ends)], color=QUIET, lw=1, ls="--")
     for colour, label in ((BLUE, "constant"), (ORANGE, "linear rule"), (GREEN, "trained on it")):
         left.plot([], [], "o", color=colour, label=label)
-    left.set(title="Mean cost of an episode under each policy", xlabel="simulator",
-             ylabel="surrogate")  # fmt: skip
+    unit = record["unit"]
+    left.set(title="Mean cost of an episode", xlabel=f"simulator, {unit}", ylabel="surrogate")
     if min(ends) > 0 and max(ends) > 8 * min(ends):
         left.set(xscale="log", yscale="log")
     left.legend(fontsize=8)

@@ -21,7 +21,7 @@ from sim.streams import stream
 from surrogates.clock import WithClock
 from surrogates.collect import collect
 from surrogates.design import plan_episodes
-from surrogates.families import fit_family
+from surrogates.families import families_for, fit_family
 from surrogates.fidelity import Assessment, Decider, FidelitySettings
 from surrogates.interface import Surrogate
 from surrogates.storage import load_artefact, load_support, load_surrogate
@@ -44,8 +44,14 @@ class Subject:
     build: WithClock
     objective: Objective
     observation: Viewpoint
+    scenario: Scenario
     trained: str
     """On what the surrogate was fitted, in a sentence."""
+
+    @property
+    def unit(self) -> str:
+        """Of costs."""
+        return self.scenario.costs.unit
 
     def controller(self, policy: NetworkPolicy) -> Decider:
         """A policy over the subject's observation."""
@@ -53,15 +59,21 @@ class Subject:
 
 
 def collected_subject(
-    scenario_name: str, family: str, episodes: int, seed: int, executor: Executor, say: Say
+    scenario_name: str,
+    family: str | None,
+    episodes: int,
+    seed: int,
+    executor: Executor,
+    say: Say,
 ) -> Subject:
-    """Simulate so many episodes of a scenario and fit a family to them."""
+    """Simulate so many episodes of a scenario and fit a family, by default the first that can."""
     scenario = load_scenario(scenario_name)
     build = WithClock(build=SimulatorRecipe(scenario=scenario, arrivals=_arrivals(scenario)))
     description = build().describe()
     plans = plan_episodes(description, episodes, seed)
     say(f"simulating {episodes} episodes of {scenario.name}")
     data = collect(build, plans, executor)
+    family = family or families_for(description)[0]
     say(f"fitting {family} to {len(data):,} epochs")
     began = time.perf_counter()
     surrogate = fit_family(family, data, description, stream(seed, "fit", family))
@@ -72,6 +84,7 @@ def collected_subject(
         build=build,
         objective=_objective(scenario, surrogate),
         observation=viewpoint_of(description, description.nominal, data.state),
+        scenario=scenario,
         trained=f"Fitted to {len(data):,} epochs of {episodes} episodes in {seconds:.0f} s.",
     )
 
@@ -87,6 +100,7 @@ def run_subject(context: Context, family: str | None) -> Subject:
         build=context.build,
         objective=context.objective,
         observation=context.observation,
+        scenario=context.scenario,
         trained=f"Run {context.run.path.name}, fitted to {fitted['rows']:,} epochs.",
     )
 
@@ -126,7 +140,7 @@ def train_policy(subject: Subject, seconds: float, seed: int) -> Decider:
 
 def read_policy(subject: Subject, folder: Path) -> Decider:
     """A policy that was saved for the subject's system."""
-    artefact = load_artefact(folder, kind="policy", system=subject.surrogate.description.name)
+    artefact = load_artefact(folder, kind="policy", system=subject.scenario.name)
     return subject.controller(NetworkPolicy.from_tensors(artefact.tensors, name="trained"))
 
 
@@ -152,6 +166,7 @@ def examine(
     ).gather()
     provenance = {
         "trained": subject.trained,
+        "unit": subject.unit,
         "seed": seed,
         "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

@@ -19,7 +19,7 @@ COVERAGE = {"50": 0.05, "80": 0.05, "95": 0.03}
 narrow would do (45.6%, 75.1% and 92.2%)."""
 MARGIN = 0.1
 """Standard deviations by which a distance may exceed chance: a shift of the mean this large moves
-4% of the distribution, which no decision at stake here turns on."""
+4% of a normal law, and two batches of a hundred episodes differ by as much by chance."""
 WIDEST_FLOOR = 0.35
 """Noise floor above which too few episodes were simulated to see anything."""
 LARGEST_TAU_LOSS = 0.1
@@ -28,8 +28,8 @@ otherwise than by the simulator's own other days."""
 SMALLEST_ATTAINABLE = 0.5
 """Attainable tau below which the policies' values were too noisy to be ranked by anybody."""
 LARGEST_GAP = 0.1
-"""Optimism about a trained policy that is bearable: a tenth of its cost, about what the best rule
-usually loses to it."""
+"""Optimism about a trained policy that is bearable: a tenth of its cost is what the demo's
+policy gains on the best rule, so that more could be all of the gain."""
 WIDEST_GAP = 0.2
 """Length of the gap's interval on one side beyond which it says nothing: twice what is bearable."""
 UNFAMILIAR, MOST_UNFAMILIAR = 0.05, 0.2

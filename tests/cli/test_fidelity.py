@@ -31,6 +31,14 @@ def test_a_run_or_a_scenario_must_be_named(
     assert "give --run-id NAME" in capsys.readouterr().err
 
 
+def test_a_policy_without_its_run_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Other data would scale what it sees otherwise, and it would decide as nobody trained it."""
+    assert surrogym(monkeypatch, "--scenario", "clinic", "--policy", str(tmp_path)) == 2
+    assert "--policy needs --run-id" in capsys.readouterr().err
+
+
 @pytest.mark.ray
 def test_a_simulator_of_ones_own_is_examined_whole(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
