@@ -19,6 +19,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cli.fidelity import fidelity
 from cli.scenarios import scenarios
 from cli.validate import validate
 from sim.errors import SurrogymError
@@ -113,6 +114,7 @@ for _name, _text in {
 
 app.command()(scenarios)
 app.command()(validate)
+app.command()(fidelity)
 
 
 def _context(

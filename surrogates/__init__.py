@@ -11,7 +11,8 @@ from surrogates.families import FAMILIES, families_for, fit_family
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
 from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
 from surrogates.scores import Scores, score
-from surrogates.storage import load_surrogate, save_surrogate
+from surrogates.storage import load_support, load_surrogate, save_surrogate
+from surrogates.support import Support
 
 __all__ = [
     "FAMILIES",
@@ -22,6 +23,7 @@ __all__ = [
     "FlowSettings",
     "FlowSurrogate",
     "Scores",
+    "Support",
     "SupportsLikelihood",
     "Surrogate",
     "Transitions",
@@ -31,6 +33,7 @@ __all__ = [
     "fit_committee",
     "fit_family",
     "fit_flow",
+    "load_support",
     "load_surrogate",
     "plan_episodes",
     "read_transitions",

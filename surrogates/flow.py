@@ -25,8 +25,10 @@ from torch import Tensor, nn
 
 from sim.description import Description
 from surrogates.balance import FlowBalance
+from surrogates.coordinates import Coordinates
 from surrogates.dataset import Transitions
 from surrogates.features import SystemFeatures
+from surrogates.given import GivenArrivals, names_of_arrivals
 from surrogates.interface import Epochs
 
 _SMALLEST_SPREAD = 0.02
@@ -122,7 +124,29 @@ class FlowSurrogate:
         random: np.random.Generator,
     ) -> Epochs:
         """Draw one epoch for each row, customers conserved exactly."""
-        balance = self._balance
+        return self._sample(self._balance, states, decisions, parameters, random)
+
+    @property
+    def arrivals_from_outside(self) -> tuple[str, ...]:
+        """Names of the outputs that count those who come, whatever is decided."""
+        return names_of_arrivals(self._balance)
+
+    def sample_given_arrivals(
+        self, transitions: Transitions, random: np.random.Generator
+    ) -> Epochs:
+        """Draw one epoch for each transition, its arrivals from outside as they were seen."""
+        t = transitions
+        given = GivenArrivals(self._balance, t)
+        return self._sample(given, t.state, t.decision, t.parameters, random)
+
+    def _sample(
+        self,
+        balance: Coordinates,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        random: np.random.Generator,
+    ) -> Epochs:
         inputs = self._features.matrix(states, decisions, parameters)
         location, spread, chain = self._forward(inputs)
         count = len(balance.coordinates)

@@ -7,15 +7,15 @@ number of the epoch; see `ledger`) is left out: nobody can miss it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from sim.description import Description
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
-from surrogates.interface import SupportsLikelihood, Surrogate
+from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
 from surrogates.ledger import ledger_of
 from surrogates.plain import DURATION
 
@@ -50,29 +50,102 @@ class Scores:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foretold:
+    """Draws for questions whose outcomes are known, and the outcomes, in the same columns."""
+
+    names: tuple[str, ...]
+    """Of the columns: components that are not sure beforehand, then outputs, then durations."""
+    states: int
+    """How many of the columns are components of the state."""
+    counted: list[int]
+    """Columns that do not repeat another."""
+    drawn: Float[np.ndarray, "row draw quantity"]
+    seen: Float[np.ndarray, "row quantity"]
+
+    @classmethod
+    def by(
+        cls, surrogate: Surrogate, held_out: Transitions, random: np.random.Generator, draws: int
+    ) -> Foretold:
+        """Ask the surrogate so many times for each transition.
+
+        Raises InvalidDataset for no transitions or fewer than two draws.
+        """
+        _refuse_unscorable(held_out, draws)
+        epochs = surrogate.sample(
+            np.repeat(held_out.state, draws, axis=0),
+            np.repeat(held_out.decision, draws, axis=0),
+            np.repeat(held_out.parameters, draws, axis=0),
+            random,
+        )
+        return cls.of(surrogate.description, epochs, held_out)
+
+    @classmethod
+    def of(cls, description: Description, epochs: Epochs, held_out: Transitions) -> Foretold:
+        """Answers, as many in a row for each transition, beside what happened."""
+        scored = Scorable.of(description)
+        columns = scored.columns(epochs.state, epochs.outputs, epochs.duration)
+        return cls(
+            names=scored.names,
+            states=len(scored.states),
+            counted=scored.counted,
+            drawn=columns.reshape(len(held_out), -1, len(scored.names)),
+            seen=scored.columns(held_out.next_state, held_out.outputs, held_out.duration),
+        )
+
+    def take(self, rows: Shaped[np.ndarray, "chosen"]) -> Foretold:
+        """The chosen rows, by position or by a mask."""
+        return replace(self, drawn=self.drawn[rows], seen=self.seen[rows])
+
+    def without(self, names: tuple[str, ...]) -> Foretold:
+        """The same, these quantities not counted."""
+        return replace(self, counted=[i for i in self.counted if self.names[i] not in names])
+
+    @property
+    def spread(self) -> Float[np.ndarray, "quantity"]:
+        """Deviation of the outcomes; 1 for what never varied, which is measured in its own unit."""
+        deviation = self.seen.std(axis=0)
+        return np.where(deviation > 1e-9, deviation, 1.0)
+
+    def pit(self, random: np.random.Generator) -> Float[np.ndarray, "row quantity"]:
+        """The outcome's rank among the draws, ties and the place within the rank at random."""
+        below = (self.drawn < self.seen[:, None]).sum(axis=1)
+        tied = (self.drawn == self.seen[:, None]).sum(axis=1)
+        rank = below + random.integers(tied + 1)
+        return np.asarray((rank + random.random(rank.shape)) / (self.drawn.shape[1] + 1))
+
+
 def score(
     surrogate: Surrogate, held_out: Transitions, random: np.random.Generator, draws: int = 64
 ) -> Scores:
     """Score the surrogate on transitions it has not seen, with `draws` samples for each."""
-    drawn = _draw(surrogate, held_out, random, draws)
-    scored = _Scored.of(surrogate.description)
-    seen = scored.columns(held_out.next_state, held_out.outputs, held_out.duration)
-    crps = crps_of_draws(drawn, seen)
-    deviation = seen.std(axis=0)[scored.counted]
-    # What never varied is measured in its own unit.
-    spread = np.where(deviation > 1e-9, deviation, 1.0)
-    pit = _pit(drawn, seen, random)
-    states, counted = len(scored.states), scored.counted
+    foretold = Foretold.by(surrogate, held_out, random, draws)
+    return score_foretold(foretold, foretold.pit(random), log_likelihood(surrogate, held_out))
+
+
+def score_foretold(
+    foretold: Foretold,
+    pit: Float[np.ndarray, "row quantity"],
+    likelihood: float | None = None,
+    spread: Float[np.ndarray, "quantity"] | None = None,
+) -> Scores:
+    """Scores of draws that were made already, each quantity over `spread` where they are pooled.
+
+    Without it the spread is that of these very outcomes.
+    """
+    counted, states = foretold.counted, foretold.states
+    crps = crps_of_draws(foretold.drawn, foretold.seen)
+    unit = (foretold.spread if spread is None else spread)[counted]
+    bias = (foretold.drawn.mean(axis=1) - foretold.seen).mean(axis=0)
+    named = list(zip(foretold.names, crps.tolist(), strict=True))
     return Scores(
-        crps_by_output=dict(zip(scored.names[states:], crps[states:].tolist(), strict=True)),
-        crps_by_state=dict(zip(scored.names[:states], crps[:states].tolist(), strict=True)),
-        standardised_crps=float((crps[counted] / spread).mean()),
-        energy=_energy(drawn[:, :, counted] / spread, seen[:, counted] / spread),
-        coverage={f"{level:.0%}"[:-1]: _coverage(pit[:, counted], level) for level in LEVELS},
-        bias=dict(
-            zip(scored.names, (drawn.mean(axis=1) - seen).mean(axis=0).tolist(), strict=True)
-        ),
-        log_likelihood=_log_likelihood(surrogate, held_out),
+        crps_by_output=dict(named[states:]),
+        crps_by_state=dict(named[:states]),
+        standardised_crps=float((crps[counted] / unit).mean()),
+        energy=_energy(foretold.drawn[:, :, counted] / unit, foretold.seen[:, counted] / unit),
+        coverage={percent(level): _coverage(pit[:, counted], level) for level in LEVELS},
+        bias=dict(zip(foretold.names, bias.tolist(), strict=True)),
+        log_likelihood=likelihood,
     )
 
 
@@ -83,10 +156,13 @@ def pit_values(
 
     Uniform on (0, 1) when the surrogate is right, for counts and any number of draws too.
     """
-    drawn = _draw(surrogate, held_out, random, draws)
-    scored = _Scored.of(surrogate.description)
-    seen = scored.columns(held_out.next_state, held_out.outputs, held_out.duration)
-    return dict(zip(scored.names, _pit(drawn, seen, random).T, strict=True))
+    foretold = Foretold.by(surrogate, held_out, random, draws)
+    return dict(zip(foretold.names, foretold.pit(random).T, strict=True))
+
+
+def percent(level: float) -> str:
+    """How records name a central interval: "95" for 0.95."""
+    return f"{level:.0%}"[:-1]
 
 
 def crps_of_draws(
@@ -104,27 +180,17 @@ def crps_of_draws(
     return np.asarray(off - apart)
 
 
-def _draw(
-    surrogate: Surrogate, held_out: Transitions, random: np.random.Generator, draws: int
-) -> Float[np.ndarray, "row draw quantity"]:
+def _refuse_unscorable(held_out: Transitions, draws: int) -> None:
+    """Raise InvalidDataset where there is nothing to compare, or too few draws to tell a spread."""
     if not len(held_out):
         raise InvalidDataset("no held-out transitions to score on")
     if draws < 2:
         raise InvalidDataset(f"{draws} draws per transition: at least 2 to tell a spread")
-    epochs = surrogate.sample(
-        np.repeat(held_out.state, draws, axis=0),
-        np.repeat(held_out.decision, draws, axis=0),
-        np.repeat(held_out.parameters, draws, axis=0),
-        random,
-    )
-    scored = _Scored.of(surrogate.description)
-    columns = scored.columns(epochs.state, epochs.outputs, epochs.duration)
-    return columns.reshape(len(held_out), draws, len(scored.names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scored:
-    """Which numbers of an epoch are scored: components, then outputs, then durations."""
+class Scorable:
+    """Which numbers of an epoch can be missed: components, then outputs, then durations."""
 
     states: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -134,7 +200,8 @@ class _Scored:
     """Positions among the names of those that do not repeat another."""
 
     @classmethod
-    def of(cls, description: Description) -> _Scored:
+    def of(cls, description: Description) -> Scorable:
+        """Those of one simulator."""
         ledger = ledger_of(description)
         sure = ledger.names - ledger.repeated
         states = tuple(i for i, name in enumerate(description.state_names) if name not in sure)
@@ -165,18 +232,6 @@ class _Scored:
         )
 
 
-def _pit(
-    drawn: Float[np.ndarray, "row draw quantity"],
-    seen: Float[np.ndarray, "row quantity"],
-    random: np.random.Generator,
-) -> Float[np.ndarray, "row quantity"]:
-    """The outcome's rank among the draws, ties and the place within the rank at random."""
-    below = (drawn < seen[:, None]).sum(axis=1)
-    tied = (drawn == seen[:, None]).sum(axis=1)
-    rank = below + random.integers(tied + 1)
-    return np.asarray((rank + random.random(rank.shape)) / (drawn.shape[1] + 1))
-
-
 def _coverage(pit: Float[np.ndarray, "row quantity"], level: float) -> float:
     return float((np.abs(pit - 0.5) <= level / 2).mean())
 
@@ -199,7 +254,8 @@ def _energy(
     return total / len(drawn)
 
 
-def _log_likelihood(surrogate: Surrogate, held_out: Transitions) -> float | None:
+def log_likelihood(surrogate: Surrogate, held_out: Transitions) -> float | None:
+    """Mean log likelihood in nats per transition; None for a surrogate that has none."""
     if not isinstance(surrogate, SupportsLikelihood):
         return None
     return float(surrogate.log_prob(held_out).mean())

@@ -15,6 +15,7 @@ from jaxtyping import Float, Float32
 from surrogates.coordinates import Coordinates
 from surrogates.dataset import Transitions
 from surrogates.features import features_of
+from surrogates.given import GivenArrivals, names_of_arrivals
 from surrogates.interface import Epochs
 from surrogates.lessons import Scales, View
 
@@ -56,14 +57,36 @@ class StepwiseSurrogate(ABC):
             lambda position, inputs: self._draw(position, inputs, random),
         )
 
+    @property
+    def arrivals_from_outside(self) -> tuple[str, ...]:
+        """Names of the outputs that count those who come, whatever is decided."""
+        return names_of_arrivals(self._coordinates)
+
+    def sample_given_arrivals(
+        self, transitions: Transitions, random: np.random.Generator
+    ) -> Epochs:
+        """Draw one epoch for each transition, its arrivals from outside as they were seen."""
+        t = transitions
+        return self.walk(
+            t.state,
+            t.decision,
+            t.parameters,
+            lambda position, inputs: self._draw(position, inputs, random),
+            GivenArrivals(self._coordinates, t),
+        )
+
     def walk(
         self,
         states: Float[np.ndarray, "batch state"],
         decisions: Float[np.ndarray, "batch lever"],
         parameters: Float[np.ndarray, "batch parameter"],
         latent: Latent,
+        coordinates: Coordinates | None = None,
     ) -> Epochs:
-        """The epochs that follow when the free numbers are settled one after another."""
+        """The epochs that follow when the free numbers are settled one after another.
+
+        Along other coordinates than its own where some of the numbers are given.
+        """
         view = self._view(states, decisions, parameters)
 
         def draw(
@@ -74,7 +97,7 @@ class StepwiseSurrogate(ABC):
             view.note(position, values)
             return values
 
-        return self._coordinates.complete(states, decisions, parameters, draw)
+        return (coordinates or self._coordinates).complete(states, decisions, parameters, draw)
 
     def unscale(
         self, position: int, standard: Float[np.ndarray, "batch"]

@@ -27,10 +27,13 @@ from sim.errors import suggestion
 from surrogates.errors import TamperedArtefact
 from surrogates.families import LOADERS
 from surrogates.interface import Surrogate
+from surrogates.support import Support
 
 SCHEMA = 1
 """Version of the manifest that this release writes, and the newest it reads."""
 WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
+_SUPPORT = "support."
+"""Before the names of the arrays that say where a surrogate has been."""
 
 Manifest = dict[str, Any]
 """A JSON object."""
@@ -103,15 +106,21 @@ def load_artefact(folder: Path, *, kind: str, system: str | None = None) -> Arte
     return Artefact(tensors=tensors, manifest=manifest)
 
 
-def save_surrogate(folder: Path, surrogate: Surrogate, lineage: Manifest) -> None:
+def save_surrogate(
+    folder: Path, surrogate: Surrogate, lineage: Manifest, support: Support | None = None
+) -> None:
     """Save a fitted surrogate with its lineage: fingerprint of the data, seeds, commit, scores.
 
-    Family, system, names of states and outputs and the parameter box are added.
+    Family, system, names of states and outputs and the parameter box are added, and where the
+    surrogate has been; a support of None is stated too.
     """
     if not isinstance(surrogate, SupportsStorage):
         raise TamperedArtefact(f"surrogate {surrogate.name!r} has no to_tensors: cannot be saved")
     facts = {"kind": "surrogate", "family": surrogate.name, **_facts_of(surrogate.description)}
-    save_artefact(folder, surrogate.to_tensors(), {**lineage, **facts})
+    known = {} if support is None else support.to_tensors()
+    facts["support"] = None if support is None else support.to_record()
+    tensors = surrogate.to_tensors() | {f"{_SUPPORT}{name}": a for name, a in known.items()}
+    save_artefact(folder, tensors, {**lineage, **facts})
 
 
 def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, Manifest]:
@@ -119,10 +128,7 @@ def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, M
 
     Raises TamperedArtefact for another system's, or one whose names have changed since.
     """
-    artefact = load_artefact(folder, kind="surrogate", system=description.name)
-    facts = _facts_of(description)
-    for name in ("state_names", "output_names", "lever_names"):
-        _expect(folder, artefact.manifest, name, facts[name])
+    artefact = _load_surrogate(folder, description)
     family = str(artefact.manifest.get("family"))
     if family not in LOADERS:
         raise TamperedArtefact(
@@ -130,11 +136,27 @@ def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, M
             "upgrade, or fit again"
         )
     try:
-        return LOADERS[family](artefact.tensors, description), artefact.manifest
+        own = {k: a for k, a in artefact.tensors.items() if not k.startswith(_SUPPORT)}
+        return LOADERS[family](own, description), artefact.manifest
     except KeyError as error:
         raise TamperedArtefact(
             f"{folder / WEIGHTS}: lacks the array {error} of family {family!r}: fit and save again"
         ) from error
+
+
+def load_support(folder: Path, description: Description) -> Support | None:
+    """Where a saved surrogate has been; None where that was not saved with it."""
+    tensors = _load_surrogate(folder, description).tensors
+    known = {k.removeprefix(_SUPPORT): a for k, a in tensors.items() if k.startswith(_SUPPORT)}
+    return Support.from_tensors(known, description) if known else None
+
+
+def _load_surrogate(folder: Path, description: Description) -> Artefact:
+    artefact = load_artefact(folder, kind="surrogate", system=description.name)
+    facts = _facts_of(description)
+    for name in ("state_names", "output_names", "lever_names"):
+        _expect(folder, artefact.manifest, name, facts[name])
+    return artefact
 
 
 def fingerprint(path: Path) -> str:

@@ -18,6 +18,7 @@ from surrogates.flow import FlowSettings
 from surrogates.interface import Surrogate
 from surrogates.scores import pit_values, score
 from surrogates.storage import save_surrogate
+from surrogates.support import Support
 from training.rllib.session import RayExecutor
 
 _MOST_ROWS, _MOST_HELD = 20_000, 2_000
@@ -52,9 +53,10 @@ def fit(context: Context, folder: Path) -> dict[str, Any]:
     records = {family: found[family][1] for family in (here, *beside)}
     trained_on, judged_by = _chosen(records)
     data = context.run.summary("collect")["fingerprint"]
+    support = Support.learn(kept, description, stream(seed, "support"))
     for family in dict.fromkeys((trained_on, _GP)):
         lineage = {**context.lineage(), "data": data, "scores": records[family]["scores"]}
-        save_surrogate(folder / family, found[family][0], lineage)
+        save_surrogate(folder / family, found[family][0], lineage, support)
     for family, record in records.items():
         context.reporter.say(
             f"{family:9s} CRPS {record['scores']['standardised_crps']:.4f}, 95% interval covers "

@@ -1,0 +1,1 @@
+"""How far a surrogate can be trusted: the report, and two examples of it."""

@@ -1,0 +1,63 @@
+"""`python -m experiments.fidelity`: a surrogate that may be trained on, and a starved one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.fidelity.page import write_report
+from experiments.fidelity.subject import collected_subject, examine, train_policy
+from surrogates.fidelity import FidelitySettings
+from training.rllib.session import RayExecutor, ray_session
+
+STORED = Path(__file__).resolve().parents[2] / "docs" / "fidelity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One report of the study."""
+
+    name: str
+    episodes: int
+    """Simulated days of the bank that the flow surrogate is fitted to."""
+
+
+EXAMPLES = (Example(name="good", episodes=400), Example(name="starved", episodes=12))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the reports; each is JSON with a page made from it."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.fidelity", description=__doc__)
+    parser.add_argument("--only", choices=[e.name for e in EXAMPLES], action="append")
+    parser.add_argument("--seed", type=int, default=2003)
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="PROCESSES")
+    parser.add_argument("--train-seconds", type=float, default=30.0)
+    parser.add_argument("--folder", type=Path, default=STORED, help="of the reports")
+    given = parser.parse_args(arguments)
+    with ray_session(given.workers), RayExecutor() as executor:
+        for example in EXAMPLES:
+            if given.only and example.name not in given.only:
+                continue
+            subject = collected_subject(
+                "bank", "flow", example.episodes, given.seed, executor, _say
+            )
+            trained = train_policy(subject, given.train_seconds, given.seed)
+            record = examine(subject, trained, FidelitySettings(), given.seed, executor, _advance)
+            write_report(given.folder / f"{example.name}.html", record)
+            _say(f"{example.name}: {record['verdict']['use']}: {record['verdict']['reason']}")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _advance(title: str, done: int, total: int) -> None:
+    if done == total:
+        _say(f"{title}: {total} episodes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What a report is about: a surrogate with its simulator, its costs and where it has been."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from envs.objective import Objective
+from envs.observation import Viewpoint, viewpoint_of
+from envs.problem import Problem
+from experiments.main_job.context import Context, SurrogateWorlds, commit
+from experiments.main_job.pretrain import VectorEnvironments, discount, rollout_length
+from sim.arrivals import fit_doubly_stochastic
+from sim.scenario import Scenario, SimulatorRecipe, load_scenario
+from sim.streams import stream
+from surrogates.clock import WithClock
+from surrogates.collect import collect
+from surrogates.design import plan_episodes
+from surrogates.families import families_for, fit_family
+from surrogates.fidelity import Assessment, Decider, FidelitySettings
+from surrogates.interface import Surrogate
+from surrogates.storage import load_artefact, load_support, load_surrogate
+from surrogates.support import Support
+from training.controllers import PolicyController
+from training.policies import NetworkPolicy
+from training.rllib.train import Budget, PPOSettings, train_ppo
+
+Say = Callable[[str], None]
+_COPIES = 256
+"""Environments side by side when a policy is trained to see what it exploits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A surrogate and all that is needed to examine it."""
+
+    surrogate: Surrogate
+    support: Support | None
+    build: WithClock
+    objective: Objective
+    observation: Viewpoint
+    scenario: Scenario
+    trained: str
+    """On what the surrogate was fitted, in a sentence."""
+
+    @property
+    def unit(self) -> str:
+        """Of costs."""
+        return self.scenario.costs.unit
+
+    def controller(self, policy: NetworkPolicy) -> Decider:
+        """A policy over the subject's observation."""
+        return PolicyController(policy=policy, observation=self.observation, name="trained on it")
+
+
+def collected_subject(
+    scenario_name: str,
+    family: str | None,
+    episodes: int,
+    seed: int,
+    executor: Executor,
+    say: Say,
+) -> Subject:
+    """Simulate so many episodes of a scenario and fit a family, by default the first that can."""
+    scenario = load_scenario(scenario_name)
+    build = WithClock(build=SimulatorRecipe(scenario=scenario, arrivals=_arrivals(scenario)))
+    description = build().describe()
+    plans = plan_episodes(description, episodes, seed)
+    say(f"simulating {episodes} episodes of {scenario.name}")
+    data = collect(build, plans, executor)
+    family = family or families_for(description)[0]
+    say(f"fitting {family} to {len(data):,} epochs")
+    began = time.perf_counter()
+    surrogate = fit_family(family, data, description, stream(seed, "fit", family))
+    seconds = time.perf_counter() - began
+    return Subject(
+        surrogate=surrogate,
+        support=Support.learn(data, description, stream(seed, "support")),
+        build=build,
+        objective=_objective(scenario, surrogate),
+        observation=viewpoint_of(description, description.nominal, data.state),
+        scenario=scenario,
+        trained=f"Fitted to {len(data):,} epochs of {episodes} episodes in {seconds:.0f} s.",
+    )
+
+
+def run_subject(context: Context, family: str | None) -> Subject:
+    """The surrogate of a run of the main job, by default the one that policies are trained on."""
+    fitted = context.run.summary("fit")
+    folder = context.run.folder("fit") / (family or fitted["trained_on"])
+    surrogate, _ = load_surrogate(folder, context.description)
+    return Subject(
+        surrogate=surrogate,
+        support=load_support(folder, context.description),
+        build=context.build,
+        objective=context.objective,
+        observation=context.observation,
+        scenario=context.scenario,
+        trained=f"Run {context.run.path.name}, fitted to {fitted['rows']:,} epochs.",
+    )
+
+
+def _arrivals(scenario: Scenario) -> Any:
+    """The arrivals of the fitting period's volumes, as the main job learns them."""
+    used = scenario.volumes
+    if used is None:
+        return None
+    return fit_doubly_stochastic(used.read(None).between(used.fit_from, used.fit_to))
+
+
+def _objective(scenario: Scenario, surrogate: Surrogate) -> Objective:
+    costs = scenario.costs
+    return Objective.from_costs(surrogate.description, costs.outputs, costs.at_close)
+
+
+def train_policy(subject: Subject, seconds: float, seed: int) -> Decider:
+    """PPO on the surrogate for so many seconds, to see what a policy makes of its errors."""
+    epochs = subject.surrogate.description.epochs
+    length = rollout_length(epochs)
+    settings = PPOSettings(
+        num_envs=_COPIES,
+        rollout_length=length,
+        minibatch_size=min(2048, _COPIES * length),
+        discount=discount(epochs),
+        seed=seed,
+    )
+    problem = Problem(
+        build_world=SurrogateWorlds(surrogate=subject.surrogate, parameters=None),
+        objective=subject.objective,
+        observation=subject.observation,
+    )
+    environments = VectorEnvironments(problem=problem)
+    return subject.controller(train_ppo(environments, settings, Budget(seconds=seconds)).policy)
+
+
+def read_policy(subject: Subject, folder: Path) -> Decider:
+    """A policy that was saved for the subject's system."""
+    artefact = load_artefact(folder, kind="policy", system=subject.scenario.name)
+    return subject.controller(NetworkPolicy.from_tensors(artefact.tensors, name="trained"))
+
+
+def examine(
+    subject: Subject,
+    trained: Decider | None,
+    settings: FidelitySettings,
+    seed: int,
+    executor: Executor,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
+    """The record of a report: the evidence, the verdict, and where both come from."""
+    evidence = Assessment(
+        surrogate=subject.surrogate,
+        build=subject.build,
+        cost=subject.objective.cost,
+        executor=executor,
+        settings=settings,
+        seed=seed,
+        support=subject.support,
+        trained=trained,
+        on_progress=on_progress,
+    ).gather()
+    provenance = {
+        "trained": subject.trained,
+        "unit": subject.unit,
+        "seed": seed,
+        "commit": commit(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+    return {**evidence.to_record(), **provenance}

@@ -1,0 +1,82 @@
+"""How much cheaper a policy looks in the surrogate it was trained on than it is.
+
+A policy learns whatever pays, a surrogate's errors among it. The gap of a policy that never saw the
+surrogate is its error; what a trained policy's gap is more than that is exploitation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Cost in the simulator less cost in the surrogate, as a share of the first: what it hides."""
+
+    value: float
+    """Above 0 the surrogate promises too much."""
+    low: float
+    high: float
+    simulated: float
+    imagined: float
+    """Mean costs of an episode."""
+    simulated_episodes: int
+    imagined_episodes: int
+
+
+def optimism(
+    simulated: Float[np.ndarray, "day"],
+    imagined: Float[np.ndarray, "episode"],
+    random: np.random.Generator,
+    resamples: int = 2000,
+) -> Gap:
+    """The gap of one policy from costs of episodes in both worlds, with a bootstrap over both.
+
+    Costs may be negative, where episodes earn money: their mean size is the unit then.
+    """
+    true, dreamt = _resampled(simulated, resamples, random), _resampled(imagined, resamples, random)
+    unit = abs(float(simulated.mean())) or 1.0
+    low, high = np.quantile((true - dreamt) / unit, [0.025, 0.975])
+    return Gap(
+        value=float((simulated.mean() - imagined.mean()) / unit),
+        low=float(low),
+        high=float(high),
+        simulated=float(simulated.mean()),
+        imagined=float(imagined.mean()),
+        simulated_episodes=len(simulated),
+        imagined_episodes=len(imagined),
+    )
+
+
+def paired_optimism(
+    simulated: Float[np.ndarray, "day"],
+    imagined: Float[np.ndarray, "day"],
+    random: np.random.Generator,
+    resamples: int = 2000,
+) -> Gap:
+    """The same where day by day the parameters are those of the other world's day."""
+    days = random.integers(len(simulated), size=(resamples, len(simulated)))
+    unit = abs(float(simulated.mean())) or 1.0
+    low, high = np.quantile((simulated - imagined)[days].mean(axis=1) / unit, [0.025, 0.975])
+    return Gap(
+        value=float((simulated - imagined).mean() / unit),
+        low=float(low),
+        high=float(high),
+        simulated=float(simulated.mean()),
+        imagined=float(imagined.mean()),
+        simulated_episodes=len(simulated),
+        imagined_episodes=len(imagined),
+    )
+
+
+def _resampled(
+    values: Float[np.ndarray, "value"], resamples: int, random: np.random.Generator
+) -> Float[np.ndarray, "resample"]:
+    """Means of resamples."""
+    means = [
+        values[random.integers(len(values), size=len(values))].mean() for _ in range(resamples)
+    ]
+    return np.array(means)

@@ -1,0 +1,174 @@
+"""Whether the surrogate says of two policies which is better, and how well one can know.
+
+The values are mean costs over the same days: of each day the parameters are the same in both
+worlds, and the simulator gives every policy the same customers. Its means are of few days, so even
+the simulator does not rank policies as it does itself on other days: the tau between its own
+halves is what can be attained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from sim.description import Description
+from surrogates.errors import InvalidDataset
+from surrogates.fidelity.cells import cells_of
+
+_FEWEST_DAYS = 4
+_FEWEST_POLICIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tau:
+    """Kendall's rank correlation of two lists of policy values with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+    attainable: float
+    """Mean tau between two random halves of the simulator's days."""
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyValue:
+    """Mean cost of a day under one policy, in both worlds."""
+
+    name: str
+    simulated: float
+    low: float
+    high: float
+    """Interval of two standard errors over days around the simulated value."""
+    imagined: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """Policies by their values in both worlds."""
+
+    policies: tuple[PolicyValue, ...]
+    overall: Tau
+    better_half: Tau
+    """Among the policies that the simulator finds better than the median: the ones that matter."""
+    cells: dict[str, Tau]
+
+
+def rank_policies(
+    description: Description,
+    names: tuple[str, ...],
+    simulated: Float[np.ndarray, "policy day"],
+    imagined: Float[np.ndarray, "policy day"],
+    parameters: Float[np.ndarray, "day parameter"],
+    random: np.random.Generator,
+    resamples: int = 400,
+) -> Ranking:
+    """Compare the costs of policies on the same days, overall and by cell of the parameter box.
+
+    Raises InvalidDataset for fewer than three policies or four days.
+    """
+    if len(simulated) < _FEWEST_POLICIES or len(parameters) < _FEWEST_DAYS:
+        raise InvalidDataset(
+            f"{len(simulated)} policies on {len(parameters)} days: a ranking needs at least "
+            f"{_FEWEST_POLICIES} on {_FEWEST_DAYS}"
+        )
+    means = simulated.mean(axis=1)
+    better = means <= np.median(means)
+    cells = {
+        name: _tau(simulated[:, days], imagined[:, days], random, resamples)
+        for name, days in cells_of(description, parameters)
+        if days.sum() >= _FEWEST_DAYS
+    }
+    return Ranking(
+        policies=_values(names, simulated, imagined),
+        overall=_tau(simulated, imagined, random, resamples),
+        better_half=_tau(simulated[better], imagined[better], random, resamples),
+        cells=cells,
+    )
+
+
+def _values(
+    names: tuple[str, ...],
+    simulated: Float[np.ndarray, "policy day"],
+    imagined: Float[np.ndarray, "policy day"],
+) -> tuple[PolicyValue, ...]:
+    means = simulated.mean(axis=1)
+    errors = 2 * simulated.std(axis=1, ddof=1) / np.sqrt(simulated.shape[1])
+    return tuple(
+        PolicyValue(
+            name=name,
+            simulated=float(mean),
+            low=float(mean - error),
+            high=float(mean + error),
+            imagined=float(dreamt),
+        )
+        for name, mean, error, dreamt in zip(
+            names, means, errors, imagined.mean(axis=1), strict=True
+        )
+    )
+
+
+def _tau(
+    simulated: Float[np.ndarray, "policy day"],
+    imagined: Float[np.ndarray, "policy day"],
+    random: np.random.Generator,
+    resamples: int,
+) -> Tau:
+    """Tau with a bootstrap over policies and days."""
+    policies, days = simulated.shape
+    drawn = []
+    for _ in range(resamples):
+        weights = np.bincount(random.integers(policies, size=policies), minlength=policies)
+        chosen = random.integers(days, size=days)
+        drawn.append(
+            weighted_tau(
+                simulated[:, chosen].mean(axis=1),
+                imagined[:, chosen].mean(axis=1),
+                weights.astype(float),
+            )
+        )
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    alike = np.ones(policies)
+    return Tau(
+        value=weighted_tau(simulated.mean(axis=1), imagined.mean(axis=1), alike),
+        low=float(low),
+        high=float(high),
+        attainable=_attainable(simulated, random, resamples),
+        days=days,
+    )
+
+
+def _attainable(
+    simulated: Float[np.ndarray, "policy day"], random: np.random.Generator, resamples: int
+) -> float:
+    policies, days = simulated.shape
+    found = []
+    for _ in range(resamples):
+        order = random.permutation(days)
+        half, rest = order[: days // 2], order[days // 2 :]
+        found.append(
+            weighted_tau(
+                simulated[:, half].mean(axis=1), simulated[:, rest].mean(axis=1), np.ones(policies)
+            )
+        )
+    return float(np.mean(found))
+
+
+def weighted_tau(
+    left: Float[np.ndarray, "policy"],
+    right: Float[np.ndarray, "policy"],
+    weights: Float[np.ndarray, "policy"],
+) -> float:
+    """Kendall's tau-b, each pair of different policies weighed by the product of their weights.
+
+    With whole weights it is that of a resample from which pairs of a policy with itself are left
+    out. 0 where all values of one side are alike, for then it ranks nothing.
+    """
+    ahead: Bool[np.ndarray, "policy policy"] = np.triu(np.ones((len(left), len(left)), bool), 1)
+    pairs = np.outer(weights, weights)[ahead]
+    one = np.sign(left[:, None] - left)[ahead]
+    other = np.sign(right[:, None] - right)[ahead]
+    size = np.sqrt((pairs * one**2).sum() * (pairs * other**2).sum())
+    return float((pairs * one * other).sum() / size) if size else 0.0

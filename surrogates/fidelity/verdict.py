@@ -1,0 +1,165 @@
+"""What a surrogate may be used for: one rule a check, its threshold and the reason for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from surrogates.fidelity.assessment import Evidence
+    from surrogates.fidelity.horizons import Distance
+
+Outcome = Literal["holds", "fails", "unknown"]
+Use = Literal["train on it", "short rollouts only", "do not use"]
+_Found = tuple[Outcome, str]
+
+COVERAGE = {"50": 0.05, "80": 0.05, "95": 0.03}
+"""Largest error of the coverage of each central interval: what a normal law's spread a tenth too
+narrow would do (45.6%, 75.1% and 92.2%)."""
+MARGIN = 0.1
+"""Standard deviations by which a distance may exceed chance: a shift of the mean this large moves
+4% of a normal law, and two batches of a hundred episodes differ by as much by chance."""
+WIDEST_FLOOR = 0.35
+"""Noise floor above which too few episodes were simulated to see anything."""
+LARGEST_TAU_LOSS = 0.1
+"""How far tau may fall short of the attainable one: one pair of policies in twenty is then ranked
+otherwise than by the simulator's own other days."""
+SMALLEST_ATTAINABLE = 0.5
+"""Attainable tau below which the policies' values were too noisy to be ranked by anybody."""
+LARGEST_GAP = 0.1
+"""Optimism about a trained policy that is bearable: a tenth of its cost is what the demo's
+policy gains on the best rule, so that more could be all of the gain."""
+WIDEST_GAP = 0.2
+"""Length of the gap's interval on one side beyond which it says nothing: twice what is bearable."""
+UNFAMILIAR, MOST_UNFAMILIAR = 0.05, 0.2
+"""Score below which a question is farther out than 95% of the data's, and the largest share of
+such questions: four times what is expected of questions like the data's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check of the evidence."""
+
+    name: str
+    outcome: Outcome
+    reason: str
+    """The measured value beside its bound."""
+    is_for_short: bool
+    """Whether short rollouts need it too, or only training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the surrogate is good for, and why."""
+
+    use: Use
+    reason: str
+    findings: tuple[Finding, ...]
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Train on it if every check holds; short rollouts if those hold that these need.
+
+    What could not be measured does not count as holding.
+    """
+    findings = tuple(
+        Finding(name=name, outcome=outcome, reason=reason, is_for_short=is_for_short)
+        for name, is_for_short, check in _CHECKS
+        for outcome, reason in [check(evidence)]
+    )
+    for_short = _broken(f for f in findings if f.is_for_short)
+    broken = _broken(findings)
+    if for_short:
+        return Verdict(use="do not use", reason=_listed(for_short), findings=findings)
+    if broken:
+        return Verdict(use="short rollouts only", reason=_listed(broken), findings=findings)
+    return Verdict(use="train on it", reason="every check holds", findings=findings)
+
+
+def _broken(findings: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.outcome != "holds"]
+
+
+def _listed(findings: list[Finding]) -> str:
+    return "; ".join(f"{finding.name}: {finding.reason}" for finding in findings)
+
+
+def _coverage(evidence: Evidence) -> _Found:
+    coverage = evidence.one_epoch.scores.coverage
+    held = all(abs(coverage[k] - float(k) / 100) <= most for k, most in COVERAGE.items())
+    told = ", ".join(f"{k}% covers {coverage[k]:.1%} (±{most:.0%})" for k, most in COVERAGE.items())
+    return ("holds" if held else "fails"), told
+
+
+def _short_horizon(evidence: Evidence) -> _Found:
+    return _near(evidence.horizons.at(evidence.settings.short), evidence.settings.short)
+
+
+def _midway(evidence: Evidence) -> _Found:
+    return _near(evidence.midway.overall[-1], evidence.midway.epochs[-1])
+
+
+def _whole_horizon(evidence: Evidence) -> _Found:
+    return _near(evidence.horizons.overall[-1], evidence.horizons.epochs[-1])
+
+
+def _near(found: Distance, epochs: int) -> _Found:
+    told = (
+        f"{found.value:.3f} deviations from the simulator after {epochs} epochs; by chance "
+        f"{found.chance:.3f}, 95% below {found.floor:.3f}; {MARGIN} more than chance is allowed"
+    )
+    if found.floor > WIDEST_FLOOR:
+        return "unknown", f"{told}; a floor above {WIDEST_FLOOR} hides everything: simulate more"
+    held = found.value <= found.floor or found.excess <= MARGIN
+    return ("holds" if held else "fails"), told
+
+
+def _tau(evidence: Evidence) -> _Found:
+    tau = evidence.ranking.overall
+    told = (
+        f"tau {tau.value:.2f} [{tau.low:.2f}, {tau.high:.2f}] over "
+        f"{len(evidence.ranking.policies)} policies, the simulator's halves agree to "
+        f"{tau.attainable:.2f}; {LARGEST_TAU_LOSS} less is allowed"
+    )
+    if tau.attainable < SMALLEST_ATTAINABLE:
+        return "unknown", f"{told}; below {SMALLEST_ATTAINABLE} nothing can be ranked"
+    held = tau.value >= tau.attainable - LARGEST_TAU_LOSS
+    return ("holds" if held else "fails"), told
+
+
+def _gap(evidence: Evidence) -> _Found:
+    gap = evidence.gap
+    if gap is None:
+        return "unknown", "no policy was trained on it"
+    told = (
+        f"of a trained policy's cost the surrogate hides {gap.value:+.1%} [{gap.low:+.1%}, "
+        f"{gap.high:+.1%}]; {LARGEST_GAP:.0%} is allowed either way"
+    )
+    if max(gap.high - gap.value, gap.value - gap.low) > WIDEST_GAP:
+        return "unknown", f"{told}; an interval this wide says nothing: simulate more"
+    held = gap.low <= LARGEST_GAP and gap.high >= -LARGEST_GAP
+    return ("holds" if held else "fails"), told
+
+
+def _support(evidence: Evidence) -> _Found:
+    if evidence.support is None:
+        return "unknown", "nobody noted where the surrogate has been"
+    share = evidence.support.unfamiliar
+    told = (
+        f"{share:.1%} of fresh epochs begin farther out than 95% of its data; "
+        f"{MOST_UNFAMILIAR:.0%} is allowed"
+    )
+    return ("holds" if share <= MOST_UNFAMILIAR else "fails"), told
+
+
+_CHECKS: tuple[tuple[str, bool, Callable[[Evidence], _Found]], ...] = (
+    ("calibration", True, _coverage),
+    ("short horizon", True, _short_horizon),
+    ("from midway", True, _midway),
+    ("support", True, _support),
+    ("whole horizon", False, _whole_horizon),
+    ("policy ranking", False, _tau),
+    ("exploitation", False, _gap),
+)
+"""Name, whether short rollouts need it, and the check."""

@@ -1,0 +1,63 @@
+"""The page of a fidelity report, from the stored records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from experiments.fidelity.__main__ import STORED
+from experiments.fidelity.page import write_report
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+EXAMPLES = {"good": "train on it", "starved": "do not use"}
+
+
+def stored(name: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((STORED / f"{name}.json").read_text())
+    return record
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_page_is_made_from_its_record_and_opens_without_a_network(
+    name: str, tmp_path: Path
+) -> None:
+    """It is mailed around, and its figures must be those of the file beside it."""
+    record = stored(name)
+    write_report(tmp_path / "page.html", record)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 4
+    assert "http" not in page
+    assert EXAMPLES[name].capitalize() in page
+    for finding in record["verdict"]["findings"]:
+        assert f'class="text {finding["outcome"]}"' in page
+    assert json.loads((tmp_path / "page.json").read_text()) == record
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_not_there_is_said_rather_than_drawn(tmp_path: Path) -> None:
+    """Families without arrivals, likelihood, support or policy are examined too."""
+    record = stored("starved")
+    gone = dict.fromkeys(("conditional", "gap", "support", "support_of_trained"))
+    record = {**record, **gone, "gap_cells": {}, "no_conditional": "nobody comes"}
+    record["one_epoch"]["scores"]["log_likelihood"] = None
+    write_report(tmp_path / "page.html", record)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 3
+    for said in ("Not applicable: nobody comes", "no likelihood", "No policy was trained"):
+        assert said in page
+
+
+@pytest.mark.browser
+def test_the_page_opens_in_a_browser(browser: Chrome) -> None:
+    """A picture that does not load or a page wider than its window is no report."""
+    browser.get((STORED / "good.html").as_uri())
+    widths = browser.execute_script("return [...document.images].map(i => i.naturalWidth)")
+    assert len(widths) == 4
+    assert min(widths) > 300
+    overflow = "return document.documentElement.scrollWidth - window.innerWidth"
+    assert browser.execute_script(overflow) <= 0

@@ -1,0 +1,150 @@
+"""The simulator's own law must pass every check, and laws that differ from it must not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sim.streams import stream
+from surrogates.clock import WithClock
+from surrogates.collect import run_episodes
+from surrogates.design import plan_episodes
+from surrogates.fidelity import Assessment, Evidence, FidelitySettings, judge
+from surrogates.fidelity.policies import Constant
+from surrogates.interface import Surrogate
+from surrogates.support import Support
+from tests.fakes import TinyQueue
+from tests.surrogates.fidelity.exact import ExactQueue
+from tests.systems import unchecked
+
+BUILD = WithClock(build=TinyQueue)
+SETTINGS = FidelitySettings(
+    episodes=96, scored_rows=400, draws=32, swaps=60, policies=10, days=16, gap_days=60,
+    gap_episodes=400,
+)  # fmt: skip
+
+
+class InPlace(Executor):
+    """Does everything at once, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def cost(outputs: np.ndarray, states: np.ndarray, is_last: np.ndarray) -> np.ndarray:
+    """Minutes waited, and three for every server round; who is left at the end costs too."""
+    return np.asarray(outputs[:, 2] + 3.0 * outputs[:, 4] + 20.0 * is_last * states[:, 0])
+
+
+def assess(surrogate: Surrogate, **changes: Any) -> Evidence:
+    data = run_episodes(BUILD, plan_episodes(BUILD().describe(), 60, seed=3))
+    assessment = Assessment(
+        surrogate=surrogate,
+        build=BUILD,
+        cost=cost,
+        executor=InPlace(),
+        settings=SETTINGS,
+        seed=11,
+        support=Support.learn(data, surrogate.description, stream(3, "support")),
+        trained=Constant(name="trained", choice=1),
+    )
+    with unchecked():
+        return replace(assessment, **changes).gather()
+
+
+@pytest.fixture(scope="module")
+def exact() -> Evidence:
+    return assess(ExactQueue())
+
+
+def outcomes(evidence: Evidence) -> dict[str, str]:
+    return {finding.name: finding.outcome for finding in judge(evidence).findings}
+
+
+def test_the_simulators_own_law_may_be_trained_on(exact: Evidence) -> None:
+    """Whoever refuses the truth refuses everything."""
+    verdict = judge(exact)
+    assert verdict.use == "train on it", verdict.reason
+
+
+def test_the_simulators_own_law_is_as_far_away_as_its_next_batch(exact: Evidence) -> None:
+    """It is exchangeable with a batch, so nine in ten horizons lie below their 95% floors."""
+    below = [distance.value <= distance.floor for distance in exact.horizons.overall]
+    assert exact.horizons.epochs == (1, 2, 3, 4, 5, 6)
+    assert sum(below) >= len(below) - 1
+    assert exact.midway.epochs == (1, 2, 3, 4, 5)
+    assert exact.midway.overall[-1].value <= exact.midway.overall[-1].floor
+
+
+def test_the_simulators_own_law_ranks_as_well_as_the_simulator(exact: Evidence) -> None:
+    """Its values have less noise than half of the days have."""
+    tau = exact.ranking.overall
+    assert tau.value >= tau.attainable - 0.05
+    assert tau.low <= tau.value <= tau.high
+
+
+def test_the_simulators_own_law_promises_what_is_true(exact: Evidence) -> None:
+    """No policy can exploit an error that is not there; the interval is of 95%, the seed fixed."""
+    assert exact.gap is not None
+    assert exact.gap.low <= 0.0 <= exact.gap.high
+    assert exact.untrained_gap.low <= 0.0 <= exact.untrained_gap.high
+
+
+def test_everything_is_told_by_cell(exact: Evidence) -> None:
+    """A surrogate may be good where most data was and bad in a corner."""
+    cells = {f"arrival_scale {place}" for place in ("low", "middle", "high")}
+    assert set(exact.one_epoch.cells) == set(exact.horizons.cells) == cells
+    assert exact.support is not None
+    assert set(exact.support.cells) == cells
+    assert sum(cell.rows for cell in exact.one_epoch.cells.values()) == exact.one_epoch.rows
+
+
+def test_the_record_is_plain_json(exact: Evidence) -> None:
+    """The page is made from it, and so is whatever others make of it."""
+    record = exact.to_record()
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record["verdict"]["use"] == "train on it"
+    assert record["conditional"] is None
+    assert "cannot be told who comes" in record["no_conditional"]
+
+
+def test_too_many_customers_show_at_every_horizon_and_in_the_costs() -> None:
+    """Queues add up what each epoch errs by, and then somebody pays for it."""
+    evidence = assess(ExactQueue(crowding=1.3))
+    found = outcomes(evidence)
+    assert found["whole horizon"] == found["from midway"] == "fails"
+    assert found["exploitation"] == "fails"
+    assert evidence.gap is not None
+    assert evidence.gap.high < 0.0
+    first, last = evidence.horizons.overall[0], evidence.horizons.overall[-1]
+    assert last.excess > 0.1 < first.excess
+    assert judge(evidence).use == "do not use"
+
+
+def test_too_certain_a_law_fails_its_calibration() -> None:
+    """The means are right, so no horizon of the queue would tell; the spread is not."""
+    evidence = assess(ExactQueue(narrowing=0.0))
+    pit = np.array(evidence.one_epoch.pit["mood"])
+    assert pit[[0, -1]].sum() > 0.2 * pit.sum()
+    assert evidence.one_epoch.scores.coverage["95"] < exact_coverage(0.95)
+
+
+def exact_coverage(level: float) -> float:
+    """Less four binomial deviations over the scored outcomes, six quantities in each row."""
+    return level - 4 * float(np.sqrt(level * (1 - level) / (6 * SETTINGS.scored_rows)))
+
+
+def test_what_was_not_measured_does_not_count_as_good() -> None:
+    """No news is not good news: a verdict needs its evidence."""
+    verdict = judge(assess(ExactQueue(), support=None, trained=None))
+    unknown = {finding.name for finding in verdict.findings if finding.outcome == "unknown"}
+    assert unknown == {"support", "exploitation"}
+    assert verdict.use == "do not use"

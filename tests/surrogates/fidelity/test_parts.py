@@ -1,0 +1,173 @@
+"""The parts of a fidelity report, where closed forms or small cases say what they must give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sim.description import SystemDescription
+from surrogates.dataset import Transitions
+from surrogates.errors import InvalidDataset
+from surrogates.fidelity.cells import cells_of
+from surrogates.fidelity.conditional import obstacle_to_conditioning, score_conditional
+from surrogates.fidelity.episodes import as_episodes
+from surrogates.fidelity.gap import optimism
+from surrogates.fidelity.horizons import chosen_horizons
+from surrogates.fidelity.policies import decide_each, varied_policies
+from surrogates.fidelity.ranking import rank_policies, weighted_tau
+from surrogates.fidelity.settings import FidelitySettings
+from surrogates.given import SupportsGivenArrivals
+from surrogates.interface import Surrogate
+from tests.systems import small_centre
+
+
+def test_tau_is_the_known_one_and_a_resample_counts_its_pairs() -> None:
+    """With equal weights it is tau-b; a policy drawn twice doubles its pairs with others."""
+    random = np.random.default_rng(0)
+    left, right = random.integers(6, size=(2, 30)).astype(float)
+    assert weighted_tau(left, right, np.ones(30)) == pytest.approx(
+        stats.kendalltau(left, right).statistic
+    )
+    pairs = weighted_tau(
+        np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]), np.array([2.0, 1.0, 1.0])
+    )
+    assert pairs == pytest.approx((2 + 2 - 1) / 5)
+
+
+def test_values_that_are_all_alike_rank_nothing() -> None:
+    """Not a number would compare as neither better nor worse than any threshold."""
+    assert weighted_tau(np.ones(4), np.arange(4.0), np.ones(4)) == 0.0
+
+
+def test_a_reversed_ranking_is_seen_whole_and_by_cell() -> None:
+    """A surrogate that prefers the worse policy must not hide behind a mean."""
+    description = small_centre().describe()
+    random = np.random.default_rng(1)
+    simulated = np.arange(8.0)[:, None] + 0.01 * random.normal(size=(8, 12))
+    days = np.ones((12, 4))
+    days[:6, 0] = 0.5
+    imagined = np.where(days[:, 0] == 0.5, simulated, -simulated)
+    found = rank_policies(
+        description, tuple("abcdefgh"), simulated, imagined, days, random, resamples=50
+    )
+    assert found.overall.attainable == pytest.approx(1.0)
+    assert found.cells["arrival_scale low"].value == 1.0
+    assert found.cells["arrival_scale middle"].value == -1.0
+    assert found.cells["arrival_scale middle"].high < 0.0
+
+
+def test_too_few_to_rank_is_refused() -> None:
+    """Two policies have a tau of one or minus one by the toss of a coin."""
+    with pytest.raises(InvalidDataset, match="a ranking needs at least 3"):
+        rank_policies(
+            small_centre().describe(), ("a", "b"), np.zeros((2, 9)), np.zeros((2, 9)),
+            np.ones((9, 4)), np.random.default_rng(0),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_gap_above_zero_promises_too_much_whether_days_cost_or_earn(sign: float) -> None:
+    """Costs of episodes that earn money are negative, and the sign must not turn over."""
+    random = np.random.default_rng(2)
+    true = sign * 100.0 + random.normal(size=50)
+    gap = optimism(true, true - 10.0, random)
+    assert gap.low < 0.1 < gap.high
+    assert gap.low > 0.08
+
+
+def test_constant_policies_differ_and_linear_ones_use_the_whole_range() -> None:
+    """Twenty policies that decide alike would be ranked by their noise."""
+    description = small_centre().describe()
+    policies = varied_policies(description, 12, seed=1)
+    random = np.random.default_rng(0)
+    states = random.integers(30, size=(200, len(description.state_names))).astype(float)
+    states[:, -2:] = [0, 2]
+    chosen = np.array([policy.decide(states) for policy in policies])
+    assert len(np.unique(chosen, axis=0)) == 12
+    assert len(np.unique(chosen[6:])) > 3
+    assert chosen.min() >= 0
+    assert chosen.max() < len(description.decisions)
+    which = np.arange(200) % 12
+    assert np.array_equal(decide_each(policies, which, states), chosen[which, np.arange(200)])
+
+
+def test_an_episode_that_ended_stays_as_it_ended() -> None:
+    """Batches are compared at horizons that not every episode reaches."""
+    rows = Transitions(
+        state=np.zeros((3, 1)), decision=np.zeros((3, 1)), parameters=np.ones((3, 1)),
+        next_state=np.array([[1.0], [2.0], [5.0]]), outputs=np.array([[1.0], [1.0], [4.0]]),
+        duration=np.ones(3), episode=np.array([0, 0, 1]), policy=np.full(3, "p"),
+    )  # fmt: skip
+    seen = as_episodes(rows, np.array([1, 2]), lambda z, s, last: z[:, 0] + 10.0 * last * s[:, 0])
+    assert seen.states[:, :, 0].tolist() == [[1.0, 2.0], [5.0, 5.0]]
+    assert seen.totals[:, :, 0].tolist() == [[1.0, 2.0], [4.0, 4.0]]
+    assert seen.costs.tolist() == [22.0, 54.0]
+
+
+def test_horizons_reach_the_end_of_any_episode() -> None:
+    """Errors add up: the last horizon is the one that matters most."""
+    assert chosen_horizons(6).tolist() == [1, 2, 3, 4, 5, 6]
+    assert chosen_horizons(1).tolist() == [1]
+    long = chosen_horizons(1000)
+    assert (long[0], long[-1]) == (1, 1000)
+    assert len(long) <= 40
+
+
+def test_cells_of_one_parameter_are_a_partition() -> None:
+    """Every row belongs to one third of each parameter's box, its edges included."""
+    description = small_centre().describe()
+    parameters = np.random.default_rng(0).uniform(0.5, 1.5, (60, 4))
+    parameters[0], parameters[1] = 0.5, 1.5
+    cells = dict(cells_of(description, parameters))
+    assert len(cells) == 12
+    assert sum(cells.values()).tolist() == [4] * 60  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("family", ["flow", "gp"])
+def test_held_arrivals_are_those_that_were_seen_and_customers_stay_whole(
+    family: str,
+    fitted: dict[str, Surrogate],
+    held_out: Transitions,
+    description: SystemDescription,
+) -> None:
+    """The replay meets the same customers, and loses none of them on the way."""
+    surrogate = fitted[family]
+    assert isinstance(surrogate, SupportsGivenArrivals)
+    assert surrogate.arrivals_from_outside == ("call_arrivals",)
+    epochs = surrogate.sample_given_arrivals(held_out, np.random.default_rng(0))
+    place = description.output_names.index("call_arrivals")
+    assert np.array_equal(epochs.outputs[:, place], held_out.outputs[:, place])
+    names = [stock.name for stock in description.stocks]
+    change = epochs.state[:, : len(names)] - held_out.state[:, : len(names)]
+    for number, flow in enumerate(description.flows):
+        if flow.target is not None:
+            change[:, names.index(flow.target)] -= epochs.outputs[:, number]
+        if flow.source is not None:
+            change[:, names.index(flow.source)] += epochs.outputs[:, number]
+    assert np.abs(change).max() == 0.0
+
+
+def test_knowing_who_comes_makes_the_rest_easier_to_foretell(
+    fitted: dict[str, Surrogate], held_out: Transitions
+) -> None:
+    """Otherwise the replay would not be conditional on anything."""
+    rows = held_out.take(np.arange(0, len(held_out), 2))
+    found = score_conditional(fitted["flow"], rows, 24, np.random.default_rng(0))
+    assert found is not None
+    assert found.crps_held < found.crps_free
+    assert "call_arrivals" not in found.bias_held
+
+
+def test_a_family_that_cannot_be_told_who_comes_says_so(
+    fitted: dict[str, Surrogate], held_out: Transitions
+) -> None:
+    """A neighbour's epoch with other arrivals put in is nobody's epoch."""
+    assert score_conditional(fitted["bootstrap"], held_out, 8, np.random.default_rng(0)) is None
+    assert "cannot be told" in str(obstacle_to_conditioning(fitted["bootstrap"]))
+
+
+def test_settings_that_look_at_nothing_are_refused() -> None:
+    """A report over no episodes would hold no evidence and say so nowhere."""
+    with pytest.raises(InvalidDataset, match="days 0: at least 1"):
+        FidelitySettings(days=0)
