@@ -10,8 +10,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from experiments.rows import read_rows
 from experiments.truths.catalogue import SETTINGS, find_setting
-from experiments.truths.rows import Row, read_rows
+from experiments.truths.rows import Row
 from experiments.truths.setting import Depth
 from experiments.truths.study import run
 from experiments.truths.table import render, summary
@@ -21,7 +22,7 @@ STORED = Path(__file__).resolve().parents[2] / "docs" / "truths"
 
 def write_analysis(folder: Path) -> None:
     """Write the table and the figures of a folder's rows."""
-    rows = read_rows(folder / "rows.jsonl")
+    rows = read_rows(folder / "rows.jsonl", Row)
     (folder / "README.md").write_text(render(rows), encoding="utf-8")
     figures = folder / "summary.json"
     if rows:

@@ -3,10 +3,6 @@
 from sim.errors import SurrogymError
 
 
-class InvalidRows(SurrogymError):
-    """Stored rows that cannot be read."""
-
-
 class NothingQuick(SurrogymError):
     """A setting that only a long run can tell anything about."""
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from time import perf_counter
 
 from experiments.main_job.context import commit, machine
+from experiments.rows import append_row, read_rows
 from experiments.truths.catalogue import find_setting, truths_of
 from experiments.truths.recording import record
-from experiments.truths.rows import Row, append_row, read_rows
+from experiments.truths.rows import Row
 from experiments.truths.setting import Depth, Setting
 
 
@@ -69,7 +70,7 @@ def run(
     `on_row` hears of each row and of how many are still to come.
     """
     code, machine_name = commit(), machine()
-    wanted = tuple(missing(settings, depth, read_rows(path)))
+    wanted = tuple(missing(settings, depth, read_rows(path, Row)))
     jobs = {executor.submit(measure, replication): replication for replication in wanted}
     for number, job in enumerate(as_completed(jobs), start=1):
         replication, measured = jobs[job], job.result()

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.errors import InvalidRows
+from experiments.rows import append_row, read_rows
 from experiments.truths import chains
 from experiments.truths.__main__ import STORED, write_analysis
 from experiments.truths.catalogue import SETTINGS, TRUTHS, find_setting, truths_of
 from experiments.truths.controls import Buffer, ExactOptimum, Helping, LargestPressure
 from experiments.truths.delay import TRUTHS as DELAYS
-from experiments.truths.errors import InvalidRows, NothingQuick, UnknownSetting
+from experiments.truths.errors import NothingQuick, UnknownSetting
 from experiments.truths.estimates import (
     at_least,
     at_phase,
@@ -36,7 +38,7 @@ from experiments.truths.estimates import (
 )
 from experiments.truths.networks import network
 from experiments.truths.recording import Recording, record
-from experiments.truths.rows import append_row, read_rows
+from experiments.truths.rows import Row
 from experiments.truths.setting import Always, Effort, Setting, _told
 from experiments.truths.stations import station
 from experiments.truths.study import missing, run
@@ -376,7 +378,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(told: str, measured: Path) 
     with unchecked():
         run([SETTING], "quick", measured, InPlace(), on_row=lambda row, left: heard.append(left))
     assert sorted(heard) == [0, 1, 2]
-    rows = read_rows(measured)
+    rows = read_rows(measured, Row)
     assert {row.seed for row in rows} == set(SETTING.seeds("quick"))
     assert all(row.commit and row.machine and row.date for row in rows)
     before = {json.loads(line)["seed"]: json.loads(line)["values"] for line in told.splitlines()}
@@ -385,7 +387,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(told: str, measured: Path) 
 
 def test_a_truth_that_is_new_is_measured_on_all_replications(measured: Path) -> None:
     """Rows of yesterday do not answer a question of today, and the last row of a key counts."""
-    rows = read_rows(measured)
+    rows = read_rows(measured, Row)
     silent = replace(rows[0], values={})
     assert [one.seed for one in missing([SETTING], "quick", (*rows[1:], silent))] == [silent.seed]
     (line,) = lines((silent, *rows), (LOST,))
@@ -396,12 +398,12 @@ def test_a_row_that_was_cut_off_is_named(measured: Path) -> None:
     """A kill in the middle of a line must not pass for a measurement."""
     measured.write_text(measured.read_text()[:-20])
     with pytest.raises(InvalidRows, match="line 16 is no row: delete the line"):
-        read_rows(measured)
+        read_rows(measured, Row)
 
 
 def test_a_truth_is_judged_by_whole_measurements_only(measured: Path, tmp_path: Path) -> None:
     """The table shows the mean of all rows, and nothing where one of them is missing."""
-    rows = read_rows(measured)
+    rows = read_rows(measured, Row)
     (line,) = lines(rows, (LOST,))
     assert line.verdict is not None
     assert line.verdict.measured.value == pytest.approx(
@@ -410,14 +412,14 @@ def test_a_truth_is_judged_by_whole_measurements_only(measured: Path, tmp_path: 
     (without,) = lines(rows[1:], (LOST,))
     assert without.verdict is None
     append_row(tmp_path / "again.jsonl", rows[0])
-    assert read_rows(tmp_path / "again.jsonl") == rows[:1]
+    assert read_rows(tmp_path / "again.jsonl", Row) == rows[:1]
 
 
 def test_a_missed_truth_is_shown_as_missed(measured: Path) -> None:
     """A negative result stays in."""
     rows = tuple(
         replace(row, values={name: value + 0.1 for name, value in row.values.items()})
-        for row in read_rows(measured)
+        for row in read_rows(measured, Row)
     )
     assert f"**0 of 1 truths are met**; {len(TRUTHS) - 1} unmeasured." in render(rows)
     assert "**no**" in render(rows)
@@ -442,7 +444,7 @@ def test_an_empty_store_says_that_nothing_was_measured(measured: Path) -> None:
 
 def test_the_stored_table_says_what_the_stored_rows_say() -> None:
     """A table that was typed by hand, or a setting that changed since, would tell another story."""
-    rows = read_rows(STORED / "rows.jsonl")
+    rows = read_rows(STORED / "rows.jsonl", Row)
     assert (STORED / "README.md").read_text(encoding="utf-8") == render(rows)
     figures = STORED / "summary.json"
     assert figures.exists() == bool(rows)
@@ -452,7 +454,7 @@ def test_the_stored_table_says_what_the_stored_rows_say() -> None:
 
 @pytest.fixture(scope="module")
 def stored() -> dict[str, Verdict | None]:
-    return {line.truth.name: line.verdict for line in lines(read_rows(STORED / "rows.jsonl"))}
+    return {line.truth.name: line.verdict for line in lines(read_rows(STORED / "rows.jsonl", Row))}
 
 
 @pytest.mark.parametrize("truth", TRUTHS, ids=lambda truth: truth.name)

@@ -1,0 +1,7 @@
+"""Errors that studies share."""
+
+from sim.errors import SurrogymError
+
+
+class InvalidRows(SurrogymError):
+    """Stored rows that cannot be read."""

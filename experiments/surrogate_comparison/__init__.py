@@ -1,0 +1,1 @@
+"""Our surrogates against what a user would otherwise pick, on the same transitions."""
