@@ -96,13 +96,23 @@ class DoubtPenalty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportPenalty:
-    """Takes `weight` off the reward where nothing like the question was seen, less elsewhere."""
+    """Takes `weight` off the reward where nothing like the question was seen.
+
+    With more support it takes less in proportion, and nothing where there is `enough`. A score may
+    be a rank among the data, half of which are then below 0.5: to price only what is rare among
+    them, let little be enough.
+    """
 
     support: Support
     weight: float
+    enough: float = 0.1
 
     def __post_init__(self) -> None:
         _refuse_weight(self.weight)
+        if not 0.0 < self.enough <= 1.0:
+            raise InvalidSystem(
+                f"support of {self.enough} is enough: give a score above 0, up to 1"
+            )
 
     def judge(
         self,
@@ -112,7 +122,7 @@ class SupportPenalty:
     ) -> Judgement:
         """A penalty for each row, no stop."""
         score = self.support.score(states, decisions, parameters)
-        penalties = self.weight * (1.0 - score)
+        penalties = self.weight * np.maximum(1.0 - score / self.enough, 0.0)
         return Judgement(penalties=penalties, stops=np.zeros(len(states), dtype=bool))
 
 

@@ -83,6 +83,11 @@ class Conditioned:
         return self.viewpoint.description
 
     @property
+    def _positions(self) -> list[int]:
+        known = [p.name for p in self.description.parameters]
+        return [known.index(name) for name in self.shown_parameters]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the observed numbers, in order."""
         wanted = () if self.preferences is None else tuple(self.preferences.ranges)
@@ -113,10 +118,11 @@ class Conditioned:
         states: Float[np.ndarray, "batch state"],
         parameters: Float[np.ndarray, "rows parameter"],
     ) -> Float32[np.ndarray, "batch observation"]:
-        """What the calendar shows depends on the parameters: rosters, above all."""
+        """The calendar as it is under the parameters that are shown: what is hidden stays so."""
         if not isinstance(self.viewpoint, Observation):
             return self.viewpoint(states)
-        beliefs = np.broadcast_to(parameters, (len(states), parameters.shape[1]))
+        beliefs = np.tile(self.parameters, (len(states), 1))
+        beliefs[:, self._positions] = parameters[:, self._positions]
         return self.viewpoint.believing(states, beliefs)
 
     def _beside(
@@ -124,10 +130,8 @@ class Conditioned:
         parameters: Float[np.ndarray, "rows parameter"],
         numbers: Float[np.ndarray, "rows number"],
     ) -> Float32[np.ndarray, "rows beside"]:
-        known = [p.name for p in self.description.parameters]
-        positions = [known.index(name) for name in self.shown_parameters]
-        boxes = [(p.low, p.high) for p in (self.description.parameters[i] for i in positions)]
-        parts = [_centred(parameters[:, positions], boxes)]
+        shown = [self.description.parameters[i] for i in self._positions]
+        parts = [_centred(parameters[:, self._positions], [(p.low, p.high) for p in shown])]
         if self.preferences is not None:
             ranges = list(self.preferences.ranges.values())
             parts.append(_centred(numbers[:, self.preferences.positions], ranges))

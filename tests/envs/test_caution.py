@@ -33,9 +33,10 @@ def test_doubt_is_paid_for_in_the_reward_and_not_in_the_cost() -> None:
 
 
 def test_lack_of_support_is_paid_for() -> None:
-    """With support 1 nothing is taken off, with 3/4 a quarter of the weight."""
-    plain, wary = _played(None, [0, 1]), _played(SupportPenalty(support=CLOCK, weight=2.0), [0, 1])
-    assert [w[0] - p[0] for p, w in zip(plain, wary, strict=True)] == [0.0, -0.5]
+    """Support is 1, 3/4 and 1/4, and half of it is enough: half of the weight is due at last."""
+    caution = SupportPenalty(support=CLOCK, weight=2.0, enough=0.5)
+    plain, wary = _played(None, [0, 1, 2]), _played(caution, [0, 1, 2])
+    assert [w[0] - p[0] for p, w in zip(plain, wary, strict=True)] == [0.0, 0.0, -1.0]
 
 
 def test_an_episode_stops_where_support_ends() -> None:
@@ -58,7 +59,7 @@ def test_cautions_add_up() -> None:
     both = AllCautions(
         cautions=(
             DoubtPenalty(surrogate=CLOCK, weight=1.0),
-            SupportPenalty(support=CLOCK, weight=2.0),
+            SupportPenalty(support=CLOCK, weight=2.0, enough=1.0),
             SupportStop(support=CLOCK, least=0.5),
         )
     )

@@ -88,6 +88,17 @@ def test_rosters_are_seen_as_each_row_believes_them(description: SystemDescripti
     np.testing.assert_allclose(told[:, len(observation.names) :], centred, atol=1e-6)
 
 
+def test_a_parameter_that_is_not_shown_does_not_show(description: SystemDescription) -> None:
+    """A roster scaled by the true staff would tell what the policy is not meant to know."""
+    observation = Observation(description=description, parameters=description.nominal)
+    view = Conditioned.of(observation, shown_parameters=("arrival_scale",))
+    states = np.array([description.initial_state(0)] * 2)
+    truth = np.array([description.nominal] * 2)
+    truth[1, [p.name for p in description.parameters].index("staff_scale")] = 1.4
+    told = view.told(states, truth, np.zeros((2, 0)))
+    np.testing.assert_array_equal(told[0], told[1])
+
+
 def test_what_cannot_be_shown_or_varied_is_refused() -> None:
     """A misspelt name would leave the policy blind to what changes."""
     with pytest.raises(InvalidParameters, match="did you mean 'gear'"):

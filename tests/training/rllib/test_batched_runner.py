@@ -1,10 +1,14 @@
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from envs.vector import VectorEnvironment
+from envs.world import SurrogateWorld
+from tests.envs.clockwork import ClockworkSurrogate, clockwork_problem
 from tests.fakes import Counter, MakeChain
 from training.rllib.batched_runner import (
     BatchedEnvRunner,
@@ -52,6 +56,15 @@ def test_final_observations_are_of_the_episode_that_ended(truncates: bool) -> No
     expected = [(env, episode, time + 1) for env, episode, time in ends]
     assert [tuple(row) for row in rollout.final_observations.astype(int)] == expected
     assert (rollout.truncated if truncates else rollout.terminated).sum() == len(ends)
+
+
+def test_a_problem_s_episodes_are_collected_whole() -> None:
+    """The clockwork ticks once an epoch, five times an episode: none may be lost or shown twice."""
+    problem = clockwork_problem(build_world=partial(SurrogateWorld, ClockworkSurrogate()))
+    rollout = build_runner(partial(VectorEnvironment, problem)).collect(2 * STEPS)
+    ticks = np.rint(rollout.observations[:, :, 1] ** 2)
+    np.testing.assert_array_equal(ticks, np.tile([*range(5), *range(5)], (ENVS, 1)).T)
+    np.testing.assert_allclose(rollout.final_observations[:, 1] ** 2, 5.0, rtol=1e-6)
 
 
 def test_returns_count_from_the_start_of_the_episode() -> None:
