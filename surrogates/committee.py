@@ -71,7 +71,8 @@ class Committee:
         A mean of so many draws varies by chance too; that much is taken off.
         """
         random = np.random.default_rng(self.seed)
-        asked = [np.repeat(rows, self.draws, axis=0) for rows in (states, decisions, parameters)]
+        rows = np.repeat(np.arange(len(states)), self.draws)
+        asked = states[rows], decisions[rows], parameters[rows]
         drawn = np.array([_numbers(member.sample(*asked, random)) for member in self.members])
         drawn = (drawn / self.spread).reshape(len(self.members), len(states), self.draws, -1)
         between = drawn.mean(axis=2).var(axis=0, ddof=1)

@@ -29,8 +29,9 @@ def propose_episodes(
 ) -> tuple[PlannedEpisode, ...]:
     """Candidates: behaviours and policies, each from the opening or from somewhere in the day.
 
-    A Latin hypercube spreads the parameters, a share stays nominal; all slip, a little or more. Half of the episodes begin with the current policy, where there is one, and change hands
-    at an epoch of their own: that is how a start in a state of its choosing is had.
+    A Latin hypercube spreads the parameters, a share stays nominal; all slip, a little or more.
+    Half of the episodes begin with the current policy, where there is one, and change hands at an
+    epoch of their own: that is how a start in a state of its choosing is had.
     """
     random = stream(seed, "proposals")
     names = _dealt((*BEHAVIOURS, *policies), count, random)

@@ -80,7 +80,7 @@ class Unknown:
 
     def variance(self, rows: Float[np.ndarray, "row feature"]) -> Float[np.ndarray, "row"]:
         """What is still open at each row; 1 where nothing is known."""
-        return np.einsum("rf,rf->r", rows @ self._covariance, rows)
+        return np.asarray(np.einsum("rf,rf->r", rows @ self._covariance, rows))
 
     def relief(
         self,

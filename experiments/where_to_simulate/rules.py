@@ -18,7 +18,9 @@ def find_rules(
     description: Description, judge: Judge, *, rounds: int, candidates: int, seed: int
 ) -> list[tuple[float, Controller]]:
     """Constants and the finalists among linear rules, with their costs, the cheapest first."""
-    constants = [ConstantRule(choice=i) for i in range(len(description.decisions))]
+    constants: list[Controller] = [
+        ConstantRule(choice=i) for i in range(len(description.decisions))
+    ]
     costs = list(judge(constants))
     box = _around(description, int(np.argmin(costs)))
     search = search_rule(
@@ -29,7 +31,9 @@ def find_rules(
         candidates=candidates,
         seed=seed,
     )
-    linear = [LinearRule.from_values(description, values) for values in search.finalists]
+    linear: list[Controller] = [
+        LinearRule.from_values(description, values) for values in search.finalists
+    ]
     found = [*zip(costs, constants, strict=True), *zip(judge(linear), linear, strict=True)]
     return sorted(found, key=lambda each: each[0])
 

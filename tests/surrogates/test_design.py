@@ -111,7 +111,7 @@ def test_data_from_before_durations_were_kept_is_refused(tmp_path: Path) -> None
 def test_every_behaviour_decides_for_any_simulator(behaviour: str) -> None:
     """Data must hold many situations whatever the state's numbers mean."""
     description = WithClock(build=TinyQueue)().describe()
-    policy = BehaviourPolicy(behaviour, description, 4)  # type: ignore[arg-type]
+    policy = BehaviourPolicy(behaviour, description, 4)
     random = np.random.default_rng(0)
     decided = [policy.decide(np.array([random.integers(50), -3.0, k % 6])) for k in range(60)]
     assert {float(level) for (level,) in decided} <= {1.0, 2.0, 4.0}
