@@ -25,7 +25,9 @@ from tests.fakes import TinyQueue
 from tests.surrogates.conftest import SMALL_SETTINGS
 from tests.systems import small_centre
 
-plain_families = pytest.mark.parametrize("family", ["bootstrap", "gp", "mean"])
+plain_families = pytest.mark.parametrize(
+    "family", ["ensemble", "gp", "quantile", "trees", "bootstrap", "mean"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -183,10 +185,10 @@ def test_knowing_the_state_is_worth_something(
         for name, surrogate in plain.items()
     }
     assert crps["gp"] < 0.8 * crps["mean"]
-    assert crps["bootstrap"] < 0.9 * crps["mean"]
+    assert max(crps[name] for name in crps if name != "mean") < 0.9 * crps["mean"]
 
 
-@pytest.mark.parametrize("family", ["gp", "mean"])
+@pytest.mark.parametrize("family", ["ensemble", "gp", "quantile", "mean"])
 def test_a_likelihood_is_finite_on_real_epochs(
     family: str, plain: dict[str, Surrogate], rounds: Transitions
 ) -> None:
@@ -245,5 +247,6 @@ def test_durations_that_are_no_numbers_are_refused(rounds: Transitions, tiny: De
 
 def test_only_the_balanced_family_needs_structure(tiny: Description) -> None:
     """A user who asks for it is told what to take instead."""
-    assert families_for(tiny) == ("gp", "bootstrap", "mean")
-    assert families_for(small_centre().describe()) == ("flow", "gp", "bootstrap", "mean")
+    plain = ("ensemble", "gp", "quantile", "trees", "bootstrap", "mean")
+    assert families_for(tiny) == plain
+    assert families_for(small_centre().describe()) == ("flow", *plain)
