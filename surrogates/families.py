@@ -22,6 +22,7 @@ from surrogates.dataset import Transitions
 from surrogates.ensemble import EnsembleSurrogate, fit_ensemble
 from surrogates.errors import InvalidDataset
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
+from surrogates.fluid_surrogate import FluidSurrogate, fit_fluid, obstacle_to_fluid
 from surrogates.gaussian_process import (
     GaussianProcessSettings,
     GaussianProcessSurrogate,
@@ -88,6 +89,13 @@ _TABLE = (
         fit=fit_nearest_neighbours,
         settings=NearestNeighbourSettings(),
         load=NearestNeighbourSurrogate.from_tensors,
+    ),
+    Family(
+        name="fluid",
+        fit=fit_fluid,
+        settings=None,
+        load=FluidSurrogate.from_tensors,
+        obstacle=obstacle_to_fluid,
     ),
     Family(name="mean", fit=fit_mean, settings=None, load=MeanSurrogate.from_tensors),
 )

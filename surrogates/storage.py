@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -106,11 +106,14 @@ def load_artefact(folder: Path, *, kind: str, system: str | None = None) -> Arte
 def save_surrogate(folder: Path, surrogate: Surrogate, lineage: Manifest) -> None:
     """Save a fitted surrogate with its lineage: fingerprint of the data, seeds, commit, scores.
 
-    Family, system, names of states and outputs and the parameter box are added.
+    Family, its settings, system, names of states and outputs and the parameter box are added.
     """
     if not isinstance(surrogate, SupportsStorage):
         raise TamperedArtefact(f"surrogate {surrogate.name!r} has no to_tensors: cannot be saved")
     facts = {"kind": "surrogate", "family": surrogate.name, **_facts_of(surrogate.description)}
+    settings = getattr(surrogate, "settings", None)
+    if settings is not None:
+        facts["settings"] = asdict(settings)
     save_artefact(folder, surrogate.to_tensors(), {**lineage, **facts})
 
 
@@ -123,6 +126,7 @@ def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, M
     facts = _facts_of(description)
     for name in ("state_names", "output_names", "lever_names"):
         _expect(folder, artefact.manifest, name, facts[name])
+    _expect_parameters(folder, artefact.manifest, description)
     family = str(artefact.manifest.get("family"))
     if family not in LOADERS:
         raise TamperedArtefact(
@@ -149,6 +153,7 @@ def _facts_of(description: Description) -> Manifest:
         "state_names": list(description.state_names),
         "output_names": list(description.output_names),
         "lever_names": list(description.lever_names),
+        "parameter_names": [p.name for p in description.parameters],
         "parameter_box": {p.name: [p.low, p.high] for p in description.parameters},
     }
 
@@ -204,6 +209,21 @@ def _expect(folder: Path, manifest: Manifest, name: str, wanted: object) -> None
         raise TamperedArtefact(
             f"{folder}: {name} is {found!r}, needed is {wanted!r}: "
             "give another folder, or fit again for this system"
+        )
+
+
+def _expect_parameters(folder: Path, manifest: Manifest, description: Description) -> None:
+    """The same parameters by name; their box may have moved, which is for the support to judge."""
+    wanted = [parameter.name for parameter in description.parameters]
+    if "parameter_names" in manifest:
+        fitted = list(manifest["parameter_names"])
+    else:
+        # Earlier releases told them without their order.
+        fitted, wanted = sorted(manifest.get("parameter_box", {})), sorted(wanted)
+    if fitted != wanted:
+        raise TamperedArtefact(
+            f"{folder}: parameters are {', '.join(fitted) or 'none'}, needed are "
+            f"{', '.join(wanted) or 'none'}: give another folder, or fit again for this system"
         )
 
 

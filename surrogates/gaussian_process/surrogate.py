@@ -224,7 +224,7 @@ def _learn(
         shapes = learn_shapes(lessons, lines, rows, settings, random, on_progress, start)
     solved = [solve(lessons, i, lines[i], rows, shape) for i, shape in enumerate(shapes)]
     on_progress(1.0)
-    return Processes(**{name: _stack([s[name] for s in solved]) for name in solved[0]})
+    return Processes(**{name: _stack([np.asarray(s[name]) for s in solved]) for name in solved[0]})
 
 
 def _stack(arrays: list[np.ndarray]) -> np.ndarray:

@@ -27,6 +27,7 @@ SMALL_SETTINGS = {
     "quantile": QuantileSettings(levels=8, outermost=0.02, hidden=8, passes=4),
     "trees": TreesSettings(trees=3),
     "bootstrap": NearestNeighbourSettings(neighbours=5),
+    "fluid": None,
     "mean": None,
 }
 """Just enough to learn something: the tests are of claims that hold for any fit."""
