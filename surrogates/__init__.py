@@ -6,6 +6,7 @@ from surrogates.dataset import Transitions, read_transitions, write_transitions
 from surrogates.design import plan_episodes
 from surrogates.families import FAMILIES, families_for, fit_family
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
+from surrogates.forecast import Forecast, predict
 from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
 from surrogates.scores import Scores, score
 from surrogates.storage import load_surrogate, save_surrogate
@@ -15,6 +16,7 @@ __all__ = [
     "Epochs",
     "FlowSettings",
     "FlowSurrogate",
+    "Forecast",
     "Scores",
     "SupportsLikelihood",
     "Surrogate",
@@ -26,6 +28,7 @@ __all__ = [
     "fit_flow",
     "load_surrogate",
     "plan_episodes",
+    "predict",
     "read_transitions",
     "run_episodes",
     "save_surrogate",

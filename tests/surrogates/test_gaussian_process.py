@@ -120,7 +120,8 @@ def test_with_every_row_an_inducing_point_inference_is_exact() -> None:
     noise = fit_noise(np.column_stack([seen, mean]), spreads).fitted
     gain = np.linalg.solve(between + np.diag(noise), across.T).T
     belief = processes.predict(0, asked)
-    assert belief.mean == pytest.approx(gain @ lessons.targets[0], abs=0.01)
+    # The jitter is a thousandth of the variance: some 3% of the deviation.
+    assert belief.mean == pytest.approx(gain @ lessons.targets[0], abs=0.03)
     assert belief.doubt == pytest.approx(SHAPE.output_scale - (gain * across).sum(axis=1), abs=0.03)
 
 
