@@ -9,6 +9,7 @@ from surrogates.dataset_file import DatasetFile
 from surrogates.design import plan_episodes
 from surrogates.families import FAMILIES, families_for, fit_family
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
+from surrogates.forecast import Forecast, predict
 from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
 from surrogates.scores import Scores, score
 from surrogates.storage import load_support, load_surrogate, save_surrogate
@@ -22,6 +23,7 @@ __all__ = [
     "Epochs",
     "FlowSettings",
     "FlowSurrogate",
+    "Forecast",
     "Scores",
     "Support",
     "SupportsLikelihood",
@@ -36,6 +38,7 @@ __all__ = [
     "load_support",
     "load_surrogate",
     "plan_episodes",
+    "predict",
     "read_transitions",
     "run_campaign",
     "run_episodes",

@@ -223,8 +223,8 @@ class _Member:
     """One network, to be asked in numpy."""
 
     layers: list[tuple[np.ndarray, np.ndarray]]
-    skip: Float32[np.ndarray, "feature+1 coordinate"]
-    chain: Float32[np.ndarray, "coordinate coordinate"]
+    skip: Float32[np.ndarray, "weight coordinate"]
+    chain: Float32[np.ndarray, "coordinate before"]
 
     @classmethod
     def of(cls, weights: dict[str, np.ndarray], number: int) -> _Member:

@@ -22,13 +22,14 @@ from surrogates.dataset import Transitions
 from surrogates.ensemble import EnsembleSurrogate, fit_ensemble
 from surrogates.errors import InvalidDataset
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
+from surrogates.fluid_surrogate import FluidSurrogate, fit_fluid, obstacle_to_fluid
 from surrogates.gaussian_process import (
     GaussianProcessSettings,
     GaussianProcessSurrogate,
     fit_gaussian_process,
 )
 from surrogates.interface import Surrogate
-from surrogates.members import EnsembleSettings
+from surrogates.members import FAST
 from surrogates.progress import Progress
 from surrogates.quantile import QuantileSettings, QuantileSurrogate, fit_quantile
 from surrogates.trees import TreesSettings, TreesSurrogate, fit_trees
@@ -36,11 +37,6 @@ from surrogates.trees import TreesSettings, TreesSurrogate, fit_trees
 Fit = Callable[..., Surrogate]
 """`fit(transitions, description, settings, random, on_progress=None)`."""
 Load = Callable[[dict[str, np.ndarray], Description], Surrogate]
-
-
-def _none(description: Description) -> str | None:
-    """Nothing stands in the way: plain coordinates take any simulator."""
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +48,8 @@ class Family:
     settings: Any
     """What it is fitted with unless told otherwise."""
     load: Load
-    obstacle: Callable[[Description], str | None] = _none
-    """Why it cannot stand in for a simulator; None when it can."""
+    obstacle: Callable[[Description], str | None] | None = None
+    """Why it cannot stand in for a simulator, or None; no function where it always can."""
 
 
 _TABLE = (
@@ -67,7 +63,7 @@ _TABLE = (
     Family(
         name="ensemble",
         fit=fit_ensemble,
-        settings=EnsembleSettings(),
+        settings=FAST,
         load=EnsembleSurrogate.from_tensors,
     ),
     Family(
@@ -94,6 +90,13 @@ _TABLE = (
         settings=NearestNeighbourSettings(),
         load=NearestNeighbourSurrogate.from_tensors,
     ),
+    Family(
+        name="fluid",
+        fit=fit_fluid,
+        settings=None,
+        load=FluidSurrogate.from_tensors,
+        obstacle=obstacle_to_fluid,
+    ),
     Family(name="mean", fit=fit_mean, settings=None, load=MeanSurrogate.from_tensors),
 )
 
@@ -101,12 +104,18 @@ FAMILIES: dict[str, Fit] = {family.name: family.fit for family in _TABLE}
 DEFAULT_SETTINGS: dict[str, Any] = {family.name: family.settings for family in _TABLE}
 """The settings each family is fitted with unless told otherwise."""
 LOADERS: dict[str, Load] = {family.name: family.load for family in _TABLE}
-_OBSTACLES = {family.name: family.obstacle for family in _TABLE}
+_OBSTACLES = {family.name: family.obstacle for family in _TABLE if family.obstacle}
 
 
 def families_for(description: Description) -> tuple[str, ...]:
     """Names of the families that can stand in for a simulator."""
-    return tuple(name for name, obstacle in _OBSTACLES.items() if obstacle(description) is None)
+    return tuple(name for name in FAMILIES if obstacle_to(name, description) is None)
+
+
+def obstacle_to(family: str, description: Description) -> str | None:
+    """Why a family cannot stand in for a simulator; None when it can."""
+    obstacle = _OBSTACLES.get(family)
+    return None if obstacle is None else obstacle(description)
 
 
 def fit_family(
@@ -122,7 +131,7 @@ def fit_family(
     """
     if family not in FAMILIES:
         raise InvalidDataset(f"no surrogate family {family!r}{suggestion(family, FAMILIES)}")
-    obstacle = _OBSTACLES[family](description)
+    obstacle = obstacle_to(family, description)
     if obstacle is not None:
         raise InvalidDataset(
             f"{family} cannot stand in for {description.name!r}: {obstacle}; "

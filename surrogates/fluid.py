@@ -20,6 +20,8 @@ from sim.parameters import HANDLE_TIME, PATIENCE, ROUTE, Scales
 from sim.system import System
 
 Column = Float[np.ndarray, "batch"]
+Rows = Float[np.ndarray, "rows"]
+"""One value for each row, or one for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,18 @@ class FluidStep:
     """Mean number waiting during the step."""
     abandoned: Float[np.ndarray, "class batch"]
     """Customers lost."""
+    served: Float[np.ndarray, "class batch"]
+    """Customers whose service ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluidRates:
+    """Rates per minute and routing, for every row of a batch or for all rows alike."""
+
+    service: Float[np.ndarray, "class rows"]
+    abandonment: Float[np.ndarray, "class rows"]
+    routes: Float[np.ndarray, "class target rows"]
+    """Share of those served who go on to another class."""
 
 
 class FluidModel:
@@ -72,19 +86,36 @@ class FluidModel:
         minutes: float,
     ) -> FluidStep:
         """Advance by `minutes`; arrivals from outside come to the first class."""
-        after = np.empty_like(customers)
-        waiting, abandoned = np.zeros_like(customers), np.zeros_like(customers)
-        inflow = np.zeros_like(customers)
-        inflow[0] = arrival_rate
-        for k, (service, leaving) in enumerate(zip(self._service, self._abandonment, strict=True)):
-            before, agents = customers[k], capacity[k]
-            after[k] = _relax(before, inflow[k], agents, service, leaving, minutes)
-            excess = np.maximum(before - agents, 0.0), np.maximum(after[k] - agents, 0.0)
-            waiting[k] = (excess[0] + excess[1]) / 2
-            abandoned[k] = leaving * minutes * waiting[k]
-            served = np.maximum(inflow[k] * minutes + before - after[k] - abandoned[k], 0.0)
-            inflow += self._routes[k][:, None] * served / minutes
-        return FluidStep(customers=after, waiting=waiting, abandoned=abandoned)
+        rates = FluidRates(
+            service=self._service[:, None],
+            abandonment=self._abandonment[:, None],
+            routes=self._routes[:, :, None],
+        )
+        return flow_on(rates, customers, arrival_rate, capacity, np.array([minutes]))
+
+
+def flow_on(
+    rates: FluidRates,
+    customers: Float[np.ndarray, "class batch"],
+    arrival_rate: Float[np.ndarray, "batch"],
+    capacity: Float[np.ndarray, "class batch"],
+    minutes: Float[np.ndarray, "rows"],
+) -> FluidStep:
+    """Advance every row by its minutes; arrivals from outside come to the first class."""
+    after, served = np.empty_like(customers), np.empty_like(customers)
+    waiting, abandoned = np.zeros_like(customers), np.zeros_like(customers)
+    inflow = np.zeros_like(customers)
+    inflow[0] = arrival_rate
+    for k, (service, leaving) in enumerate(zip(rates.service, rates.abandonment, strict=True)):
+        before, agents = customers[k], capacity[k]
+        after[k] = _relax(before, inflow[k], agents, service, leaving, minutes)
+        excess = np.maximum(before - agents, 0.0), np.maximum(after[k] - agents, 0.0)
+        waiting[k] = (excess[0] + excess[1]) / 2
+        abandoned[k] = leaving * minutes * waiting[k]
+        left = inflow[k] * minutes + before - after[k] - abandoned[k]
+        served[k] = np.maximum(left, 0.0)
+        inflow += rates.routes[k] * served[k] / minutes
+    return FluidStep(customers=after, waiting=waiting, abandoned=abandoned, served=served)
 
 
 def _refuse_unknown_shapes(system: System) -> None:
@@ -109,16 +140,20 @@ def _refuse_unknown_shapes(system: System) -> None:
 
 
 def _relax(
-    before: Column, inflow: Column, agents: Column, service: float, leaving: float, minutes: float
+    before: Column,
+    inflow: Column,
+    agents: Column,
+    service: Rows,
+    leaving: Rows,
+    minutes: Rows,
 ) -> Column:
     """Customers after a step: exponentially towards the balance point of the present regime."""
     free = inflow / service + (before - inflow / service) * np.exp(-service * minutes)
     net = inflow - service * agents
-    if leaving > 0:
-        balance = agents + net / leaving
-        full = balance + (before - balance) * np.exp(-leaving * minutes)
-    else:
-        full = before + net * minutes
+    balance = agents + net / np.where(leaving > 0, leaving, 1.0)
+    patient = before + net * minutes
+    impatient = balance + (before - balance) * np.exp(-leaving * minutes)
+    full = np.where(leaving > 0, impatient, patient)
     settled = np.where(before >= agents, np.maximum(full, 0.0), free)
     # A step that runs out of free agents is finished at the full regime's pace.
     crossed = (before < agents) & (free > agents)

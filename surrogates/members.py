@@ -64,7 +64,9 @@ class EnsembleSettings:
 
 
 FAST = EnsembleSettings(hidden=64, layers=2, learning_rate=3e-3)
-"""A fit in a fraction of the time, and draws at several times the speed."""
+"""What the table of families fits with. On 12,880 epochs of a bank at a tenth of its size it took
+22 s of one core against 51 s for the defaults, with CRPS 0.2416 against 0.2434 and log likelihood
+-29.3 against -30.0 on unseen days, and draws 2.6 times as fast."""
 
 
 class Members(nn.Module):

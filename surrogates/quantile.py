@@ -124,7 +124,7 @@ class QuantileSurrogate(LikelyStepwiseSurrogate):
         centre, spread = self._scales.coordinate[:, position]
         law = centre + spread * self.quantiles(position, inputs).astype(float)
         coordinate = self._coordinates.coordinates[position]
-        return _settled_log_prob(coordinate, values, low, high, self._levels.astype(float), law)
+        return settled_log_prob(coordinate, values, low, high, self._levels.astype(float), law)
 
     def update(
         self,
@@ -163,7 +163,7 @@ class QuantileSurrogate(LikelyStepwiseSurrogate):
         )
 
 
-def _settled_log_prob(
+def settled_log_prob(
     coordinate: Coordinate,
     values: Row,
     low: Row,

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -111,12 +111,15 @@ def save_surrogate(
 ) -> None:
     """Save a fitted surrogate with its lineage: fingerprint of the data, seeds, commit, scores.
 
-    Family, system, names of states and outputs and the parameter box are added, and where the
-    surrogate has been; a support of None is stated too.
+    Family, its settings, system, names of states and outputs and the parameter box are added, and
+    where the surrogate has been; a support of None is stated too.
     """
     if not isinstance(surrogate, SupportsStorage):
         raise TamperedArtefact(f"surrogate {surrogate.name!r} has no to_tensors: cannot be saved")
     facts = {"kind": "surrogate", "family": surrogate.name, **_facts_of(surrogate.description)}
+    settings = getattr(surrogate, "settings", None)
+    if settings is not None:
+        facts["settings"] = asdict(settings)
     known = {} if support is None else support.to_tensors()
     facts["support"] = None if support is None else support.to_record()
     tensors = surrogate.to_tensors() | {f"{_SUPPORT}{name}": a for name, a in known.items()}
@@ -156,6 +159,7 @@ def _load_surrogate(folder: Path, description: Description) -> Artefact:
     facts = _facts_of(description)
     for name in ("state_names", "output_names", "lever_names"):
         _expect(folder, artefact.manifest, name, facts[name])
+    _expect_parameters(folder, artefact.manifest, description)
     return artefact
 
 
@@ -171,6 +175,7 @@ def _facts_of(description: Description) -> Manifest:
         "state_names": list(description.state_names),
         "output_names": list(description.output_names),
         "lever_names": list(description.lever_names),
+        "parameter_names": [p.name for p in description.parameters],
         "parameter_box": {p.name: [p.low, p.high] for p in description.parameters},
     }
 
@@ -226,6 +231,21 @@ def _expect(folder: Path, manifest: Manifest, name: str, wanted: object) -> None
         raise TamperedArtefact(
             f"{folder}: {name} is {found!r}, needed is {wanted!r}: "
             "give another folder, or fit again for this system"
+        )
+
+
+def _expect_parameters(folder: Path, manifest: Manifest, description: Description) -> None:
+    """The same parameters by name; their box may have moved, which is for the support to judge."""
+    wanted = [parameter.name for parameter in description.parameters]
+    if "parameter_names" in manifest:
+        fitted = list(manifest["parameter_names"])
+    else:
+        # Earlier releases told them without their order.
+        fitted, wanted = sorted(manifest.get("parameter_box", {})), sorted(wanted)
+    if fitted != wanted:
+        raise TamperedArtefact(
+            f"{folder}: parameters are {', '.join(fitted) or 'none'}, needed are "
+            f"{', '.join(wanted) or 'none'}: give another folder, or fit again for this system"
         )
 
 

@@ -29,6 +29,7 @@ class Functions:
     phase: Float32[np.ndarray, "coordinate cosine"]
     weight: Float32[np.ndarray, "coordinate draw cosine"]
     update: Float32[np.ndarray, "coordinate draw point"]
+    """Weights of the correlations with the inducing points."""
 
     def deviation(
         self,
@@ -40,10 +41,10 @@ class Functions:
         """How far one process lies off its line, in each row's world."""
         cosines = np.cos(inputs @ self.frequency[position] + self.phase[position])
         prior = np.einsum("nc,nc->n", cosines, self.weight[position][which])
-        kernel = processes.kernel(position, inputs)
-        found: Float32[np.ndarray, "batch"] = prior + np.einsum(
-            "np,np->n", kernel, self.update[position][which]
-        )
+        found: Float32[np.ndarray, "batch"] = prior
+        for part, correlation in processes.correlations(position, inputs):
+            weights = self.update[position][which[part]]
+            found[part] += np.einsum("np,np->n", correlation, weights)
         return found
 
 
@@ -76,5 +77,5 @@ def _draw_one(
         "frequency": spectrum / processes.length_scale[position][:, None],
         "phase": phase,
         "weight": weight,
-        "update": news - np.linalg.solve(prior, at_points.T).T,
+        "update": scale * (news - np.linalg.solve(prior, at_points.T).T),
     }

@@ -26,12 +26,21 @@ def matern(
     ).sum(axis=1)
     squared -= 2.0 * rows @ points.T
     squared *= 5.0
-    np.maximum(squared, 0.0, out=squared)
-    distance = np.sqrt(squared)
-    squared /= 3.0
-    squared += distance
-    squared += 1.0
-    np.negative(distance, out=distance)
-    squared *= np.exp(distance, out=distance)
+    correlate(squared, np.empty_like(squared))
     squared *= scale
     return squared
+
+
+def correlate(
+    squared: Float[np.ndarray, "batch point"], scratch: Float[np.ndarray, "batch point"]
+) -> None:
+    """Turn five times the squared distances into Matérn-5/2 correlations, in place."""
+    # Rounding may leave a little less than 0.
+    np.abs(squared, out=squared)
+    np.sqrt(squared, out=scratch)
+    squared *= 1.0 / 3.0
+    squared += scratch
+    squared += 1.0
+    np.negative(scratch, out=scratch)
+    np.exp(scratch, out=scratch)
+    squared *= scratch

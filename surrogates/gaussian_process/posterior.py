@@ -12,6 +12,9 @@ from surrogates.lessons import Lessons
 
 _JITTER = 1e-3
 """Share of its variance added to each inducing point, so that single precision can draw."""
+_LEAST_EXPLAINED = 0.02
+"""Share of a direction's prior variance below which what the data say of it is left out: doubt is
+then overstated by at most this."""
 
 
 def solve(
@@ -68,8 +71,8 @@ def _posterior(
     prior: Float[np.ndarray, "point point"],
     residual: Float[np.ndarray, "row"],
     variance: Float[np.ndarray, "row"],
-) -> Float[np.ndarray, "point point+1"]:
-    """Weights of the mean, and factors whose squared sum is the variance the data explain.
+) -> Float[np.ndarray, "point readout"]:
+    """Weights of the mean, and lower triangular factors whose squared sum is what data explain.
 
     With prior = L L' and what the data say, in whitened coordinates, U diag(b) U', the explained
     variance is k' L^-T U diag(b / (1 + b)) U' L^-1 k (Titsias 2009, with noise by row).
@@ -83,8 +86,10 @@ def _posterior(
     strengths = np.maximum(strengths, 0.0)
     outward = solve_triangular(root, axes, lower=True, trans="T")
     weights = outward @ ((outward.T @ (weighted.T @ residual)) / (1.0 + strengths))
-    factors = outward * np.sqrt(strengths / (1.0 + strengths))
-    return np.column_stack([weights, factors])
+    explained = strengths / (1.0 + strengths)
+    factors = (outward * np.sqrt(explained))[:, explained > _LEAST_EXPLAINED]
+    # Any factors with the same products will do; those with zeros above cost less to apply.
+    return np.column_stack([weights, np.linalg.qr(factors.T, mode="r").T])
 
 
 def remaining_root(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32
 
-from surrogates.gaussian_process.kernel import Shape, matern
+from surrogates.gaussian_process.kernel import Shape, correlate
 from surrogates.lessons import Scales
 
 _CHUNK_ROWS = 1024
 """Rows whose covariances with the inducing points are held at once: they stay in the cache."""
+_BLOCK = 32
+"""Factors that are applied together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,7 @@ class Belief:
     """Variance of chance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Processes:
     """The fitted processes: all that drawing needs, in standardised units."""
 
@@ -35,8 +39,9 @@ class Processes:
     output_scale: Float32[np.ndarray, "coordinate"]
     inducing: Float32[np.ndarray, "coordinate point input"]
     """Inducing points, already divided by the length scales."""
-    readout: Float32[np.ndarray, "coordinate point point+1"]
-    """First column: weights of the mean. Others: their squared sum is the variance explained."""
+    readout: Float32[np.ndarray, "coordinate point readout"]
+    """First column: weights of the mean. Others: factors whose squared sum is the variance
+    explained, lower triangular."""
     noise_slope: Float32[np.ndarray, "coordinate input+1"]
     """Log noise variance, linear in the inputs and the predicted mean."""
     noise_intercept: Float32[np.ndarray, "coordinate"]
@@ -46,14 +51,51 @@ class Processes:
     def predict(self, position: int, inputs: Float32[np.ndarray, "batch input"]) -> Belief:
         """What one process believes."""
         mean = self.straight(position, inputs)
-        doubt = np.empty_like(mean)
-        for first in range(0, len(inputs), _CHUNK_ROWS):
-            part = slice(first, first + _CHUNK_ROWS)
-            read = self.kernel(position, inputs[part]) @ self.readout[position]
-            mean[part] += read[:, 0]
-            explained = np.einsum("np,np->n", read[:, 1:], read[:, 1:])
-            doubt[part] = np.maximum(self.output_scale[position] - explained, 0.0)
+        explained = np.zeros_like(mean)
+        for part, correlation in self.correlations(position, inputs):
+            mean[part] += correlation @ self._scaled[position, :, 0]
+            for rows, columns in self._blocks:
+                read = correlation[:, rows] @ self._scaled[position, rows, columns]
+                explained[part] += np.einsum("np,np->n", read, read)
+        doubt = np.maximum(self.output_scale[position] - explained, 0.0)
         return Belief(mean=mean, doubt=doubt, noise=self.noise(position, inputs, mean))
+
+    @cached_property
+    def _scaled(self) -> Float32[np.ndarray, "coordinate point readout"]:
+        """The readout of correlations."""
+        return self.readout * self.output_scale[:, None, None]
+
+    @cached_property
+    def _across(self) -> Float32[np.ndarray, "coordinate input point"]:
+        """What the inputs are multiplied by on the way to five times the squared distances."""
+        scaled = self.inducing / self.length_scale[:, None]
+        return np.ascontiguousarray(-10.0 * scaled.swapaxes(1, 2))
+
+    def correlations(
+        self, position: int, inputs: Float32[np.ndarray, "batch input"]
+    ) -> Iterator[tuple[slice, Float32[np.ndarray, "part point"]]]:
+        """Correlations with the inducing points, part by part, in the same memory each time."""
+        size, points = min(_CHUNK_ROWS, len(inputs)), len(self.inducing[position])
+        squared, scratch = (np.empty((size, points), np.float32) for _ in range(2))
+        theirs = 5.0 * np.square(self.inducing[position]).sum(axis=1)
+        own = 5.0 * np.square(inputs / self.length_scale[position]).sum(axis=1)
+        for first in range(0, len(inputs), _CHUNK_ROWS):
+            part = slice(first, min(first + _CHUNK_ROWS, len(inputs)))
+            there = squared[: part.stop - first]
+            np.matmul(inputs[part], self._across[position], out=there)
+            there += theirs
+            there += own[part, None]
+            correlate(there, scratch[: len(there)])
+            yield part, there
+
+    @property
+    def _blocks(self) -> list[tuple[slice, slice]]:
+        """The parts of the triangular factors that are not zero: rows (points) and columns."""
+        points, width = self.readout.shape[1:]
+        edges = range(0, width - 1, _BLOCK)
+        rows = (slice(first, points) for first in edges)
+        columns = (slice(first + 1, min(first + _BLOCK, width - 1) + 1) for first in edges)
+        return list(zip(rows, columns, strict=True))
 
     def straight(
         self, position: int, inputs: Float32[np.ndarray, "batch input"]
@@ -62,16 +104,6 @@ class Processes:
         line: Float32[np.ndarray, "batch"] = inputs @ self.slope[position]
         line += self.intercept[position]
         return line
-
-    def kernel(
-        self, position: int, inputs: Float32[np.ndarray, "batch input"]
-    ) -> Float32[np.ndarray, "batch point"]:
-        """Covariances with the inducing points."""
-        return matern(
-            inputs / self.length_scale[position],
-            self.inducing[position],
-            float(self.output_scale[position]),
-        )
 
     def noise(
         self,
@@ -107,5 +139,11 @@ class Processes:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray]) -> Processes:
-        """Those that `to_tensors` was asked of."""
-        return cls(**{field.name: tensors[f"processes.{field.name}"] for field in fields(cls)})
+        """Those that `to_tensors` was asked of, or those of an older release."""
+        own = {field.name: tensors[f"processes.{field.name}"] for field in fields(cls)}
+        factors = own["readout"][:, :, 1:]
+        # Earlier releases left the factors square.
+        if np.triu(factors[0], 1).any():
+            lower = np.linalg.qr(factors.swapaxes(1, 2), mode="r").swapaxes(1, 2)
+            own["readout"] = np.concatenate([own["readout"][:, :, :1], lower], axis=2)
+        return cls(**own)

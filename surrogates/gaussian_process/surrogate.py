@@ -224,8 +224,16 @@ def _learn(
         shapes = learn_shapes(lessons, lines, rows, settings, random, on_progress, start)
     solved = [solve(lessons, i, lines[i], rows, shape) for i, shape in enumerate(shapes)]
     on_progress(1.0)
-    stacked = {name: np.stack([s[name] for s in solved]).astype(np.float32) for name in solved[0]}
-    return Processes(**stacked)
+    return Processes(**{name: _stack([np.asarray(s[name]) for s in solved]) for name in solved[0]})
+
+
+def _stack(arrays: list[np.ndarray]) -> np.ndarray:
+    """Arrays of all processes, those with fewer factors filled up with zeros."""
+    widest = np.max([array.shape for array in arrays], axis=0)
+    stacked = np.zeros((len(arrays), *widest), np.float32)
+    for number, array in enumerate(arrays):
+        stacked[(number, *(slice(n) for n in array.shape))] = array
+    return stacked
 
 
 def _inducing_rows(

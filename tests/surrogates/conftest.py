@@ -16,11 +16,18 @@ from surrogates.families import FAMILIES
 from surrogates.flow import FlowSettings
 from surrogates.gaussian_process import GaussianProcessSettings
 from surrogates.interface import Surrogate
+from surrogates.members import EnsembleSettings
+from surrogates.quantile import QuantileSettings
+from surrogates.trees import TreesSettings
 
 SMALL_SETTINGS = {
     "flow": FlowSettings(hidden=16, passes=2),
-    "gp": GaussianProcessSettings(inducing=24, steps=12, batch=64),
+    "ensemble": EnsembleSettings(members=3, elites=2, hidden=16, layers=2, passes=4),
+    "gp": GaussianProcessSettings(inducing=24, steps=12, batch=64, exact_rows=0),
+    "quantile": QuantileSettings(levels=8, outermost=0.02, hidden=8, passes=4),
+    "trees": TreesSettings(trees=3),
     "bootstrap": NearestNeighbourSettings(neighbours=5),
+    "fluid": None,
     "mean": None,
 }
 """Just enough to learn something: the tests are of claims that hold for any fit."""

@@ -15,7 +15,15 @@ from surrogates.baselines import (
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.families import DEFAULT_SETTINGS, FAMILIES, LOADERS, fit_family
-from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
+from surrogates.forecast import predict
+from surrogates.interface import (
+    Epochs,
+    SupportsDoubt,
+    SupportsFunctionDraws,
+    SupportsLikelihood,
+    SupportsUpdate,
+    Surrogate,
+)
 
 each_family = pytest.mark.parametrize("family", sorted(FAMILIES))
 
@@ -109,9 +117,106 @@ def test_a_likelihood_is_finite_on_real_epochs(
     """One impossible epoch would make the mean of a held-out set useless."""
     surrogate = fitted[family]
     if not isinstance(surrogate, SupportsLikelihood):
-        assert family == "bootstrap", "only the bootstrap has no likelihood"
+        assert family in ("bootstrap", "trees"), "only those that draw from data have none"
         return
     assert np.isfinite(surrogate.log_prob(held_out)).all()
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"mean"}))
+def test_parameters_matter(
+    family: str, fitted: dict[str, Surrogate], held_out: Transitions
+) -> None:
+    """Drift is a change of parameters: who does not hear of them cannot answer for it."""
+    scale = [p.name for p in fitted[family].description.parameters].index("arrival_scale")
+    # At opening, where nothing has been counted that would speak against the parameter.
+    asked = held_out.take(held_out.state[:, -1] == 0)
+    came = []
+    for value in (0.8, 1.25):
+        parameters = asked.parameters.copy()
+        parameters[:, scale] = value
+        forecast = predict(
+            fitted[family], asked.state, asked.decision, parameters, np.random.default_rng(0)
+        )
+        came.append(forecast.mean.outputs[:, 0].mean())
+    assert came[1] > 1.1 * came[0]
+
+
+@each_family
+def test_learning_on_makes_another_surrogate_and_leaves_the_first(
+    family: str, fitted: dict[str, Surrogate], transitions: Transitions
+) -> None:
+    """A champion must stay what it was while its successor is prepared."""
+    before = fitted[family]
+    if not isinstance(before, SupportsUpdate):
+        pytest.skip(f"{family} is fitted anew")
+    few = transitions.take(np.arange(560))
+    asked = few.state[:50], few.decision[:50], few.parameters[:50]
+    first = before.sample(*asked, np.random.default_rng(0)).outputs
+    heard: list[float] = []
+    after = before.update(few, np.random.default_rng(1), heard.append)
+    assert np.array_equal(before.sample(*asked, np.random.default_rng(0)).outputs, first)
+    assert after.name == family
+    assert not np.array_equal(after.sample(*asked, np.random.default_rng(0)).outputs, first)
+    assert heard[-1] == 1.0
+
+
+@pytest.mark.parametrize("family", ["ensemble", "gp"])
+def test_doubt_grows_where_nothing_was_seen(
+    family: str, fitted: dict[str, Surrogate], held_out: Transitions
+) -> None:
+    """More data would help most where there are none; what is only chance must not count."""
+    surrogate = fitted[family]
+    assert isinstance(surrogate, SupportsDoubt)
+    near = held_out.take(np.arange(100))
+    far = near.state.copy()
+    far[:, :7] = 40.0 + 10.0 * far[:, :7]
+    known = surrogate.doubt(near.state, near.decision, near.parameters)
+    unknown = surrogate.doubt(far, near.decision, near.parameters)
+    assert (known > 0).all()
+    assert unknown.mean() > 1.5 * known.mean()
+
+
+@pytest.mark.parametrize("family", ["ensemble", "gp"])
+def test_a_world_is_kept_and_worlds_differ(
+    family: str, fitted: dict[str, Surrogate], held_out: Transitions
+) -> None:
+    """An episode must meet one consistent world; two worlds that agree everywhere are one."""
+    surrogate = fitted[family]
+    assert isinstance(surrogate, SupportsFunctionDraws)
+    worlds = surrogate.draw_functions(12, np.random.default_rng(0))
+    row = held_out.take(np.zeros(24, dtype=int))
+    which = np.tile(np.arange(12), 2)
+    drawn = [
+        worlds.sample(row.state, row.decision, row.parameters, which, np.random.default_rng(s))
+        for s in (1, 1)
+    ]
+    assert worlds.count == 12
+    assert np.array_equal(drawn[0].outputs, drawn[1].outputs)
+    means = [
+        worlds.sample(
+            *(np.repeat(a[:1], 2000, axis=0) for a in (row.state, row.decision, row.parameters)),
+            np.full(2000, world),
+            np.random.default_rng(3),
+        ).outputs.mean(axis=0)
+        for world in range(12)
+    ]
+    assert np.unique(np.round(means, 9), axis=0).shape[0] > 1
+
+
+def test_a_forecast_is_the_mean_and_deviation_of_draws(
+    fitted: dict[str, Surrogate], held_out: Transitions
+) -> None:
+    """Whoever asks for an expectation gets it in the units and shapes of an epoch."""
+    few = held_out.take(np.arange(3))
+    asked = few.state, few.decision, few.parameters
+    forecast = predict(fitted["mean"], *asked, np.random.default_rng(0), draws=50)
+    rows = (np.repeat(a, 50, axis=0) for a in asked)
+    drawn = fitted["mean"].sample(*rows, np.random.default_rng(0)).outputs.reshape(3, 50, -1)
+    assert np.allclose(forecast.mean.outputs, drawn.mean(axis=1))
+    assert np.allclose(forecast.deviation.outputs, drawn.std(axis=1, ddof=1))
+    assert np.array_equal(forecast.mean.duration, few.duration)
+    with pytest.raises(InvalidDataset, match="1 draws: at least 2"):
+        predict(fitted["mean"], *asked, np.random.default_rng(0), draws=1)
 
 
 def test_every_family_can_be_fitted_and_brought_back() -> None:

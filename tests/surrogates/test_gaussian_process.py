@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,16 @@ from surrogates.gaussian_process import (
     GaussianProcessSurrogate,
     fit_gaussian_process,
 )
+from surrogates.gaussian_process.functions import draw_functions
+from surrogates.gaussian_process.kernel import Shape, matern
+from surrogates.gaussian_process.noise import fit_noise, spreads_of
+from surrogates.gaussian_process.posterior import solve
+from surrogates.gaussian_process.processes import Processes
 from surrogates.interface import Surrogate
+from surrogates.lessons import Lessons
 from surrogates.scores import score
 
-SMALL = GaussianProcessSettings(inducing=16, steps=3, batch=32)
+SMALL = GaussianProcessSettings(inducing=16, steps=3, batch=32, exact_rows=0)
 
 
 def test_the_processes_beat_the_marginal_distribution(
@@ -71,13 +79,114 @@ def test_progress_rises_to_one(transitions: Transitions, description: SystemDesc
     assert heard[-1] == 1.0
 
 
+def line_and_lessons() -> tuple[np.ndarray, Lessons]:
+    """One number of two features, on sixty rows."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(60, 2))
+    targets = np.sin(2 * features[:, 0]) + 0.2 * random.normal(size=60)
+    lessons = Lessons(
+        shared=np.column_stack([features, targets]).astype(np.float32),
+        bounds=np.zeros((1, 60, 2), np.float32),
+        targets=targets[None].astype(np.float32),
+        is_free=np.ones((1, 60), dtype=bool),
+    )
+    return np.zeros(6), lessons
+
+
+SHAPE = Shape(length_scale=np.array([0.8, 2.0, 1.0, 1.0, 1.0]), output_scale=1.3, noise=0.05)
+
+
+def processes_of(solved: dict[str, np.ndarray]) -> Processes:
+    return Processes(**{name: np.asarray(a)[None].astype(np.float32) for name, a in solved.items()})
+
+
+def test_with_every_row_an_inducing_point_inference_is_exact() -> None:
+    """The textbook's formula is what the sparse one must come to; the rest is the jitter's."""
+    line, lessons = line_and_lessons()
+    solved = solve(lessons, 0, line, np.arange(60), SHAPE)
+    processes = processes_of(solved)
+    seen = lessons.inputs(0, slice(None))
+    asked = np.random.default_rng(1).normal(size=(20, 5)).astype(np.float32)
+    asked[:, 2:] = 0.0
+    between, across = (
+        matern(rows / SHAPE.length_scale, seen / SHAPE.length_scale, SHAPE.output_scale)
+        for rows in (seen, asked)
+    )
+    # The noise that the posterior used is the first fit's: find it as `solve` does.
+    even = np.full(60, SHAPE.noise)
+    mean = between @ np.linalg.solve(between + np.diag(even), lessons.targets[0])
+    misses = lessons.targets[0] - mean
+    spreads = spreads_of(seen.astype(float), lessons.targets[0].astype(float), misses)
+    noise = fit_noise(np.column_stack([seen, mean]), spreads).fitted
+    gain = np.linalg.solve(between + np.diag(noise), across.T).T
+    belief = processes.predict(0, asked)
+    # The jitter is a thousandth of the variance: some 3% of the deviation.
+    assert belief.mean == pytest.approx(gain @ lessons.targets[0], abs=0.03)
+    assert belief.doubt == pytest.approx(SHAPE.output_scale - (gain * across).sum(axis=1), abs=0.03)
+
+
+def test_functions_drawn_have_the_mean_and_doubt_of_the_process() -> None:
+    """Draws of worlds and doubt must be one belief; four standard errors, and the cosines'."""
+    line, lessons = line_and_lessons()
+    processes = processes_of(solve(lessons, 0, line, np.arange(0, 60, 2), SHAPE))
+    count = 3000
+    functions = draw_functions(processes, count, np.random.default_rng(2))
+    asked = np.zeros((4, 5), np.float32)
+    asked[:, 0] = [-2.5, -0.5, 0.7, 3.0]
+    belief = processes.predict(0, asked)
+    drawn = np.stack(
+        [
+            functions.deviation(processes, 0, np.tile(row, (count, 1)), np.arange(count))
+            for row in asked
+        ]
+    )
+    error = np.sqrt(belief.doubt / count)
+    assert (np.abs(drawn.mean(axis=1) - belief.mean) < 4 * error + 0.02).all()
+    assert drawn.var(axis=1) == pytest.approx(belief.doubt, rel=0.25, abs=0.01)
+
+
+def test_repeated_questions_tell_the_noise_without_a_model() -> None:
+    """The spread of replications about their own mean holds no error of any fitted mean."""
+    inputs = np.repeat([[0.0], [1.0], [2.0]], [4, 1, 2], axis=0)
+    targets = np.array([1.0, 2.0, 3.0, 2.0, 7.0, 4.0, 6.0])
+    spreads = spreads_of(inputs, targets, targets - 100.0)
+    assert spreads.squared == pytest.approx([2 / 3] * 4 + [93.0**2] + [2.0] * 2)
+    assert spreads.weight == pytest.approx([0.75] * 4 + [1.0] + [0.5] * 2)
+
+
+def test_few_rows_are_inferred_exactly(
+    transitions: Transitions, description: SystemDescription
+) -> None:
+    """Every row is then an inducing point, and the shapes climb the exact evidence."""
+    few = transitions.take(np.arange(56))
+    exact = replace(SMALL, exact_rows=56)
+    gp = fit_gaussian_process(few, description, exact, np.random.default_rng(7))
+    assert gp.to_tensors()["processes.inducing"].shape[1] == 56
+    assert np.isfinite(gp.log_prob(few)).all()
+
+
+def test_an_artefact_of_an_older_release_answers_the_same(
+    fitted: dict[str, Surrogate], description: SystemDescription, held_out: Transitions
+) -> None:
+    """Its factors were square and it had no settings; what it believes must not change."""
+    gp = fitted["gp"]
+    assert isinstance(gp, GaussianProcessSurrogate)
+    tensors = {k: v for k, v in gp.to_tensors().items() if not k.startswith("settings.")}
+    readout = tensors["processes.readout"]
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=[readout.shape[2] - 1] * 2))
+    square = np.concatenate([readout[:, :, :1], readout[:, :, 1:] @ turn], axis=2)
+    tensors["processes.readout"] = square.astype(np.float32)
+    again = GaussianProcessSurrogate.from_tensors(tensors, description)
+    assert again.log_prob(held_out) == pytest.approx(gp.log_prob(held_out), rel=1e-3)
+
+
 def test_fewer_rows_than_inducing_points_still_fit(
     transitions: Transitions, description: SystemDescription
 ) -> None:
     """The first day of a new system is when a cheap answer is wanted most."""
     day = transitions.take(transitions.episode == 0)
     gp = fit_gaussian_process(
-        day, description, GaussianProcessSettings(steps=3), np.random.default_rng(0)
+        day, description, GaussianProcessSettings(steps=3, exact_rows=0), np.random.default_rng(0)
     )
     assert np.isfinite(gp.log_prob(day)).all()
 

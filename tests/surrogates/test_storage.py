@@ -220,6 +220,25 @@ def test_a_surrogate_of_a_changed_system_is_refused(
         load_surrogate(tmp_path / "surrogate", changed)
 
 
+def test_a_surrogate_of_other_parameters_is_refused(
+    fitted: dict[str, Surrogate], description: SystemDescription, tmp_path: Path
+) -> None:
+    """Two parameters that changed places would be taken for each other, number for number."""
+    save_surrogate(tmp_path / "surrogate", fitted["ensemble"], {})
+    swapped = dataclasses.replace(description, parameters=description.parameters[::-1])
+    with pytest.raises(TamperedArtefact, match="parameters are arrival_scale, handle_time_scale"):
+        load_surrogate(tmp_path / "surrogate", swapped)
+
+
+def test_the_manifest_tells_the_settings_of_the_fit(
+    fitted: dict[str, Surrogate], tmp_path: Path
+) -> None:
+    """Whoever reads a score wants to know of which network it is, without our code."""
+    save_surrogate(tmp_path / "surrogate", fitted["ensemble"], {})
+    manifest = json.loads((tmp_path / "surrogate" / MANIFEST).read_text())
+    assert manifest["settings"]["members"] == 3
+
+
 def test_a_surrogate_without_one_of_its_arrays_is_refused(
     description: SystemDescription, fitted: dict[str, Surrogate], tmp_path: Path
 ) -> None:
