@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="PROCESSES")
     parser.add_argument("--train-seconds", type=float, default=30.0)
     parser.add_argument("--folder", type=Path, default=STORED, help="of the reports")
+    parser.add_argument("--pages", action="store_true", help="only make the pages, from records")
     given = parser.parse_args(arguments)
+    if given.pages:
+        for path in given.folder.glob("*.json"):
+            write_report(path.with_suffix(".html"), json.loads(path.read_text()))
+        return
     with ray_session(given.workers), RayExecutor() as executor:
         for example in EXAMPLES:
             if given.only and example.name not in given.only:

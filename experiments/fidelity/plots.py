@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from experiments.main_job.plots import BLUE, GREEN, INK, ORANGE, QUIET, RED
 
@@ -88,6 +89,8 @@ def ranking(record: Record) -> Figure:
     left.set(title="Mean cost of an episode", xlabel=f"simulator, {unit}", ylabel="surrogate")
     if min(ends) > 0 and max(ends) > 8 * min(ends):
         left.set(xscale="log", yscale="log")
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.6g}"))
     left.legend(fontsize=8)
     _taus(right, {"all": found["overall"], "better half": found["better_half"], **found["cells"]})
     return figure

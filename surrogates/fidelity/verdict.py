@@ -93,7 +93,8 @@ def _coverage(evidence: Evidence) -> _Found:
 
 
 def _short_horizon(evidence: Evidence) -> _Found:
-    return _near(evidence.horizons.at(evidence.settings.short), evidence.settings.short)
+    epochs = min(evidence.settings.short, evidence.horizons.epochs[-1])
+    return _near(evidence.horizons.at(epochs), epochs)
 
 
 def _midway(evidence: Evidence) -> _Found:
