@@ -49,6 +49,7 @@ def settings_digest(scenario: str, contestant: Contestant, depth: Depth) -> str:
     return digest(
         GROUNDS[scenario],
         effort.held_out,
+        effort.held_out_episodes,
         effort.draws,
         effort.policies,
         effort.simulated_episodes,
