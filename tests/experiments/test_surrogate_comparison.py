@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from envs.objective import Objective
+from experiments.rows import append_row
 from experiments.surrogate_comparison import __main__ as comparison
 from experiments.surrogate_comparison.analysis import crps, disorder, fields, render, summary
 from experiments.surrogate_comparison.contestants import PEERS, contestants
@@ -23,13 +24,20 @@ from experiments.surrogate_comparison.plot import draw_comparison
 from experiments.surrogate_comparison.policies import varied_policies
 from experiments.surrogate_comparison.rows import Row
 from experiments.surrogate_comparison.settings import GROUNDS
-from experiments.surrogate_comparison.study import Chosen, Fit, missing, planned
+from experiments.surrogate_comparison.study import (
+    Chosen,
+    Fit,
+    missing,
+    planned,
+    settings_digest,
+    stored,
+)
 from experiments.surrogate_comparison.values import rank, sampled_values, simulated_values
 from sim.description import Description
 from sim.epoch import Epoch
 from sim.streams import stream
 from surrogates.dataset import Transitions
-from surrogates.families import families_for
+from surrogates.families import DEFAULT_SETTINGS, families_for
 from surrogates.interface import Epochs, Surrogate
 
 GROUND = GROUNDS["n_model"]
@@ -323,6 +331,14 @@ def test_what_has_a_row_is_not_measured_again(description: Description) -> None:
     known = row(scenario="n_model", contestant="mean", rows=300, seed=1, digest=fit.digest)
     assert missing([fit], [known]) == ()
     assert missing([fit], [replace(known, digest="other")]) == (fit,)
+
+
+def test_rows_of_other_settings_do_not_count(tmp_path: Path) -> None:
+    """A family whose settings have changed since is another family."""
+    now = settings_digest("bank", DEFAULT_SETTINGS["flow"], "thorough")
+    for changed in ({"digest": now}, {"digest": "old"}, {"digest": now, "contestant": "forgotten"}):
+        append_row(tmp_path / "rows.jsonl", row(**changed))
+    assert stored(tmp_path / "rows.jsonl") == (row(digest=now),)
 
 
 def test_small_amounts_of_data_come_first() -> None:
