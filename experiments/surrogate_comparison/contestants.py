@@ -55,9 +55,13 @@ class Peer:
         """Whether it can take part."""
         return self.needs is None or find_spec(self.needs) is not None
 
+    def settings_at(self, depth: Depth) -> Any:
+        """The settings of a smoke test or of the study."""
+        return self.quick if depth == "quick" else self.settings
+
     def contestant(self, name: str, depth: Depth) -> Contestant:
         """The peer as a contestant; its library is imported when it is fitted."""
-        settings = self.quick if depth == "quick" else self.settings
+        settings = self.settings_at(depth)
         return Contestant(
             name=name, is_ours=False, settings=settings, fit=partial(self._fit, settings)
         )

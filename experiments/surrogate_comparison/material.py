@@ -61,21 +61,29 @@ class Store:
         simulator = ground()
         description, costs = simulator.describe(), ground.load().costs
         objective = Objective.from_costs(description, costs.outputs, costs.at_close)
-        policies = varied_policies(description, effort.policies, stream(seed, "policies"))
+        held_out = self._held_out(ground, effort, seed)
+        policies = varied_policies(
+            description, held_out.state, effort.policies, stream(seed, "policies")
+        )
 
         def simulate(purpose: str) -> Callable[[], Float[np.ndarray, "policy"]]:
             seeds = stream(seed, purpose).integers(2**31, size=effort.simulated_episodes)
             return lambda: simulated_values(simulator, objective, policies, seeds.tolist())
 
-        kept = (effort.policies, effort.simulated_episodes, seed)
+        kept = (effort, seed)
         return Judgement(
             description=description,
             objective=objective,
-            held_out=self.transitions(ground, effort.held_out, seed + _JUDGED),
+            held_out=held_out,
             policies=policies,
             values=self._numbers(self._path(ground, "values", *kept), simulate("values")),
             again=self._numbers(self._path(ground, "again", *kept), simulate("again")),
         )
+
+    def _held_out(self, ground: Ground, effort: Effort, seed: int) -> Transitions:
+        rows = max(effort.held_out, effort.held_out_episodes * ground().describe().epochs)
+        found = self.transitions(ground, rows, seed + _JUDGED)
+        return found.take(stream(seed, "held out").permutation(len(found))[: effort.held_out])
 
     def _path(self, ground: Ground, *what: object, suffix: str = "json") -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)

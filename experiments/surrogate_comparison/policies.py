@@ -32,6 +32,9 @@ class Linear:
     """Each lever by a linear score of what is seen; the higher the score, the higher its level."""
 
     description: Description
+    view: RoughView
+    centre: Float[np.ndarray, "input"]
+    spread: Float[np.ndarray, "input"]
     slopes: Float[np.ndarray, "lever input"]
     offsets: Float[np.ndarray, "lever"]
 
@@ -39,7 +42,7 @@ class Linear:
         self, states: Float[np.ndarray, "batch state"]
     ) -> Float[np.ndarray, "batch lever"]:
         """Levels for each row."""
-        seen = RoughView(self.description)(states)
+        seen = (self.view(states) - self.centre) / self.spread
         share = 1.0 / (1.0 + np.exp(-(seen @ self.slopes.T + self.offsets)))
         columns = []
         for lever, part in zip(self.description.levers, share.T, strict=True):
@@ -49,20 +52,38 @@ class Linear:
 
 
 def varied_policies(
-    description: Description, count: int, random: np.random.Generator
+    description: Description,
+    states: Float[np.ndarray, "seen state"],
+    count: int,
+    random: np.random.Generator,
 ) -> tuple[Decide, ...]:
-    """Different fixed choices for up to half of them, and random linear rules."""
+    """Fixed choices for up to half of them, and random linear rules that decide differently.
+
+    `states` are such as occur: rules weigh what is seen by its spread over them, and no two
+    policies decide alike in all of them, for their ties would tell nothing.
+    """
     choices = description.decisions
     fixed = random.permutation(len(choices))[: count // 2]
-    inputs, levers = len(RoughView(description).names), len(description.levers)
-    return (
-        *(Fixed(levels=choices[number]) for number in fixed),
-        *(
-            Linear(
-                description=description,
-                slopes=random.normal(size=(levers, inputs)) * 1.5 / np.sqrt(inputs),
-                offsets=random.normal(size=levers),
-            )
-            for _ in range(count - len(fixed))
-        ),
+    found: dict[bytes, Decide] = {}
+    for number in fixed:
+        constant = Fixed(levels=choices[number])
+        found[constant(states).tobytes()] = constant
+    while len(found) < count:
+        rule = _linear(description, states, random)
+        found.setdefault(rule(states).tobytes(), rule)
+    return tuple(found.values())
+
+
+def _linear(
+    description: Description, states: Float[np.ndarray, "seen state"], random: np.random.Generator
+) -> Linear:
+    view = RoughView(description)
+    seen, shape = view(states), (len(description.levers), len(view.names))
+    return Linear(
+        description=description,
+        view=view,
+        centre=seen.mean(axis=0),
+        spread=np.maximum(seen.std(axis=0), 0.1),
+        slopes=random.normal(size=shape) * 1.5 / np.sqrt(shape[1]),
+        offsets=random.normal(size=shape[0]),
     )

@@ -56,7 +56,9 @@ class Effort:
     seeds: tuple[int, ...]
     """Of data, fits, policies and judgement; everything differs between two seeds."""
     held_out: int
-    """Transitions of episodes of their own to score on."""
+    """Transitions to score on, drawn from episodes of their own."""
+    held_out_episodes: int
+    """At least, so that long episodes too are of many parameters and behaviours."""
     draws: int
     """Samples for each of them."""
     policies: int
@@ -76,6 +78,7 @@ EFFORTS: dict[Depth, Effort] = {
         rows=(300,),
         seeds=(1,),
         held_out=100,
+        held_out_episodes=4,
         draws=16,
         policies=6,
         simulated_episodes=2,
@@ -86,6 +89,7 @@ EFFORTS: dict[Depth, Effort] = {
         rows=(2_000, 10_000, 50_000),
         seeds=(1, 2, 3),
         held_out=2_000,
+        held_out_episodes=40,
         draws=64,
         policies=24,
         simulated_episodes=40,

@@ -16,7 +16,7 @@ from experiments.surrogate_comparison.measuring import Measured, measure
 from experiments.surrogate_comparison.rows import Row
 from experiments.surrogate_comparison.settings import EFFORTS, GROUNDS, Depth, Effort, digest
 from sim.errors import suggestion
-from surrogates.families import FAMILIES
+from surrogates.families import DEFAULT_SETTINGS, FAMILIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Fit:
     @property
     def digest(self) -> str:
         """Of all that the measurement depends on beside seed and amount of data."""
-        return settings_digest(self.scenario, self.contestant, self.depth)
+        return settings_digest(self.scenario, self.contestant.settings, self.depth)
 
     @property
     def key(self) -> tuple[str, str, int, int, str]:
@@ -40,7 +40,7 @@ class Fit:
         return self.scenario, self.contestant.name, self.rows, self.seed, self.digest
 
 
-def settings_digest(scenario: str, contestant: Contestant, depth: Depth) -> str:
+def settings_digest(scenario: str, settings: object, depth: Depth) -> str:
     """Twelve characters that change with the ground, the effort or the contestant's settings.
 
     More seeds and other amounts of data leave what was measured as it is.
@@ -49,11 +49,12 @@ def settings_digest(scenario: str, contestant: Contestant, depth: Depth) -> str:
     return digest(
         GROUNDS[scenario],
         effort.held_out,
+        effort.held_out_episodes,
         effort.draws,
         effort.policies,
         effort.simulated_episodes,
         effort.sampled_episodes,
-        contestant.settings,
+        settings,
     )
 
 
@@ -175,5 +176,18 @@ def _row(fit: Fit, measured: Measured, judgement: Judgement, code: str, machine_
 
 
 def stored(path: Path) -> tuple[Row, ...]:
-    """The rows of a file, of each fit the newest."""
-    return tuple({row.key: row for row in read_rows(path, Row)}.values())
+    """The rows of a file that were measured under today's settings, of each fit the newest."""
+    rows = {row.key: row for row in read_rows(path, Row) if is_current(row)}
+    return tuple(rows.values())
+
+
+def is_current(row: Row) -> bool:
+    """Whether a row's settings are still those of the scenario, the effort and the contestant."""
+    if row.scenario not in GROUNDS:
+        return False
+    asked: list[tuple[Depth, object]] = []
+    if row.contestant in DEFAULT_SETTINGS:
+        asked = [(depth, DEFAULT_SETTINGS[row.contestant]) for depth in EFFORTS]
+    elif row.contestant in PEERS:
+        asked = [(depth, PEERS[row.contestant].settings_at(depth)) for depth in EFFORTS]
+    return row.digest in {settings_digest(row.scenario, told, depth) for depth, told in asked}
