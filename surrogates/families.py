@@ -9,7 +9,6 @@ import numpy as np
 
 from sim.description import Description
 from sim.errors import suggestion
-from surrogates.balance import obstacle_to_balance
 from surrogates.baselines import (
     MeanSurrogate,
     NearestNeighbourSettings,
@@ -19,7 +18,7 @@ from surrogates.baselines import (
 )
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
-from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
+from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow, obstacle_to_flow
 from surrogates.gaussian_process import (
     GaussianProcessSettings,
     GaussianProcessSurrogate,
@@ -55,9 +54,9 @@ LOADERS: dict[str, Load] = {
 
 
 def families_for(description: Description) -> tuple[str, ...]:
-    """Names of the families that can stand in for a simulator; `flow` needs the flow balance."""
-    is_balanced = obstacle_to_balance(description) is None
-    return tuple(name for name in FAMILIES if is_balanced or name != "flow")
+    """Names of the families that can stand in for a simulator; `flow` needs stocks and flows."""
+    has_flows = obstacle_to_flow(description) is None
+    return tuple(name for name in FAMILIES if has_flows or name != "flow")
 
 
 def fit_family(

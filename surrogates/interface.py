@@ -90,8 +90,10 @@ class SupportsDoubt(Protocol):
         decisions: Float[np.ndarray, "batch lever"],
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch"]:
-        """Epistemic deviation of the epoch's free numbers, each over its own spread in the data:
-        their root mean square. More data would make it smaller."""
+        """Epistemic deviation of the epoch's free numbers, each over its own spread in the data.
+
+        Their root mean square; more data would make it smaller.
+        """
         ...
 
 
