@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from surrogates.dataset import Transitions
 from surrogates.flow_settings import FlowSettings
 
 _STEEPEST = 5.0
 
 
+@runtime_checkable
 class Likelihood(Protocol):
     """Rows of data that know how likely a network holds them."""
 
@@ -25,6 +27,17 @@ class Likelihood(Protocol):
     def log_prob(self, network: nn.Module, rows: Tensor | slice) -> Tensor:
         """Log likelihood of each of the rows, in nats."""
         ...
+
+
+def set_aside(
+    transitions: Transitions, share: float, random: np.random.Generator
+) -> tuple[Transitions, Transitions]:
+    """Episodes to learn from and episodes to choose the best pass by.
+
+    The same for both where there are so few that none would be left to learn from.
+    """
+    kept, held = transitions.split(share, random)
+    return (kept, held) if len(kept) else (transitions, transitions)
 
 
 def unheard(share: float) -> None:

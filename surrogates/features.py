@@ -152,29 +152,32 @@ class SystemFeatures:
         dtype: type[np.floating[Any]] = np.float64,
     ) -> Float[np.ndarray, "feature batch"]:
         """The same a row a feature, from inputs that are laid out so."""
-        d, known, weighed = self.description, outlook.known, len(self._weighed)
+        d, known = self.description, outlook.known
         seen = np.empty((self._count, states.shape[1]), dtype=dtype)
-        at, stocks = 0, len(d.stocks)
-        for block in (states[:stocks], states[self._servers : -2]):
-            np.sqrt(block, out=seen[at : at + len(block)], casting="same_kind")
-            at += len(block)
-        for counted, expected, coming, weight in self._weighed:
-            ratio = (states[counted] + weight) / (known[expected] + weight)
-            np.log(ratio, out=seen[at], casting="same_kind")
-            np.multiply(
-                seen[at], np.sqrt(known[coming]), out=seen[at + weighed], casting="same_kind"
-            )
-            at += 1
-        at += weighed
         # Teams without a limit are always large enough: nothing to tell.
         sizes = np.where(np.isfinite(outlook.sizes), outlook.sizes, 0.0)
-        for block in (known, sizes):
-            np.sqrt(block, out=seen[at : at + len(block)], casting="same_kind")
+        stocks, ratios = len(d.stocks), 2 * len(self._weighed)
+        at = 0
+        for block in (states[:stocks], states[self._servers : -2]):
+            seen[at : at + len(block)] = block
             at += len(block)
+        first, at = at, at + ratios
+        calendar = at
+        for block in (known, sizes):
+            seen[at : at + len(block)] = block
+            at += len(block)
+        for part in (seen[:first], seen[calendar:at]):
+            np.sqrt(part, out=part)
         for block in (decisions[self._levers], parameters):
             seen[at : at + len(block)] = block
             at += len(block)
         seen[at], seen[at + 1] = states[-1], self._durations[outlook.epochs]
+        surprises = seen[first : first + len(self._weighed)]
+        for row, (counted, expected, _, weight) in zip(surprises, self._weighed, strict=True):
+            row[:] = (states[counted] + weight) / (known[expected] + weight)
+        np.log(surprises, out=surprises)
+        coming = [calendar + column for _, _, column, _ in self._weighed]
+        np.multiply(surprises, seen[coming], out=seen[first + len(self._weighed) : calendar])
         return seen
 
 

@@ -9,7 +9,7 @@ learnt.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +28,7 @@ from surrogates.jumps import JumpLaw, fit_jumps
 __all__ = ["FlowSettings", "FlowSurrogate", "fit_flow", "obstacle_to_flow"]
 
 
+@runtime_checkable
 class Law(Protocol):
     """How the epochs of one system go."""
 

@@ -17,9 +17,9 @@ class FlowSettings:
     """Ways in which an interval's numbers may depend on each other, mixed by the state."""
     learning_rate: float = 4e-3
     """Peak of a one-cycle schedule."""
-    batch_size: int = 512
+    batch_size: int = 384
     """Transitions per step."""
-    passes: int = 24
+    passes: int = 36
     """Passes over the data; the best by held-out likelihood is kept."""
     update_share: float = 0.25
     """Share of the passes when a fitted surrogate learns on."""

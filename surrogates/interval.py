@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32
 
 from sim.description import SystemDescription
 from surrogates.ahead import rows_of
-from surrogates.ascent import climb
+from surrogates.ascent import climb, set_aside
 from surrogates.balance import FlowBalance
 from surrogates.chain import (
     LARGEST_RESIDUAL,
@@ -32,10 +32,11 @@ from surrogates.features import SystemFeatures
 from surrogates.flow_settings import FlowSettings
 from surrogates.interface import Epochs
 
-Rows = Float32[np.ndarray, "name batch"]
+Rows = Float32[np.ndarray, "_ batch"]
 _BLOCK = 1024
 """Epochs whose hidden layers fit into the caches of one core."""
-_MOST_IDLE = 12.0
+_MOST_IDLE = np.float32(12.0)
+_FARTHEST = np.float32(LARGEST_RESIDUAL)
 
 
 class IntervalLaw:
@@ -51,16 +52,19 @@ class IntervalLaw:
         """Bring the weights into the form in which sampling uses them."""
         w = {name: value.numpy() for name, value in self._network.state_dict().items()}
         scaling, count = self._scaling, len(w["skip.bias"])
-        self._centre = scaling.feature_centre.astype(np.float32)[:, None]
-        self._shrink = (1.0 / scaling.feature_width).astype(np.float32)[:, None]
-        self._layers = [(w[f"body.{i}.weight"], w[f"body.{i}.bias"][:, None]) for i in (0, 2)]
+        self._inner = w["body.2.weight"], w["body.2.bias"][:, None]
         width = scaling.target_width.astype(np.float32)[:, None]
         outer = np.concatenate(
             [w["learns"][:, None] * width, np.ones_like(w["head.bias"][count:, None])]
         )
         self._head = w["head.weight"] * outer, w["head.bias"][:, None] * outer
         shift = scaling.target_centre.astype(np.float32)[:, None]
-        self._skip = w["skip.weight"] * width, w["skip.bias"][:, None] * width + shift
+        skip = w["skip.weight"] * width, w["skip.bias"][:, None] * width + shift
+        # The scaling of the features goes into the weights of all that looks at them.
+        first = np.concatenate([w["body.0.weight"], skip[0]]) / scaling.feature_width
+        bias = np.concatenate([w["body.0.bias"][:, None], skip[1]])
+        bias = bias - first @ scaling.feature_centre[:, None]
+        self._first = first.astype(np.float32), bias.astype(np.float32)
         self._width, self._count = width, count
         chain = np.tril(w["chain"], -1)
         self._chain = [np.ascontiguousarray(chain[:, p, :p]) for p in range(count)]
@@ -95,26 +99,26 @@ class IntervalLaw:
             residual = residuals[position]
             np.subtract(scale.scale(values), middle, out=residual)
             residual /= spread[position]
-            np.clip(residual, -LARGEST_RESIDUAL, LARGEST_RESIDUAL, out=residual)
+            np.maximum(residual, -_FARTHEST, out=residual)
+            np.minimum(residual, _FARTHEST, out=residual)
             return values
 
         return self._balance.close(inputs[0], outlook, draw)
 
     def _forward(self, seen: Rows) -> tuple[Rows, Rows, Rows]:
         """Location and spread on the modelling scale, and the weights of the regimes."""
-        seen -= self._centre
-        seen *= self._shrink
-        count, batch = self._count, seen.shape[1]
+        count, batch, width = self._count, seen.shape[1], len(self._inner[0])
         out = np.empty((len(self._head[0]), batch), dtype=np.float32)
-        location = self._skip[0] @ seen
-        location += self._skip[1]
+        location = np.empty((count, batch), dtype=np.float32)
         for begin in range(0, batch, _BLOCK):
             block = slice(begin, min(begin + _BLOCK, batch))
-            hidden = seen[:, block]
-            for weight, bias in self._layers:
-                hidden = weight @ hidden
-                hidden += bias
-                np.maximum(hidden, 0.0, out=hidden)
+            both = self._first[0] @ seen[:, block]
+            both += self._first[1]
+            location[:, block] = both[width:]
+            hidden = np.maximum(both[:width], 0.0, out=both[:width])
+            hidden = self._inner[0] @ hidden
+            hidden += self._inner[1]
+            np.maximum(hidden, 0.0, out=hidden)
             np.matmul(self._head[0], hidden, out=out[:, block])
         out += self._head[1]
         location += out[:count]
@@ -148,7 +152,7 @@ class IntervalLaw:
         on_progress: Callable[[float], None],
     ) -> IntervalLaw:
         """Learn on from here on all these transitions."""
-        kept, held = transitions.split(settings.held_out, random)
+        kept, held = set_aside(transitions, settings.held_out, random)
         train = Cells.of(kept, self._balance, self._scaling)
         test = Cells.of(held, self._balance, self._scaling)
         network = _network(self._network.state_dict())
@@ -190,7 +194,7 @@ def fit_intervals(
     """Fit by maximum likelihood, keeping the best pass by held-out likelihood."""
     balance = FlowBalance.learn(description, transitions)
     scaling = Scaling.of(transitions, balance)
-    kept, held = transitions.split(settings.held_out, random)
+    kept, held = set_aside(transitions, settings.held_out, random)
     train, test = (Cells.of(part, balance, scaling) for part in (kept, held))
     torch.manual_seed(int(random.integers(2**31)))
     features, coordinates = train.inputs.shape[1], len(balance.coordinates)
@@ -209,7 +213,8 @@ class _FastScale:
     def settle(self, latent: Float32[np.ndarray, "batch"]) -> Float[np.ndarray, "batch"]:
         """Unscaled in place, whole where it counts, in double precision."""
         if self._is_idle:
-            np.clip(latent, -_MOST_IDLE, _MOST_IDLE, out=latent)
+            np.maximum(latent, -_MOST_IDLE, out=latent)
+            np.minimum(latent, _MOST_IDLE, out=latent)
             np.exp(latent, out=latent)
             latent -= 1.0 / latent
             latent *= np.float32(0.5)

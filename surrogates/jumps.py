@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from sim.description import SystemDescription
 from surrogates.ahead import rows_of
-from surrogates.ascent import climb
+from surrogates.ascent import climb, set_aside
 from surrogates.dataset import Transitions
 from surrogates.flow_settings import FlowSettings
 from surrogates.interface import Epochs
@@ -236,7 +236,9 @@ class JumpLaw:
         # An event is an old one when any of its patterns is.
         event = np.full(len(members), -1)
         event[patterns.events[mine >= 0]] = was[mine[mine >= 0]]
-        rows = np.concatenate([mine, np.where(event < 0, -1, len(self._patterns) + event), [-2, -1]])
+        rows = np.concatenate(
+            [mine, np.where(event < 0, -1, len(self._patterns) + event), [-2, -1]]
+        )
         is_new = np.concatenate([mine < 0, event < 0, [False, False]])
         weights["head.weight"] = weights["head.weight"][rows] * ~is_new[:, None]
         bias = weights["head.bias"][rows]
@@ -290,7 +292,7 @@ def _parts(
     settings: FlowSettings,
     random: np.random.Generator,
 ) -> tuple[Events, Events]:
-    kept, held = transitions.split(settings.held_out, random)
+    kept, held = set_aside(transitions, settings.held_out, random)
     return Events.of(kept, patterns), Events.of(held, patterns)
 
 
