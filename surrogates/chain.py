@@ -238,7 +238,8 @@ def _regression(cells: Cells, balance: FlowBalance, exogenous: list[bool]) -> Te
 def _ridge(inputs: Tensor, targets: Tensor) -> Tensor:
     weight = _RIDGE * len(inputs) ** 0.5
     gram = inputs.T @ inputs + weight * torch.eye(inputs.shape[1], dtype=inputs.dtype)
-    return torch.linalg.solve(gram, inputs.T @ targets)
+    solved: Tensor = torch.linalg.solve(gram, inputs.T @ targets)
+    return solved
 
 
 def _sequential(left: Tensor) -> tuple[Tensor, Tensor]:

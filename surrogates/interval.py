@@ -7,6 +7,7 @@ and a column an epoch; the network works in single precision, the balance in dou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -81,7 +82,7 @@ class IntervalLaw:
         outlook = self._balance.ahead.look(*inputs)
         seen = self._features.rows(*inputs, outlook, np.float32)
         location, spread, regimes = self._forward(seen)
-        noise = random.standard_normal(location.shape, dtype=np.float32)
+        noise = _normals(random, location.shape)
         residuals = np.empty_like(location)
 
         def draw(
@@ -94,7 +95,7 @@ class IntervalLaw:
                 push += moved.sum(axis=0)
             push *= spread[position]
             push += middle
-            values = np.maximum(scale.settle(push), low)
+            values: Float[np.ndarray, "batch"] = np.maximum(scale.settle(push), low)
             np.minimum(values, high, out=values)
             residual = residuals[position]
             np.subtract(scale.scale(values), middle, out=residual)
@@ -202,6 +203,25 @@ def fit_intervals(
     start(network, train, balance)
     best = climb(network, train, test, settings, settings.passes, random, on_progress)
     return IntervalLaw(balance, scaling, _network(best))
+
+
+def _normals(random: np.random.Generator, shape: tuple[int, ...]) -> Rows:
+    """Standard normals by pairs (Box and Muller), faster in single precision than one by one."""
+    count = math.prod(shape)
+    half = -(-count // 2)
+    pairs = np.empty((2, half), dtype=np.float32)
+    drawn = random.random((2, half), dtype=np.float32)
+    # From [0, 1) to (0, 1], whose logarithm is finite.
+    size = np.subtract(np.float32(1.0), drawn[0], out=drawn[0])
+    np.log(size, out=size)
+    size *= np.float32(-2.0)
+    np.sqrt(size, out=size)
+    turn = drawn[1]
+    turn *= np.float32(2.0 * math.pi)
+    np.cos(turn, out=pairs[0])
+    np.sin(turn, out=pairs[1])
+    pairs *= size
+    return pairs.reshape(-1)[:count].reshape(shape)
 
 
 class _FastScale:

@@ -113,11 +113,11 @@ class Events:
         share = weights.gather(1, which) - torch.log(sums.gather(1, event).clamp_min(1e-30))
         chosen = (rates.gather(1, event) + share)[:, 0] - total
         usual = math.log1p(-math.exp(self.surprise))
-        pattern = torch.where(self.is_known[rows], chosen + usual, self.surprise)
+        pattern: Tensor = torch.where(self.is_known[rows], chosen + usual, self.surprise)
         # A state in which nothing known may happen tells nothing of how long it lasts.
         pace = torch.where(total > _IMPOSSIBLE / 2, total, 0.0) - stretch + shape
         minutes, power = self.duration[rows], torch.exp(shape)
-        duration = (
+        duration: Tensor = (
             power * pace
             + (power - 1.0) * torch.log(minutes)
             - minutes * torch.exp(pace)

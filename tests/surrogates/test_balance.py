@@ -90,7 +90,8 @@ def test_whoever_goes_back_was_let_through_before() -> None:
         assert (low <= high).all()
         if position == at:
             return np.full(len(low), 50.0)
-        return np.rint(low + random.random(len(low)) * (np.minimum(high, 60.0) - low).clip(0.0))
+        room = (np.minimum(high, 60.0) - low).clip(0.0)
+        return np.asarray(np.rint(low + random.random(len(low)) * room))
 
     states = random.integers(0, 4, (200, len(description.state_names))).astype(float)
     states[:, -2:] = 0.0
