@@ -11,13 +11,13 @@ from surrogates.errors import InvalidDataset
 class FlowSettings:
     """How a network is trained, from the start or further."""
 
-    hidden: int = 64
+    hidden: int = 96
     """Width of the two hidden layers."""
     regimes: int = 3
     """Ways in which an interval's numbers may depend on each other, mixed by the state."""
     learning_rate: float = 4e-3
     """Peak of a one-cycle schedule."""
-    batch_size: int = 384
+    batch_size: int = 512
     """Transitions per step."""
     passes: int = 36
     """Passes over the data; the best by held-out likelihood is kept."""
