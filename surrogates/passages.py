@@ -57,22 +57,26 @@ class Passages:
             return False
         return self._at[flow.target] <= self._at[flow.source]
 
-    def _forward(self, *, source: int | None = None, target: int | None = None) -> Iterator[int]:
+    def _forward(self, target: int) -> Iterator[int]:
         for index, flow in enumerate(self._flows):
             if index in self.returns or flow.source is None or flow.target is None:
                 continue
-            if source in (None, self._at[flow.source]) and target in (None, self._at[flow.target]):
+            if self._at[flow.target] == target:
                 yield index
 
     def _way(self, start: int, goal: int) -> list[int] | None:
         """Flows of a way forward from one stock to another; None where there is none."""
         if start == goal:
             return []
-        for index in self._forward(source=start):
-            rest = self._way(self._at[str(self._flows[index].target)], goal)
+        # The last stock that leads there, so that nothing comes from elsewhere afterwards.
+        for index in sorted(self._forward(target=goal), key=self._source_of, reverse=True):
+            rest = self._way(start, self._source_of(index))
             if rest is not None:
-                return [index, *rest]
+                return [*rest, index]
         return None
+
+    def _source_of(self, flow: int) -> int:
+        return self._at[str(self._flows[flow].source)]
 
     def _find_feeders(self) -> str | None:
         for index in self.returns:
@@ -85,12 +89,12 @@ class Passages:
                 fed = self._at[str(self._flows[step].target)]
                 if self._feeders.setdefault(fed, step) != step:
                     return told + f"{self._flows[step].target!r} is on two ways round"
-                if self._last_source(fed) > self._at[str(self._flows[step].source)]:
+                if self._last_source(fed) > self._source_of(step):
                     return told + f"{self._flows[step].target!r} is reached from elsewhere later"
         return None
 
     def _last_source(self, stock: int) -> int:
-        return max(self._at[str(self._flows[i].source)] for i in self._forward(target=stock))
+        return max(self._source_of(i) for i in self._forward(target=stock))
 
     def feeds_from(self, stock: int) -> tuple[Feed, ...]:
         """The stocks that this one must feed."""
@@ -105,9 +109,9 @@ class Passages:
                 onward=self.feeds_from(fed),
             )
             for fed, flow in self._feeders.items()
-            if self._at[str(self._flows[flow].source)] == stock
+            if self._source_of(flow) == stock
         )
 
     def returns_from(self, stock: int) -> tuple[int, ...]:
         """Flows that go back from a stock."""
-        return tuple(i for i in self.returns if self._at[str(self._flows[i].source)] == stock)
+        return tuple(i for i in self.returns if self._source_of(i) == stock)

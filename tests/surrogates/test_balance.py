@@ -42,15 +42,15 @@ def test_the_scale_of_a_coordinate_can_be_undone(description: SystemDescription)
 
 
 def two_ways_round(system: System) -> System:
-    """Calls reach cases directly and by an escalation, and from cases both may come back."""
+    """Calls and escalations, neither of which becomes the other, reach cases and come back."""
     call, escalation, case = system.classes
-    on = (Route(to="escalation", probability=0.3), Route(to="case", probability=0.3))
-    back = (Route(to="call", probability=0.3), Route(to="escalation", probability=0.3))
+    on = (Route(to=case.name, probability=0.3),)
+    back = tuple(Route(to=c.name, probability=0.3) for c in (call, escalation))
     return replace(
         system,
         classes=(
             replace(call, routes=on),
-            replace(escalation, routes=(Route(to="case", probability=0.3),)),
+            replace(escalation, routes=on),
             replace(case, routes=back),
         ),
     )
@@ -59,7 +59,7 @@ def two_ways_round(system: System) -> System:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (two_ways_round, "is on two ways round"),
+        (two_ways_round, "is reached from elsewhere later"),
         (lambda s: replace(s, boundaries=(), events=50), "its epochs end with events"),
     ],
     ids=["two ways round", "events"],
