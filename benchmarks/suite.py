@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.collecting import Collecting
+from benchmarks.environment_steps import EnvironmentSteps
 from benchmarks.errors import InvalidMeasurement
 from benchmarks.figures import Figure
 from benchmarks.plots import draw_scaling
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Kind] = {
     "scaling": Kind(whole=Scaling, quick=Scaling.quick),
     "collecting": Kind(whole=Collecting, quick=Collecting.quick),
     "stepping": Kind(whole=Stepping, quick=Stepping.quick),
+    "environment_steps": Kind(whole=EnvironmentSteps, quick=EnvironmentSteps.quick),
 }
 """In the order in which they run and their figures are listed."""
 

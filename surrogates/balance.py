@@ -6,7 +6,8 @@ free numbers in an order in which each is bounded by those before it, so that wh
 draws, once rounded and clipped to its bounds, gives whole, non-negative customers and
 `stock' = stock + inflows - outflows` without error. Where customers wait until they are served,
 however long it takes, the free number is what is served rather than what is left: a backlog adds
-up errors, and a small error of a large stock is a large error of the work done.
+up errors, and a small error of a large stock is a large error of the work done. Arrivals are drawn
+first, then servers who come and go by themselves, then the flows that go back (see `passages`).
 
 Each free number is modelled on a scale where its spread is about constant: square roots for
 counts and waiting time, an inverse hyperbolic sine for idle agents (the size of a team less its
@@ -15,15 +16,22 @@ busy agents, slightly negative while agents finish what they have in hand).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
 from sim.description import Description, Flow, Stock, SystemDescription
 from sim.errors import InvalidSystem
-from surrogates.coordinates import Coordinate, Draw
+from surrogates.ahead import Ahead, Outlook, rows_of
+from surrogates.coordinates import Coordinate, Draw, Kind
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 from surrogates.ledger import SystemLedger
+from surrogates.passages import Column, Feed, Passages
+
+REMAINDERS = "coordinates.remainders"
 
 
 def obstacle_to_balance(description: Description) -> str | None:
@@ -32,28 +40,32 @@ def obstacle_to_balance(description: Description) -> str | None:
         return "it tells of no stocks and flows"
     if description.is_event_driven:
         return "its epochs end with events"
-    if description.servers:
-        return f"{description.servers[0]!r} counts servers who come and go by themselves"
-    order = [stock.name for stock in description.stocks]
-    for flow in description.flows:
-        if flow.source is None or flow.target is None:
-            continue
-        if order.index(flow.target) <= order.index(flow.source):
-            return (
-                f"flow {flow.name!r} goes back from {flow.source!r} to {flow.target!r}, and stocks "
-                "must stand in the order in which customers pass them"
-            )
-    limited = set(description.calendar.columns)
-    for team in description.teams:
-        if team.pool not in limited:
-            return f"team {team.name!r} is of an unlimited pool"
-    return None
+    return Passages(description).obstacle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Visit:
+    """How the outflows and the end of one stock are settled."""
+
+    stock: int
+    inflows: tuple[int, ...]
+    returns: tuple[int, ...]
+    """Outflows that were drawn before."""
+    team: int | None
+    """Of which the idle agents are the free number; None where the customers at the end are."""
+    is_backlog: bool
+    """Whether what is served is the free number, rather than what is left at the end."""
+    drawn: tuple[int, ...]
+    """Outflows to draw, those that feed a way back last."""
+    remainder: int
+    feeds: tuple[Feed, ...]
 
 
 class FlowBalance:
     """The free numbers of a system's epoch, and the way to and from transitions."""
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: Description, remainders: dict[str, str] | None = None) -> None:
+        """`remainders` names for some stocks the outflow that follows from the others."""
         obstacle = obstacle_to_balance(description)
         if obstacle is not None:
             raise InvalidSystem(
@@ -61,12 +73,55 @@ class FlowBalance:
                 "mean, bootstrap and gp do without it"
             )
         assert isinstance(description, SystemDescription)
-        self.description = description
-        self._ledger = SystemLedger(description)
-        self._stock_at = {stock.name: i for i, stock in enumerate(description.stocks)}
+        self.description, self._chosen = description, remainders or {}
+        self.ahead, self._ledger = Ahead(description), SystemLedger(description)
+        self._passages = Passages(description)
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
-        self._remainder = {stock.name: self._remainder_of(stock) for stock in description.stocks}
+        self._stock_at = {stock.name: i for i, stock in enumerate(description.stocks)}
+        self._arrivals = [i for i, f in enumerate(description.flows) if f.source is None]
+        self._servers = [
+            i
+            for i, name in enumerate(description.state_names)
+            if i >= len(description.stocks) and name not in self._ledger.names
+        ]
+        self._visits = tuple(self._visit(stock) for stock in description.stocks)
+        self._measures = [
+            i
+            for i, name in enumerate(description.output_names)
+            if i >= len(description.flows) and name not in self._ledger.names
+        ]
         self.coordinates = tuple(self._list_coordinates())
+
+    @classmethod
+    def learn(cls, description: Description, transitions: Transitions) -> FlowBalance:
+        """Let the largest of the ways out of a team follow from the others.
+
+        A way that nobody takes, such as the way out of a team whose customers all go on, is then a
+        number that is always 0 rather than a difference that has to be learnt.
+        """
+        plain = cls(description)
+        return cls(description, dict(plain._largest(transitions)))
+
+    def _largest(self, transitions: Transitions) -> list[tuple[str, str]]:
+        totals = transitions.outputs.sum(axis=0)
+        found = []
+        for stock in self.description.stocks:
+            ways = [self._flow_at[flow.name] for flow in self._outflows(stock)]
+            if stock.team is not None:
+                found.append((stock.name, self.description.flows[max(ways, key=totals.item)].name))
+        return found
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray], description: Description) -> FlowBalance:
+        """The balance that `to_tensors` was asked of."""
+        if REMAINDERS not in tensors or not isinstance(description, SystemDescription):
+            return cls(description)
+        names = zip(description.stocks, tensors[REMAINDERS], strict=True)
+        return cls(description, {s.name: description.flows[int(i)].name for s, i in names})
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """Which outflow of each stock follows from the others."""
+        return {REMAINDERS: np.array([visit.remainder for visit in self._visits])}
 
     @property
     def openings(self) -> Float[np.ndarray, "opening state"]:
@@ -74,51 +129,70 @@ class FlowBalance:
         days = self.description.calendar.values.shape[0]
         return np.array([self.description.initial_state(day) for day in range(days)])
 
-    def to_tensors(self) -> dict[str, np.ndarray]:
-        """Nothing: the description says it all."""
-        return {}
-
     def _outflows(self, stock: Stock) -> list[Flow]:
-        return [f for f in self.description.flows if f.source == stock.name]
+        """Ways out that do not go back."""
+        d = self.description
+        return [
+            f for i, f in enumerate(d.flows)
+            if f.source == stock.name and i not in self._passages.returns
+        ]  # fmt: skip
 
-    def _remainder_of(self, stock: Stock) -> str:
-        """The outflow that follows from the others: to the main team, else the last listed."""
+    def _remainder_of(self, stock: Stock) -> Flow:
+        """The outflow that follows from the others: as told, to the main team, or the last."""
         outflows = self._outflows(stock)
         if not outflows:
             raise InvalidSystem(f"nothing flows out of stock {stock.name!r}")
+        if stock.name in self._chosen:
+            return next(f for f in outflows if f.name == self._chosen[stock.name])
         main = {team.name for team in self.description.teams if team.lever is None}
         team_of = {s.name: s.team for s in self.description.stocks}
         to_main = [f for f in outflows if f.target and team_of[f.target] in main]
-        return (to_main or outflows[-1:])[0].name
+        return (to_main or outflows[-1:])[0]
 
-    def _is_backlog(self, stock: Stock) -> bool:
-        """Whether customers wait here until they are served, however long it takes."""
-        return stock.team is None and all(f.target for f in self._outflows(stock))
+    def _visit(self, stock: Stock) -> _Visit:
+        at, outflows = self._stock_at[stock.name], self._outflows(stock)
+        remainder = self._remainder_of(stock)
+        feeds = self._passages.feeds_from(at)
+        others = [self._flow_at[f.name] for f in outflows if f is not remainder]
+        return _Visit(
+            stock=at,
+            inflows=tuple(
+                i for i, f in enumerate(self.description.flows) if f.target == stock.name
+            ),
+            returns=self._passages.returns_from(at),
+            team=self._limited_team(stock),
+            is_backlog=stock.team is None and all(f.target for f in outflows),
+            drawn=tuple(sorted(others, key=lambda i: i in {feed.flow for feed in feeds})),
+            remainder=self._flow_at[remainder.name],
+            feeds=feeds,
+        )
+
+    def _limited_team(self, stock: Stock) -> int | None:
+        d = self.description
+        limited = {*d.calendar.columns, *(pool for pool, _ in d.staffing)}
+        for position, team in enumerate(d.teams):
+            if team.name == stock.team and team.pool in limited:
+                return position
+        return None
 
     def _list_coordinates(self) -> list[Coordinate]:
-        found = []
-        for stock in self.description.stocks:
-            found += [
-                Coordinate(name=f.name, kind="exogenous")
-                for f in self.description.flows
-                if f.source is None and f.target == stock.name
-            ]
-            if self._is_backlog(stock):
-                found.append(Coordinate(name=self._remainder[stock.name], kind="flow"))
+        d = self.description
+        found = [Coordinate(name=d.flows[i].name, kind="exogenous") for i in self._arrivals]
+        found += [Coordinate(name=d.state_names[i], kind="count") for i in self._servers]
+        found += [Coordinate(name=d.flows[i].name, kind="flow") for i in self._passages.returns]
+        for visit in self._visits:
+            if visit.is_backlog:
+                found.append(Coordinate(name=d.flows[visit.remainder].name, kind="flow"))
             else:
-                found.append(Coordinate(name=stock.name, kind="idle" if stock.team else "waiting"))
-            found += [
-                Coordinate(name=f.name, kind="flow")
-                for f in self._outflows(stock)
-                if f.name != self._remainder[stock.name]
-            ]
-        return found + [Coordinate(name=name, kind="measure") for name in self._measures]
-
-    @property
-    def _measures(self) -> list[str]:
-        """Measures that do not follow from the decision."""
-        names = [measure.name for measure in self.description.measures]
-        return [name for name in names if name not in self._ledger.names]
+                kind: Kind = "waiting" if visit.team is None else "idle"
+                found.append(Coordinate(name=d.stocks[visit.stock].name, kind=kind))
+            found += [Coordinate(name=d.flows[i].name, kind="flow") for i in visit.drawn]
+        for i in self._measures:
+            is_count = d.outputs[i].is_count
+            found.append(
+                Coordinate(name=d.output_names[i], kind="count" if is_count else "measure")
+            )
+        return found
 
     def sizes(
         self,
@@ -127,9 +201,8 @@ class FlowBalance:
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch team"]:
         """Agents in each team during the epoch."""
-        days, epochs = states[:, -2].astype(int), states[:, -1].astype(int)
-        known = self.description.known_ahead(days, epochs, parameters)
-        return self.description.team_sizes(known, decisions)
+        outlook = self.ahead.look(rows_of(states), rows_of(decisions), rows_of(parameters))
+        return np.asarray(outlook.sizes.T)
 
     def encode(
         self, transitions: Transitions
@@ -139,34 +212,34 @@ class FlowBalance:
         Float[np.ndarray, "row coordinate"],
     ]:
         """Free numbers of observed epochs and their lower and upper bounds, natural scale."""
-        sizes = self.sizes(transitions.state, transitions.decision, transitions.parameters)
+        states = rows_of(transitions.state)
+        outlook = self.ahead.look(
+            states, rows_of(transitions.decision), rows_of(transitions.parameters)
+        )
         shape = (len(transitions), len(self.coordinates))
         values, low, high = np.zeros(shape), np.zeros(shape), np.zeros(shape)
 
-        def observe(
-            position: int, least: Float[np.ndarray, "batch"], most: Float[np.ndarray, "batch"]
-        ) -> Float[np.ndarray, "batch"]:
-            seen = self._observed(self.coordinates[position], transitions, sizes)
+        def observe(position: int, least: Column, most: Column) -> Column:
+            seen = self._observed(self.coordinates[position], transitions, outlook)
             values[:, position], low[:, position], high[:, position] = seen, least, most
             return seen
 
-        self._walk(transitions.state, sizes, observe)
+        self._walk(states, outlook.sizes, observe)
         return values, low, high
 
     def _observed(
-        self,
-        coordinate: Coordinate,
-        transitions: Transitions,
-        sizes: Float[np.ndarray, "batch team"],
-    ) -> Float[np.ndarray, "batch"]:
-        if coordinate.kind in ("exogenous", "flow", "measure"):
-            return transitions.outputs[:, self.description.output_names.index(coordinate.name)]
-        end = transitions.next_state[:, self._stock_at[coordinate.name]]
-        return sizes[:, self._team_at(coordinate.name)] - end if coordinate.kind == "idle" else end
-
-    def _team_at(self, stock: str) -> int:
-        team = self.description.stocks[self._stock_at[stock]].team
-        return [t.name for t in self.description.teams].index(str(team))
+        self, coordinate: Coordinate, transitions: Transitions, outlook: Outlook
+    ) -> Column:
+        d = self.description
+        if coordinate.kind not in ("waiting", "idle") and coordinate.name in d.output_names:
+            return transitions.outputs[:, d.output_names.index(coordinate.name)]
+        at = d.state_names.index(coordinate.name)
+        end = transitions.next_state[:, at]
+        if coordinate.kind == "idle":
+            team = self._visits[at].team
+            assert team is not None
+            return np.asarray(outlook.sizes[team] - end)
+        return end
 
     def complete(
         self,
@@ -179,62 +252,104 @@ class FlowBalance:
 
         `draw` is called once per coordinate, in order, and returns what `Coordinate.settle` gives.
         """
-        sizes = self.sizes(states, decisions, parameters)
-        ends, flows, measures = self._walk(states, sizes, draw)
-        drawn = np.column_stack([*flows, *measures])
-        outputs = np.zeros((len(states), len(self.description.outputs)))
-        outputs[:, : drawn.shape[1]] = drawn
+        rows = rows_of(states)
+        outlook = self.ahead.look(rows, rows_of(decisions), rows_of(parameters))
+        return self.close(rows, outlook, draw)
+
+    def close(
+        self, states: Float[np.ndarray, "state batch"], outlook: Outlook, draw: Draw
+    ) -> Epochs:
+        """The same from states with a row a name, whose outlook is known already."""
         next_states = np.zeros_like(states)
-        next_states[:, : len(ends)] = np.column_stack(ends)
-        self._ledger.close(states, sizes, next_states, outputs)
-        return Epochs(state=next_states, outputs=outputs, duration=self._ledger.durations(states))
+        outputs = np.zeros((len(self.description.outputs), states.shape[1]))
+        ends, servers, flows, measures = self._walk(states, outlook.sizes, draw)
+        for rows, found in (
+            (next_states, enumerate(ends)),
+            (next_states, zip(self._servers, servers, strict=True)),
+            (outputs, enumerate(flows)),
+            (outputs, zip(self._measures, measures, strict=True)),
+        ):
+            for at, values in found:
+                rows[at] = values
+        self._ledger.close(states.T, outlook.sizes.T, next_states.T, outputs.T)
+        durations = self._ledger.durations(states.T)
+        return Epochs(state=next_states.T, outputs=outputs.T, duration=durations)
 
     def _walk(
         self,
-        states: Float[np.ndarray, "batch state"],
-        sizes: Float[np.ndarray, "batch team"],
+        states: Float[np.ndarray, "state batch"],
+        sizes: Float[np.ndarray, "team batch"],
         draw: Draw,
-    ) -> tuple[
-        list[Float[np.ndarray, "batch"]],
-        list[Float[np.ndarray, "batch"]],
-        list[Float[np.ndarray, "batch"]],
-    ]:
-        """Visit the coordinates in order with their bounds; returns end stocks, flows, measures."""
-        count = len(states)
-        none, endless = np.zeros(count), np.full(count, np.inf)
-        flows: list[Float[np.ndarray, "batch"]] = [none] * len(self.description.flows)
-        ends: list[Float[np.ndarray, "batch"]] = []
-        position = 0
-        for at, stock in enumerate(self.description.stocks):
-            left = states[:, at].copy()
-            for index, flow in enumerate(self.description.flows):
-                if flow.target == stock.name:
-                    if flow.source is None:
-                        flows[index] = draw(position, none, endless)
-                        position += 1
-                    left = left + flows[index]
-            main = self._flow_at[self._remainder[stock.name]]
-            is_backlog = self._is_backlog(stock)
-            if is_backlog:
-                flows[main] = draw(position, none, left)
-                left = left - flows[main]
-            elif stock.team is None:
-                ends.append(draw(position, none, left))
-                left = left - ends[-1]
-            else:
-                size = sizes[:, self._team_at(stock.name)]
-                ends.append(size - draw(position, size - left, size))
-                left = left - ends[-1]
+    ) -> tuple[list[Column], list[Column], list[Column], list[Column]]:
+        """Visit all coordinates with their bounds: end stocks, servers, flows, measures."""
+        none, endless = np.zeros(states.shape[1]), np.full(states.shape[1], np.inf)
+        flows: list[Column] = [none] * len(self.description.flows)
+        position = -1
+
+        def take(low: Column, high: Column) -> Column:
+            nonlocal position
             position += 1
-            for flow in self._outflows(stock):
-                if flow.name != self._remainder[stock.name]:
-                    gone = draw(position, none, left)
-                    position += 1
-                    flows[self._flow_at[flow.name]] = gone
-                    left = left - gone
-            if is_backlog:
-                ends.append(left)
-            else:
-                flows[main] = left
-        measures = [draw(position + i, none, endless) for i in range(len(self._measures))]
-        return ends, flows, measures
+            return draw(position, low, high)
+
+        for i in self._arrivals:
+            flows[i] = take(none, endless)
+        servers = [take(none, endless) for _ in self._servers]
+        for i in self._passages.returns:
+            flows[i] = take(none, endless)
+        ends = [self._pass(visit, states, sizes, flows, take) for visit in self._visits]
+        return ends, servers, flows, [take(none, endless) for _ in self._measures]
+
+    def _pass(
+        self,
+        visit: _Visit,
+        states: Float[np.ndarray, "state batch"],
+        sizes: Float[np.ndarray, "team batch"],
+        flows: list[Column],
+        take: Callable[[Column, Column], Column],
+    ) -> Column:
+        """Settle the outflows of one stock; returns who is left at the end."""
+        none = np.zeros(states.shape[1])
+        needs = {feed.flow: feed for feed in visit.feeds}
+        left = states[visit.stock]
+        for i in visit.inflows:
+            left = left + flows[i]
+        for i in visit.returns:
+            left = left - flows[i]
+
+        def spare(*but: int) -> Column:
+            rest = left
+            for i, feed in needs.items():
+                if i not in but:
+                    rest = rest - feed.need(states, flows)
+            return np.asarray(rest)
+
+        def least(i: int) -> Column:
+            return needs[i].need(states, flows) if i in needs else none
+
+        end = none
+        if visit.is_backlog:
+            flows[visit.remainder] = take(least(visit.remainder), spare(visit.remainder))
+            needs.pop(visit.remainder, None)
+            left = left - flows[visit.remainder]
+        elif visit.team is None:
+            end = take(none, spare())
+            left = left - end
+        else:
+            size = sizes[visit.team]
+            end = size - take(size - spare(), size)
+            left = left - end
+        for i in visit.drawn:
+            flows[i] = take(least(i), spare(*self._helps(visit, i)))
+            needs.pop(i, None)
+            left = left - flows[i]
+        if visit.is_backlog:
+            return np.asarray(left)
+        flows[visit.remainder] = left
+        return end
+
+    def _helps(self, visit: _Visit, flow: int) -> list[int]:
+        """The feeding flows that are needed less, the more goes this way."""
+        target = self.description.flows[flow].target
+        return [
+            feed.flow for feed in visit.feeds if self.description.flows[feed.flow].target == target
+        ]

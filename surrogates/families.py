@@ -10,7 +10,6 @@ import numpy as np
 
 from sim.description import Description
 from sim.errors import suggestion
-from surrogates.balance import obstacle_to_balance
 from surrogates.baselines import (
     MeanSurrogate,
     NearestNeighbourSettings,
@@ -21,7 +20,7 @@ from surrogates.baselines import (
 from surrogates.dataset import Transitions
 from surrogates.ensemble import EnsembleSurrogate, fit_ensemble
 from surrogates.errors import InvalidDataset
-from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow
+from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow, obstacle_to_flow
 from surrogates.fluid_surrogate import FluidSurrogate, fit_fluid, obstacle_to_fluid
 from surrogates.gaussian_process import (
     GaussianProcessSettings,
@@ -58,7 +57,7 @@ _TABLE = (
         fit=fit_flow,
         settings=FlowSettings(),
         load=FlowSurrogate.from_tensors,
-        obstacle=obstacle_to_balance,
+        obstacle=obstacle_to_flow,
     ),
     Family(
         name="ensemble",

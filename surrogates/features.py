@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 from sim.description import Description, SystemDescription, Tally
 from sim.epoch import Quantity
+from surrogates.ahead import Ahead, Outlook, rows_of
 from surrogates.clock import has_clock
 
 _PRIOR_CUSTOMERS = (50.0, 2000.0)
@@ -94,10 +95,19 @@ class SystemFeatures:
     """
 
     def __init__(self, description: SystemDescription) -> None:
-        self.description = description
+        self.description, self._ahead = description, Ahead(description)
         levers = enumerate(description.levers)
         self._levers = [i for i, lever in levers if lever.decides != "share"]
         self._servers = len(description.state_names) - 2 - len(description.servers)
+        self._durations, self._count = description.durations, len(self.names)
+        self._weighed = [
+            (len(description.stocks) + i, self._column(t.expected), self._column(_coming(t)), w)
+            for i, t in enumerate(description.tallies)
+            for w in _PRIOR_CUSTOMERS
+        ]
+
+    def _column(self, name: str) -> int:
+        return self.description.calendar.columns.index(name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -130,35 +140,45 @@ class SystemFeatures:
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch feature"]:
         """One row of features for each row of inputs."""
-        d = self.description
-        epochs = states[:, -1].astype(int)
-        known = d.known_ahead(states[:, -2].astype(int), epochs, parameters)
-        stocks, columns = len(d.stocks), d.calendar.columns
-        weighed = [(i, t, weight) for i, t in enumerate(d.tallies) for weight in _PRIOR_CUSTOMERS]
-        ratios = [
-            np.log(
-                (states[:, stocks + i] + weight)
-                / (known[:, columns.index(tally.expected)] + weight)
-            )
-            for i, tally, weight in weighed
-        ]
-        coming = [np.sqrt(known[:, columns.index(_coming(tally))]) for _, tally, _ in weighed]
-        sizes = d.team_sizes(known, decisions)
-        return np.column_stack(
-            [
-                np.sqrt(states[:, :stocks]),
-                np.sqrt(states[:, self._servers : -2]),
-                *ratios,
-                *(ratio * expected for ratio, expected in zip(ratios, coming, strict=True)),
-                np.sqrt(known),
-                # Teams without a limit are always large enough: nothing to tell.
-                np.sqrt(np.where(np.isfinite(sizes), sizes, 0.0)),
-                decisions[:, self._levers],
-                parameters,
-                epochs,
-                d.durations[np.minimum(epochs, d.epochs - 1)],
-            ]
-        )
+        inputs = rows_of(states), rows_of(decisions), rows_of(parameters)
+        return self.rows(*inputs, self._ahead.look(*inputs)).T
+
+    def rows(
+        self,
+        states: Float[np.ndarray, "state batch"],
+        decisions: Float[np.ndarray, "lever batch"],
+        parameters: Float[np.ndarray, "parameter batch"],
+        outlook: Outlook,
+        dtype: type[np.floating[Any]] = np.float64,
+    ) -> Float[np.ndarray, "feature batch"]:
+        """The same a row a feature, from inputs that are laid out so."""
+        d, known = self.description, outlook.known
+        seen = np.empty((self._count, states.shape[1]), dtype=dtype)
+        # Teams without a limit are always large enough: nothing to tell.
+        sizes = np.where(np.isfinite(outlook.sizes), outlook.sizes, 0.0)
+        stocks, ratios = len(d.stocks), 2 * len(self._weighed)
+        at = 0
+        for block in (states[:stocks], states[self._servers : -2]):
+            seen[at : at + len(block)] = block
+            at += len(block)
+        first, at = at, at + ratios
+        calendar = at
+        for block in (known, sizes):
+            seen[at : at + len(block)] = block
+            at += len(block)
+        for part in (seen[:first], seen[calendar:at]):
+            np.sqrt(part, out=part)
+        for block in (decisions[self._levers], parameters):
+            seen[at : at + len(block)] = block
+            at += len(block)
+        seen[at], seen[at + 1] = states[-1], self._durations[outlook.epochs]
+        surprises = seen[first : first + len(self._weighed)]
+        for row, (counted, expected, _, weight) in zip(surprises, self._weighed, strict=True):
+            row[:] = (states[counted] + weight) / (known[expected] + weight)
+        np.log(surprises, out=surprises)
+        coming = [calendar + column for _, _, column, _ in self._weighed]
+        np.multiply(surprises, seen[coming], out=seen[first + len(self._weighed) : calendar])
+        return seen
 
 
 def _coming(tally: Tally) -> str:

@@ -81,14 +81,14 @@ class ClockLedger:
     repeated: frozenset[str] = frozenset()
 
     def __init__(self, description: Description) -> None:
-        self._description = description
+        self._last = description.epochs - 1
         self.names = frozenset(description.state_names[-1:])
         self.knows_durations = not description.is_event_driven
+        self._minutes = description.durations if self.knows_durations else np.full(1, np.nan)
 
     def durations(self, states: Float[np.ndarray, "batch state"]) -> Float[np.ndarray, "batch"]:
         """By the number of the epoch; beyond the last as long as the last."""
-        epochs = np.minimum(states[:, -1].astype(int), self._description.epochs - 1)
-        return np.asarray(self._description.durations[epochs])
+        return np.asarray(self._minutes[np.minimum(states[:, -1].astype(int), self._last)])
 
     def fill(
         self,

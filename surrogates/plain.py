@@ -129,12 +129,12 @@ def _kind(quantity: Quantity, *, is_signed: bool) -> Kind:
 def learn_coordinates(description: Description, transitions: Transitions) -> Coordinates:
     """The flow balance where it can represent the simulator, else plain coordinates."""
     if obstacle_to_balance(description) is None:
-        return FlowBalance(description)
+        return FlowBalance.learn(description, transitions)
     return PlainCoordinates.learn(description, transitions)
 
 
 def restore_coordinates(description: Description, tensors: dict[str, np.ndarray]) -> Coordinates:
     """The coordinates whose `to_tensors` are among these arrays."""
     if obstacle_to_balance(description) is None:
-        return FlowBalance(description)
+        return FlowBalance.from_tensors(tensors, description)
     return PlainCoordinates.from_tensors(tensors, description)

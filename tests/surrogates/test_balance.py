@@ -6,9 +6,7 @@ import pytest
 
 from sim.customers import Route
 from sim.description import SystemDescription
-from sim.distributions import Exponential
 from sim.errors import InvalidSystem
-from sim.servers import Breakdown, Pool
 from sim.system import System
 from surrogates.balance import FlowBalance
 from surrogates.dataset import Transitions
@@ -43,39 +41,28 @@ def test_the_scale_of_a_coordinate_can_be_undone(description: SystemDescription)
         assert np.array_equal(np.rint(coordinate.unscale(coordinate.scale(counts))), counts)
 
 
-def with_feedback(system: System) -> System:
+def two_ways_round(system: System) -> System:
+    """Calls and escalations, neither of which becomes the other, reach cases and come back."""
     call, escalation, case = system.classes
-    again = replace(escalation, routes=(Route(to="call", probability=0.3),))
-    return replace(system, classes=(call, again, case))
-
-
-def with_pool(system: System, **changes: object) -> System:
-    first, *others = system.pools
-    return replace(system, pools=(replace(first, **changes), *others))  # type: ignore[arg-type]
-
-
-def with_unlimited_escalations(system: System) -> System:
-    teams = [t for t in system.teams if t.lever != "on_phones"]
-    tier1, _ = system.pools
-    endless = Pool(name="tier2", shifts=((0.0, float("inf")),))
-    return replace(system, teams=tuple(teams), levers=system.levers[:1], pools=(tier1, endless))
+    on = (Route(to=case.name, probability=0.3),)
+    back = tuple(Route(to=c.name, probability=0.3) for c in (call, escalation))
+    return replace(
+        system,
+        classes=(
+            replace(call, routes=on),
+            replace(escalation, routes=on),
+            replace(case, routes=back),
+        ),
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (with_feedback, "'tier2_escalations_to_call' goes back"),
-        (lambda s: with_pool(s, preemption="resume"), "'tier1_calls_interrupted' goes back"),
+        (two_ways_round, "is reached from elsewhere later"),
         (lambda s: replace(s, boundaries=(), events=50), "its epochs end with events"),
-        (
-            lambda s: with_pool(
-                s, breakdown=Breakdown(uptime=Exponential(mean=60.0), repair=Exponential(mean=5.0))
-            ),
-            "'tier1_up' counts servers who come and go",
-        ),
-        (with_unlimited_escalations, "'tier2_escalations' is of an unlimited pool"),
     ],
-    ids=["feedback", "preemption", "events", "breakdowns", "unlimited"],
+    ids=["two ways round", "events"],
 )
 def test_what_the_balance_cannot_represent_is_refused_with_what_can(
     change: Callable[[System], System], says: str
@@ -84,6 +71,36 @@ def test_what_the_balance_cannot_represent_is_refused_with_what_can(
     with pytest.raises(InvalidSystem, match="mean, bootstrap and gp do without it") as caught:
         FlowBalance(change(small_centre()).describe())
     assert says in str(caught.value)
+
+
+def with_feedback(system: System) -> System:
+    call, escalation, case = system.classes
+    again = replace(escalation, routes=(Route(to="call", probability=0.3),))
+    return replace(system, classes=(call, again, case))
+
+
+def test_whoever_goes_back_was_let_through_before() -> None:
+    """However many are drawn to go back, every stock on their way must have had them."""
+    balance = FlowBalance(with_feedback(small_centre()).describe())
+    description = balance.description
+    at = [c.name for c in balance.coordinates].index("tier2_escalations_to_call")
+    random = np.random.default_rng(0)
+
+    def draw(position: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        assert (low <= high).all()
+        if position == at:
+            return np.full(len(low), 50.0)
+        room = (np.minimum(high, 60.0) - low).clip(0.0)
+        return np.asarray(np.rint(low + random.random(len(low)) * room))
+
+    states = random.integers(0, 4, (200, len(description.state_names))).astype(float)
+    states[:, -2:] = 0.0
+    chosen = random.choice(description.decisions, 200)
+    epochs = balance.complete(states, chosen, np.tile(description.nominal, (200, 1)), draw)
+    assert (epochs.outputs >= 0).all()
+    assert (epochs.state >= 0).all()
+    gone = description.output_names.index("tier2_escalations_to_call")
+    assert (epochs.outputs[:, gone] == 50).all()
 
 
 def test_the_flow_surrogate_refuses_a_simulator_without_flows(transitions: Transitions) -> None:

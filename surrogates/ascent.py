@@ -1,0 +1,95 @@
+"""Climbing a likelihood: one cycle of AdamW, of which the best pass on held-out rows is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from surrogates.dataset import Transitions
+from surrogates.flow_settings import FlowSettings
+
+_STEEPEST = 5.0
+
+
+@runtime_checkable
+class Likelihood(Protocol):
+    """Rows of data that know how likely a network holds them."""
+
+    def __len__(self) -> int:
+        """How many rows."""
+        ...
+
+    def log_prob(self, network: nn.Module, rows: Tensor | slice) -> Tensor:
+        """Log likelihood of each of the rows, in nats."""
+        ...
+
+
+def set_aside(
+    transitions: Transitions, share: float, random: np.random.Generator
+) -> tuple[Transitions, Transitions]:
+    """Episodes to learn from and episodes to choose the best pass by.
+
+    The same for both where there are so few that none would be left to learn from.
+    """
+    kept, held = transitions.split(share, random)
+    return (kept, held) if len(kept) else (transitions, transitions)
+
+
+def unheard(share: float) -> None:
+    """For those who do not watch."""
+
+
+def climb(
+    network: nn.Module,
+    train: Likelihood,
+    test: Likelihood,
+    settings: FlowSettings,
+    passes: int,
+    random: np.random.Generator,
+    on_progress: Callable[[float], None],
+) -> dict[str, np.ndarray]:
+    """The weights of the pass that did best on the test rows, the start being one."""
+    steps = math.ceil(len(train) / settings.batch_size)
+    optimiser = torch.optim.AdamW(_groups(network, settings.weight_decay), lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=steps * passes, pct_start=0.15
+    )
+    best, best_value = _weights(network), _mean(test, network)
+    for done in range(passes):
+        order = torch.from_numpy(random.permutation(len(train)))
+        for rows in order.split(settings.batch_size):
+            loss = -train.log_prob(network, rows).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), _STEEPEST)
+            optimiser.step()
+            schedule.step()
+        value = _mean(test, network)
+        if value > best_value:
+            best, best_value = _weights(network), value
+        on_progress((done + 1) / passes)
+    return best
+
+
+def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
+    """What starts from a regression stays where it is unless the data say otherwise."""
+    started = ("skip", "chain")
+    named = list(network.named_parameters())
+    return [
+        {"params": [p for n, p in named if not n.startswith(started)], "weight_decay": decay},
+        {"params": [p for n, p in named if n.startswith(started)], "weight_decay": 0.0},
+    ]
+
+
+def _mean(rows: Likelihood, network: nn.Module) -> float:
+    with torch.inference_mode():
+        return float(rows.log_prob(network, slice(None)).mean())
+
+
+def _weights(network: nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.detach().numpy().copy() for name, value in network.state_dict().items()}

@@ -1,0 +1,39 @@
+"""How the networks of the flow surrogate are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from surrogates.errors import InvalidDataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowSettings:
+    """How a network is trained, from the start or further."""
+
+    hidden: int = 96
+    """Width of the two hidden layers."""
+    regimes: int = 3
+    """Ways in which an interval's numbers may depend on each other, mixed by the state."""
+    learning_rate: float = 4e-3
+    """Peak of a one-cycle schedule."""
+    batch_size: int = 512
+    """Transitions per step."""
+    passes: int = 36
+    """Passes over the data; the best by held-out likelihood is kept."""
+    update_share: float = 0.25
+    """Share of the passes when a fitted surrogate learns on."""
+    held_out: float = 0.1
+    """Share of episodes kept aside to choose the best pass."""
+    weight_decay: float = 1e-4
+    """Decoupled decay of all weights."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "batch_size", "passes"):
+            if getattr(self, name) < 1:
+                raise InvalidDataset(f"{name} {getattr(self, name)}: at least 1")
+
+    @property
+    def update_passes(self) -> int:
+        """Passes over the data when a fitted surrogate learns on."""
+        return max(1, round(self.update_share * self.passes))
