@@ -262,10 +262,7 @@ def test_both_worlds_count_the_same_costs(
     transitions: Transitions, description: Description
 ) -> None:
     """The number of the last epoch is charged once, at close: 200 in 100 minutes, so 2 a minute."""
-    objective = Objective(
-        output_weights=np.zeros(len(description.output_names)),
-        closing_weights=np.eye(len(description.state_names))[-1],
-    )
+    objective = Objective.from_costs(description, {}, {description.state_names[-1]: 1.0})
     policies = varied_policies(description, transitions.state, 2, stream(1, "policies"))
     world = Clockwork(description)
     simulated = simulated_values(world, objective, policies, [3, 4])
