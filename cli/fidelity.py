@@ -57,6 +57,8 @@ def fidelity(
         raise SurrogymError(
             "--policy needs --run-id: what a policy sees is scaled by the data of its run"
         )
+    from threadpoolctl import threadpool_limits
+
     from experiments.fidelity.page import write_report
     from experiments.fidelity.subject import examine, read_policy, train_policy
     from experiments.main_job.reporter import Reporter
@@ -66,6 +68,7 @@ def fidelity(
     reporter = Reporter(is_quiet=as_json)
     settings = FidelitySettings(**_QUICK) if quick else FidelitySettings()
     with ExitStack() as stack:
+        stack.enter_context(threadpool_limits(1))
         stack.enter_context(ray_session(workers or len(os.sched_getaffinity(0))))
         executor = stack.enter_context(RayExecutor())
         if run_id is not None:
