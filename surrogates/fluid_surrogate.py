@@ -290,8 +290,8 @@ class FluidMeans:
         for k, queue in enumerate(self._classes.queue):
             named[names[queue]] = np.maximum(customers[k] - capacity[k], 0.0)
             named[names[queue].removesuffix("waiting") + "wait"] = totals["waited"][k]
-            for flow in self._classes.abandoned[k]:
-                named[system.flows[flow].name] = totals["abandoned"][k]
+            for left in self._classes.abandoned[k]:
+                named[system.flows[left].name] = totals["abandoned"][k]
             for team, stock in zip(self._classes.teams[k], self._classes.busy[k], strict=True):
                 share = sizes[:, team] / np.maximum(capacity[k], 1e-9)
                 busy = np.minimum(customers[k], capacity[k]) * share

@@ -89,7 +89,7 @@ def _posterior(
     explained = strengths / (1.0 + strengths)
     factors = (outward * np.sqrt(explained))[:, explained > _LEAST_EXPLAINED]
     # Any factors with the same products will do; those with zeros above cost less to apply.
-    return np.column_stack([weights, np.linalg.qr(factors.T, mode="r").T])
+    return np.column_stack([weights, np.asarray(np.linalg.qr(factors.T, mode="r")).T])
 
 
 def remaining_root(

@@ -63,7 +63,7 @@ class Processes:
     @cached_property
     def _scaled(self) -> Float32[np.ndarray, "coordinate point readout"]:
         """The readout of correlations."""
-        return self.readout * self.output_scale[:, None, None]
+        return np.asarray(self.readout * self.output_scale[:, None, None])
 
     @cached_property
     def _across(self) -> Float32[np.ndarray, "coordinate input point"]:
@@ -144,6 +144,6 @@ class Processes:
         factors = own["readout"][:, :, 1:]
         # Earlier releases left the factors square.
         if np.triu(factors[0], 1).any():
-            lower = np.linalg.qr(factors.swapaxes(1, 2), mode="r").swapaxes(1, 2)
+            lower = np.asarray(np.linalg.qr(factors.swapaxes(1, 2), mode="r")).swapaxes(1, 2)
             own["readout"] = np.concatenate([own["readout"][:, :, :1], lower], axis=2)
         return cls(**own)

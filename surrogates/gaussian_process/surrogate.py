@@ -232,7 +232,8 @@ def _stack(arrays: list[np.ndarray]) -> np.ndarray:
     widest = np.max([array.shape for array in arrays], axis=0)
     stacked = np.zeros((len(arrays), *widest), np.float32)
     for number, array in enumerate(arrays):
-        stacked[(number, *(slice(n) for n in array.shape))] = array
+        at: tuple[int | slice, ...] = (number, *(slice(n) for n in array.shape))
+        stacked[at] = array
     return stacked
 
 
