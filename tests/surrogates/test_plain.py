@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sim.customers import Route
-from sim.description import Description, SystemDescription
+from sim.description import Description
 from sim.simulator import ServiceSystem
 from sim.system import System
 from surrogates.balance import FlowBalance
@@ -48,7 +48,7 @@ def plain(rounds: Transitions, tiny: Description) -> dict[str, Surrogate]:
 
 
 def with_feedback() -> System:
-    """A centre some of whose escalations come back as calls."""
+    """A centre some of whose escalations come back as calls, decided with every event."""
     system = small_centre()
     call, escalation, case = system.classes
     again = replace(escalation, routes=(Route(to="call", probability=0.3),))
@@ -84,8 +84,7 @@ def test_encoding_and_completing_real_epochs_changes_nothing(build: WithClock) -
     description = build().describe()
     transitions = run_episodes(build, plan_episodes(description, 8, 1))
     coordinates = learn_coordinates(description, transitions)
-    has_flows = isinstance(description, SystemDescription) and not description.is_event_driven
-    assert isinstance(coordinates, FlowBalance if has_flows else PlainCoordinates)
+    assert isinstance(coordinates, PlainCoordinates)
     state, outputs, duration = put_back(coordinates, transitions)
     assert np.array_equal(state, transitions.next_state)
     assert np.array_equal(outputs, transitions.outputs)
