@@ -89,12 +89,14 @@ class Passages:
                 fed = self._at[str(self._flows[step].target)]
                 if self._feeders.setdefault(fed, step) != step:
                     return told + f"{self._flows[step].target!r} is on two ways round"
-                if self._last_source(fed) > self._source_of(step):
-                    return told + f"{self._flows[step].target!r} is reached from elsewhere later"
+                if self._is_reached_later(fed, step, self._at[str(flow.target)]):
+                    return told + f"{self._flows[step].target!r} is reached from elsewhere too"
         return None
 
-    def _last_source(self, stock: int) -> int:
-        return max(self._source_of(i) for i in self._forward(target=stock))
+    def _is_reached_later(self, stock: int, feeder: int, first: int) -> bool:
+        """Whether others come in whom nobody has drawn when the way round is begun."""
+        sources = {self._source_of(i) for i in self._forward(target=stock)}
+        return any(s >= first and s != self._source_of(feeder) for s in sources)
 
     def feeds_from(self, stock: int) -> tuple[Feed, ...]:
         """The stocks that this one must feed."""
