@@ -90,5 +90,7 @@ def fit_noise(seen: Float[np.ndarray, "row column"], spreads: Spreads) -> Noise:
     )
     line = np.append(found.x[:-1], found.x[-1] + level)
     fitted = design @ line
-    ends = np.quantile(fitted, [0.005, 0.995])
+    # Where a number is nearly sure, the line may rise without end: nothing varies more than it
+    # does when nothing is known of it, which is 1 in standardised units.
+    ends = np.minimum(np.quantile(fitted, [0.005, 0.995]), 0.0)
     return Noise(line=line, range=ends, fitted=np.exp(np.clip(fitted, *ends)))
