@@ -203,7 +203,7 @@ class IntervalLaw:
         return cls(balance, Scaling.from_tensors(tensors), _network(tensors))
 
 
-def _network(weights: dict[str, np.ndarray]) -> Chain:
+def _network(weights: Mapping[str, np.ndarray | torch.Tensor]) -> Chain:
     hidden, features = weights["body.0.weight"].shape
     regimes, coordinates, _ = weights["chain"].shape
     network = Chain(features, coordinates, hidden, regimes - 1)

@@ -12,7 +12,7 @@ multiply arrival rates and divide those of services.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -324,7 +324,7 @@ def _start(transitions: Transitions, patterns: Patterns) -> Float[np.ndarray, "o
     return np.concatenate([weights, rates, [0.0, 0.0]]).astype(np.float32)
 
 
-def _network(weights: dict[str, np.ndarray]) -> Race:
+def _network(weights: Mapping[str, np.ndarray | Tensor]) -> Race:
     hidden, inputs = weights["body.0.weight"].shape
     members, powers = (torch.as_tensor(weights[name]) for name in ("members", "powers"))
     network = Race(inputs, members, powers, hidden)
