@@ -1,9 +1,9 @@
 """Cheap answers to what the simulator would do next, each with an honest uncertainty."""
 
-from surrogates.campaign import CampaignSettings, run_campaign
+from surrogates.acquisition.campaign import CampaignSettings, run_campaign
+from surrogates.acquisition.committee import Committee, fit_committee
 from surrogates.clock import WithClock, with_clock
 from surrogates.collect import collect, run_episodes
-from surrogates.committee import Committee, fit_committee
 from surrogates.dataset import Transitions, read_transitions, write_transitions
 from surrogates.dataset_file import DatasetFile
 from surrogates.design import plan_episodes

@@ -15,12 +15,11 @@ from scipy.special import log_ndtr
 from sklearn.neighbors import NearestNeighbors
 
 from sim.description import Description
-from surrogates.coordinates import Coordinate, Coordinates
+from surrogates.coordinates import Coordinate, Coordinates, learn_coordinates, restore_coordinates
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.features import features_of
 from surrogates.interface import Epochs
-from surrogates.plain import learn_coordinates, restore_coordinates
 
 
 def settled_log_prob(

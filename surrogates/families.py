@@ -19,16 +19,16 @@ from surrogates.baselines import (
 )
 from surrogates.dataset import Transitions
 from surrogates.ensemble import EnsembleSurrogate, fit_ensemble
+from surrogates.ensemble.members import FAST
 from surrogates.errors import InvalidDataset
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow, obstacle_to_flow
-from surrogates.fluid_surrogate import FluidSurrogate, fit_fluid, obstacle_to_fluid
+from surrogates.fluid import FluidSurrogate, fit_fluid, obstacle_to_fluid
 from surrogates.gaussian_process import (
     GaussianProcessSettings,
     GaussianProcessSurrogate,
     fit_gaussian_process,
 )
 from surrogates.interface import Surrogate
-from surrogates.members import FAST
 from surrogates.progress import Progress
 from surrogates.quantile import QuantileSettings, QuantileSurrogate, fit_quantile
 from surrogates.trees import TreesSettings, TreesSurrogate, fit_trees

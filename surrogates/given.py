@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sim.description import Description
-from surrogates.coordinates import Coordinate, Coordinates, Draw
+from surrogates.coordinates.coordinate import Coordinate, Coordinates, Draw
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 

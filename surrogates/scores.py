@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from sim.description import Description
+from surrogates.coordinates.ledger import ledger_of
+from surrogates.coordinates.plain import DURATION
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
-from surrogates.ledger import ledger_of
-from surrogates.plain import DURATION
 
 LEVELS = (0.5, 0.8, 0.95)
 """Central intervals whose coverage is measured."""

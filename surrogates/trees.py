@@ -26,11 +26,10 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from sim.description import Description
 from surrogates.baselines import refuse_unusable
-from surrogates.coordinates import Coordinates
+from surrogates.coordinates import Coordinates, learn_coordinates, restore_coordinates
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset, TamperedArtefact
 from surrogates.lessons import Lessons, Scales, prepare
-from surrogates.plain import learn_coordinates, restore_coordinates
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
 from surrogates.stepwise import StepwiseSurrogate

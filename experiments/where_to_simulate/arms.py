@@ -11,13 +11,13 @@ from experiments.where_to_simulate.place import Place
 from experiments.where_to_simulate.rules import find_rules
 from experiments.where_to_simulate.settings import Setting, small_fit
 from sim.streams import stream
-from surrogates.campaign import CampaignSettings, Finished, learn_on, run_campaign
+from surrogates.acquisition.campaign import CampaignSettings, Finished, learn_on, run_campaign
+from surrogates.acquisition.proposals import CURRENT, propose_episodes
 from surrogates.collect import run_episodes
 from surrogates.dataset import Transitions, concatenate
 from surrogates.design import PlannedEpisode, plan_episodes, plan_latin_hypercube
 from surrogates.interface import Surrogate
 from surrogates.pilot import NO_POLICIES, Policies
-from surrogates.proposals import CURRENT, propose_episodes
 from training.search import SideBySide
 
 Arm = Callable[[Setting, Place, int], Iterator[Finished]]

@@ -12,7 +12,7 @@ import numpy as np
 from experiments.where_to_simulate.errors import UnknownSetting
 from sim.description import Description
 from sim.errors import suggestion
-from surrogates.committee import Fit
+from surrogates.acquisition.committee import Fit
 from surrogates.dataset import Transitions
 from surrogates.families import DEFAULT_SETTINGS, FAMILIES
 from surrogates.flow import FlowSettings

@@ -19,7 +19,7 @@ from experiments.where_to_simulate.reference import Reference, reference_of
 from experiments.where_to_simulate.rows import Row, append_rows, read_rows
 from experiments.where_to_simulate.settings import Setting
 from sim.streams import stream
-from surrogates.campaign import Finished
+from surrogates.acquisition.campaign import Finished
 from surrogates.scores import score
 
 

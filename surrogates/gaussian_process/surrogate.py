@@ -20,7 +20,7 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from sim.description import Description
 from surrogates.baselines import refuse_unusable, settled_log_prob
-from surrogates.coordinates import Coordinates
+from surrogates.coordinates import Coordinates, learn_coordinates, restore_coordinates
 from surrogates.dataset import Transitions
 from surrogates.errors import TamperedArtefact
 from surrogates.features import features_of
@@ -32,7 +32,6 @@ from surrogates.gaussian_process.settings import GaussianProcessSettings
 from surrogates.gaussian_process.shapes import learn_shapes, learn_shapes_exactly
 from surrogates.interface import Epochs
 from surrogates.lessons import Lessons, Scales, prepare
-from surrogates.plain import learn_coordinates, restore_coordinates
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
 from surrogates.stepwise import LikelyStepwiseSurrogate

@@ -12,11 +12,11 @@ from sim.simulator import ServiceSystem
 from sim.system import System
 from surrogates.baselines import NearestNeighbourSettings
 from surrogates.dataset import Transitions
+from surrogates.ensemble.members import EnsembleSettings
 from surrogates.families import FAMILIES
 from surrogates.flow import FlowSettings
 from surrogates.gaussian_process import GaussianProcessSettings
 from surrogates.interface import Surrogate
-from surrogates.members import EnsembleSettings
 from surrogates.quantile import QuantileSettings
 from surrogates.trees import TreesSettings
 

@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sim.description import Description
+from surrogates.coordinates.ledger import ledger_of
+from surrogates.coordinates.plain import PlainCoordinates
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
-from surrogates.ledger import ledger_of
-from surrogates.plain import PlainCoordinates
 
 Normal = tuple[Float[np.ndarray, "batch target"], Float[np.ndarray, "batch target"]]
 """Means and deviations."""

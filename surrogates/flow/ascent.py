@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from surrogates.dataset import Transitions
-from surrogates.flow_settings import FlowSettings
+from surrogates.flow.settings import FlowSettings
 
 _STEEPEST = 5.0
 

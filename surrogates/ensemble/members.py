@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surrogates.cells import Cells
+from surrogates.ensemble.cells import Cells
 from surrogates.errors import InvalidDataset
 from surrogates.progress import Progress
 

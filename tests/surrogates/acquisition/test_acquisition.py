@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from sim.description import Description
-from surrogates.acquisition import choose_episodes, pick, weigh
+from surrogates.acquisition.choice import choose_episodes, pick, weigh
+from surrogates.acquisition.rehearsal import Situations, openings_of, rehearse
+from surrogates.acquisition.terrain import Terrain, TerrainSettings, Unknown
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
 from surrogates.design import PlannedEpisode, plan_episodes
 from surrogates.errors import InvalidDataset
 from surrogates.interface import Epochs
-from surrogates.rehearsal import Situations, openings_of, rehearse
-from surrogates.terrain import Terrain, TerrainSettings, Unknown
 from tests.fakes import TinyQueue
 
 BUILD = WithClock(build=TinyQueue)

@@ -25,11 +25,11 @@ from jaxtyping import Float
 from sim.description import Description, Flow, Stock, SystemDescription
 from sim.errors import InvalidSystem
 from surrogates.ahead import Ahead, Outlook, rows_of
-from surrogates.coordinates import Coordinate, Draw, Kind
+from surrogates.coordinates.coordinate import Coordinate, Draw, Kind
+from surrogates.coordinates.ledger import SystemLedger
+from surrogates.coordinates.passages import Column, Feed, Passages
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
-from surrogates.ledger import SystemLedger
-from surrogates.passages import Column, Feed, Passages
 
 REMAINDERS = "coordinates.remainders"
 

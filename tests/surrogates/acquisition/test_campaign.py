@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from surrogates.acquisition import AcquisitionSettings
+from surrogates.acquisition.campaign import CampaignSettings, learn_on, run_campaign
+from surrogates.acquisition.choice import AcquisitionSettings
+from surrogates.acquisition.proposals import CURRENT, plan_purpose, propose_episodes
+from surrogates.acquisition.terrain import TerrainSettings
 from surrogates.baselines import fit_mean
-from surrogates.campaign import CampaignSettings, learn_on, run_campaign
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
 from surrogates.dataset import Transitions, read_transitions, write_transitions
@@ -20,8 +22,6 @@ from surrogates.design import plan_episodes
 from surrogates.errors import InvalidDataset
 from surrogates.interface import Surrogate
 from surrogates.pilot import Policies
-from surrogates.proposals import CURRENT, plan_purpose, propose_episodes
-from surrogates.terrain import TerrainSettings
 from tests.fakes import TinyQueue
 
 BUILD = WithClock(build=TinyQueue)

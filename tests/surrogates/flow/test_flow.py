@@ -11,15 +11,15 @@ from sim.description import SystemDescription
 from sim.scenario import SimulatorRecipe, bundled_scenarios, load_scenario
 from sim.simulator import ServiceSystem
 from surrogates.ahead import Ahead, rows_of
-from surrogates.balance import FlowBalance
 from surrogates.collect import run_episodes
+from surrogates.coordinates import FlowBalance
+from surrogates.coordinates.plain import learn_coordinates
 from surrogates.dataset import Transitions, concatenate
 from surrogates.design import PlannedEpisode, plan_episodes
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow, obstacle_to_flow
+from surrogates.flow.jumps import JumpLaw
+from surrogates.flow.patterns import Patterns, rows_asked
 from surrogates.interface import SupportsUpdate
-from surrogates.jumps import JumpLaw
-from surrogates.patterns import Patterns, rows_asked
-from surrogates.plain import learn_coordinates
 from tests.systems import small_centre
 
 Question = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -9,7 +9,7 @@ from sim.description import SystemDescription
 from sim.errors import InvalidSystem
 from sim.scenario import load_scenario
 from sim.system import System
-from surrogates.balance import FlowBalance
+from surrogates.coordinates import FlowBalance
 from surrogates.dataset import Transitions
 from surrogates.flow import FlowSettings, fit_flow
 from tests.fakes import TinyQueue

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from surrogates import interpolation
-from surrogates.quantile import QuantileSettings
+from surrogates.quantile import QuantileSettings, interpolation
 
 LEVELS = QuantileSettings(levels=7, outermost=0.05).grid
 QUANTILES = np.array([-1.0, -0.4, 0.0, 0.1, 0.5, 1.5, 4.0])

@@ -16,9 +16,11 @@ from jaxtyping import Float, Float32
 
 from sim.description import SystemDescription
 from surrogates.ahead import rows_of
-from surrogates.ascent import climb, set_aside
-from surrogates.balance import FlowBalance
-from surrogates.chain import (
+from surrogates.coordinates import Coordinate, FlowBalance
+from surrogates.dataset import Transitions
+from surrogates.features import SystemFeatures
+from surrogates.flow.ascent import climb, set_aside
+from surrogates.flow.chain import (
     LARGEST_RESIDUAL,
     SMALLEST_SPREAD,
     Cells,
@@ -27,10 +29,7 @@ from surrogates.chain import (
     refresh_arrivals,
     start,
 )
-from surrogates.coordinates import Coordinate
-from surrogates.dataset import Transitions
-from surrogates.features import SystemFeatures
-from surrogates.flow_settings import FlowSettings
+from surrogates.flow.settings import FlowSettings
 from surrogates.given import names_of_arrivals
 from surrogates.interface import Epochs
 

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from surrogates.balance import FlowBalance
+from surrogates.coordinates import FlowBalance
 from surrogates.dataset import Transitions
 from surrogates.features import SystemFeatures
 

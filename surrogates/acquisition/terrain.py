@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from sim.description import Description
+from surrogates.acquisition.rehearsal import Situations
 from surrogates.features import PlainFeatures
-from surrogates.rehearsal import Situations
 
 _FARTHEST = 5.0
 """Standard deviations beyond which an input counts as the edge."""

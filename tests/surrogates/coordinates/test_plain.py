@@ -10,16 +10,15 @@ from sim.customers import Route
 from sim.description import Description
 from sim.simulator import ServiceSystem
 from sim.system import System
-from surrogates.balance import FlowBalance
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
-from surrogates.coordinates import Coordinates
+from surrogates.coordinates import Coordinates, FlowBalance
+from surrogates.coordinates.plain import PlainCoordinates, learn_coordinates, restore_coordinates
 from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
 from surrogates.errors import InvalidDataset
 from surrogates.families import FAMILIES, LOADERS, families_for, fit_family
 from surrogates.interface import SupportsLikelihood, Surrogate
-from surrogates.plain import PlainCoordinates, learn_coordinates, restore_coordinates
 from surrogates.scores import score
 from tests.fakes import TinyQueue
 from tests.surrogates.conftest import SMALL_SETTINGS

@@ -17,13 +17,10 @@ from scipy.special import logsumexp
 
 from sim.description import Description
 from surrogates.baselines import refuse_unusable, settled_log_prob
-from surrogates.cells import Cells
-from surrogates.coordinates import Coordinates
+from surrogates.coordinates import Coordinates, learn_coordinates, restore_coordinates
 from surrogates.dataset import Transitions
-from surrogates.features import features_of
-from surrogates.interface import Epochs
-from surrogates.lessons import Scales, prepare, standardise
-from surrogates.members import (
+from surrogates.ensemble.cells import Cells
+from surrogates.ensemble.members import (
     LARGEST_RESIDUAL,
     SMALLEST_SPREAD,
     SPREAD_SHIFT,
@@ -32,8 +29,10 @@ from surrogates.members import (
     Rows,
     train,
 )
+from surrogates.features import features_of
+from surrogates.interface import Epochs
+from surrogates.lessons import Scales, prepare, standardise
 from surrogates.networks import forward, softplus
-from surrogates.plain import learn_coordinates, restore_coordinates
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
 

@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sim.description import Description, SystemDescription
-from surrogates.balance import FlowBalance, obstacle_to_balance
 from surrogates.baselines import refuse_unusable, settled_log_prob
+from surrogates.coordinates.balance import FlowBalance, obstacle_to_balance
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
-from surrogates.fluid import FluidRates, flow_on
+from surrogates.fluid.model import FluidRates, flow_on
 from surrogates.interface import Epochs
 from surrogates.progress import Progress
 

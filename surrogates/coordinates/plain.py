@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float
 
 from sim.description import Description
 from sim.epoch import Quantity
-from surrogates.balance import FlowBalance, obstacle_to_balance
-from surrogates.coordinates import Coordinate, Coordinates, Draw, Kind
+from surrogates.coordinates.balance import FlowBalance, obstacle_to_balance
+from surrogates.coordinates.coordinate import Coordinate, Coordinates, Draw, Kind
+from surrogates.coordinates.ledger import Ledger, ledger_of
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
-from surrogates.ledger import Ledger, ledger_of
 
 DURATION = Quantity(name="duration", unit="minutes", is_count=False)
 """Modelled as one more output where nobody knows beforehand how long an epoch lasts."""

@@ -17,13 +17,13 @@ import numpy as np
 from jaxtyping import Float
 
 from sim.simulator import Simulator
+from surrogates.acquisition.rehearsal import Situations, openings_of, rehearse
+from surrogates.acquisition.terrain import Terrain, TerrainSettings, Unknown
 from surrogates.dataset import Transitions
 from surrogates.design import PlannedEpisode
 from surrogates.errors import InvalidDataset
 from surrogates.interface import SupportsDoubt, Surrogate
 from surrogates.pilot import NO_POLICIES, Policies
-from surrogates.rehearsal import Situations, openings_of, rehearse
-from surrogates.terrain import Terrain, TerrainSettings, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,14 +16,14 @@ from jaxtyping import Float
 
 from sim.description import Description, SystemDescription
 from sim.errors import InvalidSystem
-from surrogates.ascent import unheard
-from surrogates.balance import obstacle_to_balance
 from surrogates.baselines import refuse_unusable
+from surrogates.coordinates.balance import obstacle_to_balance
 from surrogates.dataset import Transitions
-from surrogates.flow_settings import FlowSettings
+from surrogates.flow.ascent import unheard
+from surrogates.flow.interval import IntervalLaw, fit_intervals
+from surrogates.flow.jumps import JumpLaw, fit_jumps
+from surrogates.flow.settings import FlowSettings
 from surrogates.interface import Epochs
-from surrogates.interval import IntervalLaw, fit_intervals
-from surrogates.jumps import JumpLaw, fit_jumps
 
 __all__ = ["FlowSettings", "FlowSurrogate", "fit_flow", "obstacle_to_flow"]
 

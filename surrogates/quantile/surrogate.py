@@ -21,15 +21,14 @@ from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor, nn
 
 from sim.description import Description
-from surrogates import interpolation
 from surrogates.baselines import refuse_unusable
-from surrogates.coordinates import Coordinate, Coordinates
+from surrogates.coordinates import Coordinate, Coordinates, learn_coordinates, restore_coordinates
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.lessons import Lessons, Scales, prepare
 from surrogates.networks import forward, softplus
-from surrogates.plain import learn_coordinates, restore_coordinates
 from surrogates.progress import Progress, unheard
+from surrogates.quantile import interpolation
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
 from surrogates.stepwise import LikelyStepwiseSurrogate
 

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from sim.description import SystemDescription
 from surrogates.ahead import rows_of
-from surrogates.ascent import climb, set_aside
 from surrogates.dataset import Transitions
-from surrogates.flow_settings import FlowSettings
+from surrogates.flow.ascent import climb, set_aside
+from surrogates.flow.patterns import Patterns, inputs_of, rows_asked
+from surrogates.flow.settings import FlowSettings
 from surrogates.interface import Epochs
-from surrogates.patterns import Patterns, inputs_of, rows_asked
 
 _IMPOSSIBLE = -1e9
 _MOST_LOGIT, _MOST_RATE = 15.0, 40.0

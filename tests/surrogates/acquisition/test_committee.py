@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sim.description import Description
+from surrogates.acquisition.committee import Committee, fit_committee, resample
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
-from surrogates.committee import Committee, fit_committee, resample
 from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
 from surrogates.errors import InvalidDataset

@@ -6,7 +6,7 @@ from surrogates.coordinates import Coordinate
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.interface import Surrogate
-from surrogates.quantile import QuantileSettings, QuantileSurrogate, settled_log_prob
+from surrogates.quantile.surrogate import QuantileSettings, QuantileSurrogate, settled_log_prob
 from surrogates.scores import score
 
 LEVELS = QuantileSettings(levels=6, outermost=0.03).grid
@@ -36,7 +36,7 @@ def test_the_masses_of_all_counts_sum_to_one(kind: str) -> None:
 
 def test_settled_draws_have_the_masses_of_the_likelihood() -> None:
     """Sampling and scoring must speak of one law; tolerance is four binomial deviations."""
-    from surrogates import interpolation
+    from surrogates.quantile import interpolation
 
     coordinate, count = Coordinate(name="any", kind="flow"), 100_000
     law = np.array([0.5, 0.9, 1.0, 2.0, 2.6, 5.0])

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sim.streams import stream
-from surrogates.acquisition import AcquisitionSettings, choose_episodes
+from surrogates.acquisition.choice import AcquisitionSettings, choose_episodes
+from surrogates.acquisition.committee import Fit
+from surrogates.acquisition.proposals import CURRENT, plan_purpose, propose_episodes
 from surrogates.collect import BuildSimulator, collect, run_episodes
-from surrogates.committee import Fit
 from surrogates.dataset import Transitions
 from surrogates.dataset_file import Memory, Store
 from surrogates.design import BEHAVIOURS, PlannedEpisode, plan_latin_hypercube
 from surrogates.errors import InvalidDataset
 from surrogates.interface import SupportsUpdate, Surrogate
 from surrogates.pilot import NO_POLICIES, Policies
-from surrogates.proposals import CURRENT, plan_purpose, propose_episodes
 
 Improve = Callable[[Surrogate, int], Policies]
 """The policies of today, given the surrogate and a seed: the one named CURRENT is trained on it,

@@ -8,8 +8,8 @@ import pytest
 from sim.description import SystemDescription
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
-from surrogates.fluid import FluidRates, flow_on
-from surrogates.fluid_surrogate import (
+from surrogates.fluid.model import FluidRates, flow_on
+from surrogates.fluid.surrogate import (
     FluidSurrogate,
     fit_fluid,
     log_linear_rate,

@@ -17,9 +17,9 @@ from jaxtyping import Bool, Float, Int
 from sim.description import Flow, SystemDescription
 from sim.parameters import ARRIVALS, HANDLE_TIME
 from surrogates.ahead import Ahead, rows_of
+from surrogates.coordinates.ledger import SystemLedger
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
-from surrogates.ledger import SystemLedger
 
 TABLE, LEAST, SEEN = "patterns.table", "patterns.least", "patterns.seen"
 
