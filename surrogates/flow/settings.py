@@ -16,29 +16,40 @@ class FlowSettings:
     """Width of the two hidden layers."""
     regimes: int = 3
     """Ways in which an interval's numbers may depend on each other, mixed by the state."""
-    learning_rate: float = 4e-3
+    learning_rate: float = 8e-3
     """Peak of a one-cycle schedule."""
     batch_size: int = 512
-    """Transitions per step."""
+    """Transitions per step at most."""
+    pass_steps: int = 24
+    """Steps of a pass at least, in smaller batches where data are few."""
     passes: int = 36
     """Passes over the data at least; the best by held-out likelihood is kept."""
     least_steps: int = 1_200
-    """Steps at least: few data need more passes to be learnt as well as they allow."""
+    """Steps in all at least: few data need more passes to be learnt as well as they allow."""
     update_share: float = 0.25
     """Share of the passes when a fitted surrogate learns on."""
     held_out: float = 0.1
     """Share of episodes kept aside to choose the best pass."""
-    weight_decay: float = 1e-4
-    """Decoupled decay of all weights."""
+    prior_rows: float = 2_000.0
+    """Transitions at which the decoupled decay of the weights is 1; with twice as many it is half
+    as strong, as a prior weighs against data."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "batch_size", "passes"):
+        for name in ("hidden", "batch_size", "pass_steps", "passes"):
             if getattr(self, name) < 1:
                 raise InvalidDataset(f"{name} {getattr(self, name)}: at least 1")
 
+    def batch(self, rows: int) -> int:
+        """Transitions per step where there are so many to learn from."""
+        return min(self.batch_size, max(1, rows // self.pass_steps))
+
+    def decay(self, rows: int) -> float:
+        """Decay of the weights where there are so many transitions to learn from."""
+        return self.prior_rows / rows
+
     def passes_over(self, rows: int) -> int:
         """Passes over so many transitions when a surrogate is fitted."""
-        return max(self.passes, math.ceil(self.least_steps / math.ceil(rows / self.batch_size)))
+        return max(self.passes, math.ceil(self.least_steps / math.ceil(rows / self.batch(rows))))
 
     def update_passes_over(self, rows: int) -> int:
         """Passes over so many transitions when a fitted surrogate learns on."""
