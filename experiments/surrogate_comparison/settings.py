@@ -92,7 +92,7 @@ EFFORTS: dict[Depth, Effort] = {
         held_out_episodes=40,
         draws=64,
         policies=24,
-        simulated_episodes=48,
+        simulated_episodes=24,
         sampled_episodes=64,
     ),
 }

@@ -54,15 +54,16 @@ def climb(
     on_progress: Callable[[float], None],
 ) -> dict[str, np.ndarray]:
     """The weights of the pass that did best on the test rows, the start being one."""
-    steps = math.ceil(len(train) / settings.batch_size)
-    optimiser = torch.optim.AdamW(_groups(network, settings.weight_decay), lr=1.0)
+    batch = settings.batch(len(train))
+    steps = math.ceil(len(train) / batch)
+    optimiser = torch.optim.AdamW(_groups(network, settings.weight_decay(len(train))), lr=1.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=steps * passes, pct_start=0.15
     )
     best, best_value = _weights(network), _mean(test, network)
     for done in range(passes):
         order = torch.from_numpy(random.permutation(len(train)))
-        for rows in order.split(settings.batch_size):
+        for rows in order.split(batch):
             loss = -train.log_prob(network, rows).mean()
             optimiser.zero_grad()
             loss.backward()
@@ -77,12 +78,15 @@ def climb(
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
-    """What starts from a regression stays where it is unless the data say otherwise."""
-    started = ("skip", "chain")
+    """What starts from a regression stays where it is unless the data say otherwise.
+
+    The biases too: those of the spreads start from what the regressions leave.
+    """
     named = list(network.named_parameters())
+    free = [n for n, _ in named if n.startswith(("skip", "chain")) or n.endswith("bias")]
     return [
-        {"params": [p for n, p in named if not n.startswith(started)], "weight_decay": decay},
-        {"params": [p for n, p in named if n.startswith(started)], "weight_decay": 0.0},
+        {"params": [p for n, p in named if n not in free], "weight_decay": decay},
+        {"params": [p for n, p in named if n in free], "weight_decay": 0.0},
     ]
 
 

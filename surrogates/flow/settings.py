@@ -15,23 +15,34 @@ class FlowSettings:
     """Width of the two hidden layers."""
     regimes: int = 3
     """Ways in which an interval's numbers may depend on each other, mixed by the state."""
-    learning_rate: float = 4e-3
+    learning_rate: float = 8e-3
     """Peak of a one-cycle schedule."""
     batch_size: int = 512
-    """Transitions per step."""
+    """Transitions per step, at most."""
+    steps: int = 24
+    """At least so many in a pass, in smaller batches where data are few."""
     passes: int = 36
     """Passes over the data; the best by held-out likelihood is kept."""
     update_share: float = 0.25
     """Share of the passes when a fitted surrogate learns on."""
     held_out: float = 0.1
     """Share of episodes kept aside to choose the best pass."""
-    weight_decay: float = 1e-4
-    """Decoupled decay of all weights."""
+    prior_rows: float = 2000.0
+    """Transitions with which the decoupled decay of the weights is 1; with twice as many it is
+    half as strong, as a prior weighs against data."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "batch_size", "passes"):
+        for name in ("hidden", "batch_size", "steps", "passes"):
             if getattr(self, name) < 1:
                 raise InvalidDataset(f"{name} {getattr(self, name)}: at least 1")
+
+    def batch(self, rows: int) -> int:
+        """Transitions per step where there are so many to learn from."""
+        return min(self.batch_size, max(1, rows // self.steps))
+
+    def weight_decay(self, rows: int) -> float:
+        """Decay of the weights where there are so many transitions to learn from."""
+        return self.prior_rows / rows
 
     @property
     def update_passes(self) -> int:
