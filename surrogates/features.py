@@ -92,7 +92,8 @@ class SystemFeatures:
     as the logarithm of counted over expected, which is what tells a busy day from a quiet one,
     alone and times the square root of the arrivals now expected: on that scale a surprise moves
     the next count linearly. Where a lever orders servers, those still to start and those too many
-    enter by themselves, because one can start and the other must stop. Shares enter by the teams they make; other levers as they are.
+    enter by themselves, because one can start and the other must stop. Shares enter by the teams
+    they make; other levers as they are.
     """
 
     def __init__(self, description: SystemDescription) -> None:
