@@ -185,8 +185,8 @@ class SystemFeatures:
             seen[at : at + len(block)] = block
             at += len(block)
         seen[at], seen[at + 1] = states[-1], self._durations[outlook.epochs]
-        for lever, counted in self._ordered:
-            change = decisions[lever] - states[counted].sum(axis=0)
+        for lever, servers in self._ordered:
+            change = decisions[lever] - states[servers].sum(axis=0)
             at += 2
             np.sqrt(np.maximum(change, 0.0), out=seen[at], casting="same_kind")
             np.sqrt(np.maximum(-change, 0.0), out=seen[at + 1], casting="same_kind")

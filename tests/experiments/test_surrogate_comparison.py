@@ -341,6 +341,18 @@ def test_the_page_says_where_we_lose() -> None:
     assert "against `mbrl`, less is better: not surely better" in page
 
 
+def test_one_seed_proves_nothing() -> None:
+    """A difference without a spread must not read as one that is sure."""
+    page = render([told for told in ROWS if told.seed == 1])
+    assert "on one seed: nothing is said of chance" in page
+    assert "surely" not in page
+
+
+def test_the_page_says_from_how_few_rows_exact_processes_learn() -> None:
+    """Whoever reads that they are beaten must read that they did not see all of the data."""
+    assert f"`smt` (from {PEERS['smt'].settings.rows} of them)" in render(ROWS)
+
+
 def test_the_plot_is_made_of_rows_alone() -> None:
     """Same rows, same bytes: a stored plot can be checked against its rows."""
     assert draw_comparison(ROWS) == draw_comparison(ROWS)
