@@ -91,7 +91,9 @@ class SystemFeatures:
     Stocks and agents enter as square roots, because their spread grows that way; tallies enter
     as the logarithm of counted over expected, which is what tells a busy day from a quiet one,
     alone and times the square root of the arrivals now expected: on that scale a surprise moves
-    the next count linearly. Shares enter by the teams they make; other levers as they are.
+    the next count linearly. Where a lever orders servers, those still to start and those too many
+    enter by themselves, because one can start and the other must stop. Shares enter by the teams
+    they make; other levers as they are.
     """
 
     def __init__(self, description: SystemDescription) -> None:
@@ -99,6 +101,7 @@ class SystemFeatures:
         levers = enumerate(description.levers)
         self._levers = [i for i, lever in levers if lever.decides != "share"]
         self._servers = len(description.state_names) - 2 - len(description.servers)
+        self._ordered = self._orders()
         self._durations, self._count = description.durations, len(self.names)
         limited = self._ahead.limited_pools
         self._unlimited = [i for i, t in enumerate(description.teams) if t.pool not in limited]
@@ -106,6 +109,15 @@ class SystemFeatures:
             (len(description.stocks) + i, self._column(t.expected), self._column(_coming(t)), w)
             for i, t in enumerate(description.tallies)
             for w in _PRIOR_CUSTOMERS
+        ]
+
+    def _orders(self) -> list[tuple[int, list[int]]]:
+        """Levers that order servers, each with the components that count those of its pool."""
+        d = self.description
+        return [
+            (d.lever_names.index(lever), [d.state_names.index(n) for n in _counted(d, pool)])
+            for pool, lever in d.staffing
+            if _counted(d, pool)
         ]
 
     def _column(self, name: str) -> int:
@@ -127,6 +139,7 @@ class SystemFeatures:
             *(p.name for p in d.parameters),
             "epoch",
             "duration",
+            *(f"{d.lever_names[i]}_{what}" for i, _ in self._ordered for what in ("more", "fewer")),
         )
 
     @property
@@ -175,12 +188,22 @@ class SystemFeatures:
             seen[at : at + len(block)] = block
             at += len(block)
         seen[at], seen[at + 1] = states[-1], self._durations[outlook.epochs]
+        for lever, servers in self._ordered:
+            change = decisions[lever] - states[servers].sum(axis=0)
+            at += 2
+            np.sqrt(np.maximum(change, 0.0), out=seen[at], casting="same_kind")
+            np.sqrt(np.maximum(-change, 0.0), out=seen[at + 1], casting="same_kind")
         surprises = seen[first : first + len(self._weighed)]
         for row, (counted, expected, _, weight) in zip(surprises, self._weighed, strict=True):
             row[:] = (states[counted] + weight) / (known[expected] + weight)
         np.log(surprises, out=surprises)
         coming = [calendar + column for _, _, column, _ in self._weighed]
         np.multiply(surprises, seen[coming], out=seen[first + len(self._weighed) : calendar])
+
+
+def _counted(description: SystemDescription, pool: str) -> list[str]:
+    """Components that count the servers of a pool: those who are up and those who start."""
+    return [name for name in description.servers if name.rsplit("_", 1)[0] == pool]
 
 
 def _coming(tally: Tally) -> str:

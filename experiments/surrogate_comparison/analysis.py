@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.surrogate_comparison.contestants import BEST, PEERS
+from experiments.surrogate_comparison.peers.exact import ExactSettings
 from experiments.surrogate_comparison.rows import Row
 from experiments.surrogate_comparison.settings import GROUNDS
 from sim.output import mean_interval
@@ -184,7 +185,12 @@ def _leads(field: Field) -> list[dict[str, Any]]:
 
 
 def _peer_names() -> str:
-    return ", ".join(f"`{name}`" for name in PEERS)
+    def told(name: str) -> str:
+        settings = PEERS[name].settings
+        few = isinstance(settings, ExactSettings)
+        return f"`{name}` (from {settings.rows} of them)" if few else f"`{name}`"
+
+    return ", ".join(told(name) for name in PEERS)
 
 
 _HEAD = """# Our surrogates against what a user would otherwise pick
@@ -192,7 +198,8 @@ _HEAD = """# Our surrogates against what a user would otherwise pick
 Made by `python -m experiments.surrogate_comparison` from `rows.jsonl`. Everybody learns from the
 same transitions; means are over seeds, with the least and the greatest in brackets. CRPS is
 standardised (less is better), 95% coverage should be 95%, tau compares the order of policies with
-the simulator's, and fit and sampling are in processor seconds of one core. Peers: {peers}.
+the simulator's, and fit and sampling are in processor seconds of one core. Peers: {peers}. Exact
+processes cannot afford all transitions; with more rows they would come nearer.
 
 """
 
@@ -212,7 +219,7 @@ def _table(field: Field) -> list[str]:
     head = [
         f"## {field.scenario}, {field.amount:,} transitions, seeds {seeds}",
         "",
-        f"The simulator ranks the policies as itself on other days with tau {attainable:.3f}.",
+        f"Between two halves of its own episodes the simulator's tau is {attainable:.3f}.",
         "",
         "| | CRPS | 95% coverage | tau | fit, CPU s | samples/s |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -252,6 +259,12 @@ def _verdicts(field: Field) -> list[str]:
             line += (
                 f"; {lead[0]:+.4f} [{lead[1]:+.4f}, {lead[2]:+.4f}] against "
                 f"`{field.rival(reading)}`, less is better: {sure}"
+            )
+        elif rival := field.rival(reading):
+            ours, theirs = (field.means(reading)[n] for n in (field.champion(reading), rival))
+            line += (
+                f"; {ours - theirs:+.4f} against `{rival}`, less is better, on one seed: "
+                "nothing is said of chance"
             )
         told.append(f"- {line}.")
     return told

@@ -84,21 +84,21 @@ PEERS: dict[str, Peer] = {
     "botorch": Peer(
         module="botorch_gp",
         function="fit_botorch",
-        settings=ExactSettings(rows=1000),
+        settings=ExactSettings(rows=300),
         quick=ExactSettings(rows=60),
         needs="botorch",
     ),
     "smt": Peer(
         module="kriging",
         function="fit_kriging",
-        settings=ExactSettings(rows=300),
+        settings=ExactSettings(rows=150),
         quick=ExactSettings(rows=40),
         needs="smt",
     ),
     "sklearn_gp": Peer(
         module="sklearn_gp",
         function="fit_sklearn_gp",
-        settings=ExactSettings(rows=500),
+        settings=ExactSettings(rows=200),
         quick=ExactSettings(rows=60),
     ),
     "sklearn_boosting": Peer(
@@ -114,7 +114,7 @@ PEERS: dict[str, Peer] = {
         quick=replace(MbrlSettings(), hidden=50),
     ),
 }
-"""Rows of the exact processes: about what fits in ten processor minutes for the clinic's 48
+"""Rows of the exact processes: about what fits in two processor minutes for the clinic's 48
 targets."""
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from envs.objective import Objective
 from experiments.surrogate_comparison.policies import Decide, varied_policies
 from experiments.surrogate_comparison.settings import Effort, Ground, digest
-from experiments.surrogate_comparison.values import simulated_values
+from experiments.surrogate_comparison.values import Truth, simulated_values
 from sim.description import SystemDescription
 from sim.streams import stream
 from surrogates.collect import run_episodes
@@ -22,20 +20,24 @@ from surrogates.design import plan_episodes
 
 _JUDGED = 10_000
 """Added to a seed for the episodes that nobody learns from."""
+_SHARED = 0
+"""Seed of what all seeds of data and fits are judged by alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What contestants on one ground and seed are judged by."""
+    """What contestants on one ground and seed are judged by.
+
+    Policies and their true values are those of the ground: the seed is of data and fits. Every
+    fit of every contestant is thus held against the same truth, and is no better known to one.
+    """
 
     description: SystemDescription
     objective: Objective
     held_out: Transitions
     policies: tuple[Decide, ...]
-    values: Float[np.ndarray, "policy"]
-    """True cost per minute of each policy."""
-    again: Float[np.ndarray, "policy"]
-    """The same from other seeds: what the simulator says of its own ranking."""
+    truth: Truth
+    """What they cost on the simulator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,27 +60,34 @@ class Store:
 
     def judgement(self, ground: Ground, effort: Effort, seed: int) -> Judgement:
         """Held-out episodes, and policies with their true values."""
-        simulator = ground()
-        description, costs = simulator.describe(), ground.load().costs
+        description, costs = ground().describe(), ground.load().costs
         objective = Objective.from_costs(description, costs.outputs, costs.at_close)
-        held_out = self._held_out(ground, effort, seed)
+        occurring = self._held_out(ground, effort, _SHARED)
         policies = varied_policies(
-            description, held_out.state, effort.policies, stream(seed, "policies")
+            description, occurring.state, effort.policies, stream(_SHARED, "policies")
         )
-
-        def simulate(purpose: str) -> Callable[[], Float[np.ndarray, "policy"]]:
-            seeds = stream(seed, purpose).integers(2**31, size=effort.simulated_episodes)
-            return lambda: simulated_values(simulator, objective, policies, seeds.tolist())
-
-        kept = (effort, seed)
         return Judgement(
             description=description,
             objective=objective,
-            held_out=held_out,
+            held_out=self._held_out(ground, effort, seed),
             policies=policies,
-            values=self._numbers(self._path(ground, "values", *kept), simulate("values")),
-            again=self._numbers(self._path(ground, "again", *kept), simulate("again")),
+            truth=self._truth(ground, effort, objective, policies),
         )
+
+    def _truth(
+        self, ground: Ground, effort: Effort, objective: Objective, policies: tuple[Decide, ...]
+    ) -> Truth:
+        """Simulated once, then kept."""
+        path = self._path(ground, "truth", effort)
+        if not path.is_file():
+            seeds = stream(_SHARED, "truth").integers(2**31, size=effort.simulated_episodes)
+            truth = simulated_values(ground(), objective, policies, seeds.tolist())
+            told = {"cost": truth.cost.tolist(), "minutes": truth.minutes.tolist()}
+            aside = path.with_suffix(".aside")
+            aside.write_text(json.dumps(told), encoding="utf-8")
+            aside.replace(path)
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return Truth(cost=np.array(told["cost"]), minutes=np.array(told["minutes"]))
 
     def _held_out(self, ground: Ground, effort: Effort, seed: int) -> Transitions:
         rows = max(effort.held_out, effort.held_out_episodes * ground().describe().epochs)
@@ -89,10 +98,3 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         told = digest(ground.system(), *what)
         return self.folder / f"{ground.scenario}-{what[0]}-{told}.{suffix}"
-
-    def _numbers(
-        self, path: Path, make: Callable[[], Float[np.ndarray, "number"]]
-    ) -> Float[np.ndarray, "number"]:
-        if not path.is_file():
-            path.write_text(json.dumps(make().tolist()), encoding="utf-8")
-        return np.array(json.loads(path.read_text(encoding="utf-8")))

@@ -25,7 +25,6 @@ class Measured:
 
     scores: Scores
     rank: Rank
-    attainable: float
     values: list[float]
     fit_cpu_seconds: float
     fit_seconds: float
@@ -49,8 +48,7 @@ def measure(
     )
     return Measured(
         scores=score(surrogate, judgement.held_out, stream(seed, "scores"), effort.draws),
-        rank=rank(judgement.values, values),
-        attainable=rank(judgement.values, judgement.again).tau,
+        rank=rank(judgement.truth.values, values),
         values=values.tolist(),
         fit_cpu_seconds=cpu,
         fit_seconds=wall,

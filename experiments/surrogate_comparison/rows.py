@@ -29,7 +29,7 @@ class Row:
     tau_low: float
     tau_high: float
     tau_attainable: float
-    """Between two sets of runs of the simulator itself."""
+    """Between two halves of the runs of the simulator itself."""
     values: list[float]
     """Cost per minute of each policy on the surrogate."""
     true_values: list[float]

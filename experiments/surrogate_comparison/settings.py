@@ -54,7 +54,8 @@ class Effort:
     rows: tuple[int, ...]
     """Transitions to learn from: every amount is a measurement of its own."""
     seeds: tuple[int, ...]
-    """Of data, fits, policies and judgement; everything differs between two seeds."""
+    """Of data, fits and what fits are scored on; policies and their true values are the same for
+    all."""
     held_out: int
     """Transitions to score on, drawn from episodes of their own."""
     held_out_episodes: int
@@ -64,8 +65,7 @@ class Effort:
     policies: int
     """To be ranked; at least 20 for a tau that tells anything."""
     simulated_episodes: int
-    """Of each policy on the simulator, under common random numbers; twice, to tell how well the
-    simulator ranks as itself."""
+    """Of each policy on the simulator, under common random numbers."""
     sampled_episodes: int
     """Of each policy on a surrogate."""
     speed_batch: int = 4096
@@ -81,7 +81,7 @@ EFFORTS: dict[Depth, Effort] = {
         held_out_episodes=4,
         draws=16,
         policies=6,
-        simulated_episodes=2,
+        simulated_episodes=4,
         sampled_episodes=2,
         speed_seconds=0.05,
     ),
@@ -92,7 +92,7 @@ EFFORTS: dict[Depth, Effort] = {
         held_out_episodes=40,
         draws=64,
         policies=24,
-        simulated_episodes=40,
+        simulated_episodes=24,
         sampled_episodes=64,
     ),
 }

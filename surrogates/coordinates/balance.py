@@ -11,7 +11,9 @@ first, then servers who come and go by themselves, then the flows that go back (
 
 Each free number is modelled on a scale where its spread is about constant: square roots for
 counts and waiting time, an inverse hyperbolic sine for idle agents (the size of a team less its
-busy agents, slightly negative while agents finish what they have in hand).
+busy agents, slightly negative while agents finish what they have in hand). Where all in service
+share the servers, as on a web server, a team's size is no limit and its customers are counted as
+those who wait are.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 
 REMAINDERS = "coordinates.remainders"
+SHARED = "coordinates.shared"
+_SHARED_SHARE = 0.01
+"""Share of epochs that end with more in service than servers from which on these are shared."""
 
 
 def obstacle_to_balance(description: Description) -> str | None:
@@ -64,8 +69,16 @@ class _Visit:
 class FlowBalance:
     """The free numbers of a system's epoch, and the way to and from transitions."""
 
-    def __init__(self, description: Description, remainders: dict[str, str] | None = None) -> None:
-        """`remainders` names for some stocks the outflow that follows from the others."""
+    def __init__(
+        self,
+        description: Description,
+        remainders: dict[str, str] | None = None,
+        shared: frozenset[str] = frozenset(),
+    ) -> None:
+        """`remainders` names for some stocks the outflow that follows from the others.
+
+        `shared` are the stocks in service whose customers share the servers.
+        """
         obstacle = obstacle_to_balance(description)
         if obstacle is not None:
             raise InvalidSystem(
@@ -74,6 +87,7 @@ class FlowBalance:
             )
         assert isinstance(description, SystemDescription)
         self.description, self._chosen = description, remainders or {}
+        self._shared = shared
         self.ahead, self._ledger = Ahead(description), SystemLedger(description)
         self._passages = Passages(description)
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
@@ -97,10 +111,11 @@ class FlowBalance:
         """Let the largest of the ways out of a team follow from the others.
 
         A way that nobody takes, such as the way out of a team whose customers all go on, is then a
-        number that is always 0 rather than a difference that has to be learnt.
+        number that is always 0 rather than a difference that has to be learnt. Which servers are
+        shared is learnt too: a description does not say.
         """
         plain = cls(description)
-        return cls(description, dict(plain._largest(transitions)))
+        return cls(description, dict(plain._largest(transitions)), plain._seen_shared(transitions))
 
     def _largest(self, transitions: Transitions) -> list[tuple[str, str]]:
         totals = transitions.outputs.sum(axis=0)
@@ -111,17 +126,39 @@ class FlowBalance:
                 found.append((stock.name, self.description.flows[max(ways, key=totals.item)].name))
         return found
 
+    def _seen_shared(self, transitions: Transitions) -> frozenset[str]:
+        """Stocks whose customers in service grew past the size of their team."""
+        t, found = transitions, set()
+        sizes = self.sizes(t.state, t.decision, t.parameters)
+        for visit in self._visits:
+            if visit.team is not None:
+                # Who is in hand when a team shrinks may stay, but nobody joins them.
+                most = np.maximum(sizes[:, visit.team], t.state[:, visit.stock])
+                if (t.next_state[:, visit.stock] > most).mean() > _SHARED_SHARE:
+                    found.add(self.description.stocks[visit.stock].name)
+        return frozenset(found)
+
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray], description: Description) -> FlowBalance:
         """The balance that `to_tensors` was asked of."""
         if REMAINDERS not in tensors or not isinstance(description, SystemDescription):
             return cls(description)
         names = zip(description.stocks, tensors[REMAINDERS], strict=True)
-        return cls(description, {s.name: description.flows[int(i)].name for s, i in names})
+        told = tensors.get(SHARED, np.zeros(len(description.stocks)))
+        shared = zip(description.stocks, told, strict=True)
+        return cls(
+            description,
+            {s.name: description.flows[int(i)].name for s, i in names},
+            frozenset(s.name for s, is_shared in shared if is_shared),
+        )
 
     def to_tensors(self) -> dict[str, np.ndarray]:
-        """Which outflow of each stock follows from the others."""
-        return {REMAINDERS: np.array([visit.remainder for visit in self._visits])}
+        """Which outflow of each stock follows from the others, and whose servers are shared."""
+        shared = [stock.name in self._shared for stock in self.description.stocks]
+        return {
+            REMAINDERS: np.array([visit.remainder for visit in self._visits]),
+            SHARED: np.array(shared, dtype=int),
+        }
 
     @property
     def openings(self) -> Float[np.ndarray, "opening state"]:
@@ -169,6 +206,8 @@ class FlowBalance:
 
     def _limited_team(self, stock: Stock) -> int | None:
         d = self.description
+        if stock.name in self._shared:
+            return None
         limited = {*d.calendar.columns, *(pool for pool, _ in d.staffing)}
         for position, team in enumerate(d.teams):
             if team.name == stock.team and team.pool in limited:

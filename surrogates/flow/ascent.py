@@ -56,7 +56,7 @@ def climb(
     """The weights of the pass that did best on the test rows, the start being one."""
     batch = settings.batch(len(train))
     steps = math.ceil(len(train) / batch)
-    optimiser = torch.optim.AdamW(_groups(network, settings.decay(len(train))), lr=1.0)
+    optimiser = torch.optim.AdamW(_groups(network, settings.weight_decay(len(train))), lr=1.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=steps * passes, pct_start=0.15
     )

@@ -20,7 +20,7 @@ class FlowSettings:
     """Peak of a one-cycle schedule."""
     batch_size: int = 512
     """Transitions per step at most."""
-    pass_steps: int = 24
+    steps: int = 24
     """Steps of a pass at least, in smaller batches where data are few."""
     passes: int = 36
     """Passes over the data at least; the best by held-out likelihood is kept."""
@@ -35,15 +35,15 @@ class FlowSettings:
     as strong, as a prior weighs against data."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "batch_size", "pass_steps", "passes"):
+        for name in ("hidden", "batch_size", "steps", "passes"):
             if getattr(self, name) < 1:
                 raise InvalidDataset(f"{name} {getattr(self, name)}: at least 1")
 
     def batch(self, rows: int) -> int:
         """Transitions per step where there are so many to learn from."""
-        return min(self.batch_size, max(1, rows // self.pass_steps))
+        return min(self.batch_size, max(1, rows // self.steps))
 
-    def decay(self, rows: int) -> float:
+    def weight_decay(self, rows: int) -> float:
         """Decay of the weights where there are so many transitions to learn from."""
         return self.prior_rows / rows
 

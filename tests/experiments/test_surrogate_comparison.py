@@ -23,7 +23,7 @@ from experiments.surrogate_comparison.peers.framing import Framing, at_distinct
 from experiments.surrogate_comparison.plot import draw_comparison
 from experiments.surrogate_comparison.policies import varied_policies
 from experiments.surrogate_comparison.rows import Row
-from experiments.surrogate_comparison.settings import GROUNDS
+from experiments.surrogate_comparison.settings import EFFORTS, GROUNDS
 from experiments.surrogate_comparison.study import (
     Chosen,
     Fit,
@@ -32,7 +32,7 @@ from experiments.surrogate_comparison.study import (
     settings_digest,
     stored,
 )
-from experiments.surrogate_comparison.values import rank, sampled_values, simulated_values
+from experiments.surrogate_comparison.values import Truth, rank, sampled_values, simulated_values
 from sim.description import Description
 from sim.epoch import Epoch
 from sim.streams import stream
@@ -265,10 +265,35 @@ def test_both_worlds_count_the_same_costs(
     objective = Objective.from_costs(description, {}, {description.state_names[-1]: 1.0})
     policies = varied_policies(description, transitions.state, 2, stream(1, "policies"))
     world = Clockwork(description)
-    simulated = simulated_values(world, objective, policies, [3, 4])
+    simulated = simulated_values(world, objective, policies, [3, 4]).values
     sampled = sampled_values(world, objective, policies, 3, stream(1, "rollouts"))
     np.testing.assert_allclose(simulated, 2.0)
     np.testing.assert_allclose(sampled, 2.0)
+
+
+def test_values_are_costs_of_a_minute_and_not_of_an_episode() -> None:
+    """Where events end episodes a long one must not weigh as little as a short one."""
+    truth = Truth(cost=np.array([[1.0, 8.0]]), minutes=np.array([[1.0, 2.0]]))
+    assert truth.values.tolist() == [3.0]
+
+
+def test_a_simulator_sure_of_itself_ranks_as_itself() -> None:
+    """Episodes that tell the same order leave nothing to chance; opposite ones everything."""
+    sure = np.tile(np.arange(5.0)[:, None], 6)
+    assert Truth(cost=sure, minutes=np.ones((5, 6))).attainable == pytest.approx(1.0)
+    torn = np.array([[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]])
+    assert Truth(cost=torn, minutes=np.ones((3, 2))).attainable == pytest.approx(-1.0)
+
+
+def test_every_seed_is_judged_by_the_same_policies_and_truth(tmp_path: Path) -> None:
+    """Seeds are of data and fits; the dear simulation of policies is shared between them."""
+    store, effort = Store(folder=tmp_path), replace(EFFORTS["quick"], held_out_episodes=1)
+    one, other = (store.judgement(GROUND, effort, seed) for seed in (1, 2))
+    np.testing.assert_array_equal(one.truth.cost, other.truth.cost)
+    states = one.held_out.state
+    for mine, theirs in zip(one.policies, other.policies, strict=True):
+        np.testing.assert_array_equal(mine(states), theirs(states))
+    assert not np.array_equal(one.held_out.state, other.held_out.state)
 
 
 def test_rank_of_a_reversed_order_is_minus_one() -> None:
@@ -314,6 +339,18 @@ def test_the_page_says_where_we_lose() -> None:
     assert "CRPS: `gp` comes first of 4" in page
     assert "tau: `flow` comes second of 4" in page
     assert "against `mbrl`, less is better: not surely better" in page
+
+
+def test_one_seed_proves_nothing() -> None:
+    """A difference without a spread must not read as one that is sure."""
+    page = render([told for told in ROWS if told.seed == 1])
+    assert "on one seed: nothing is said of chance" in page
+    assert "surely" not in page
+
+
+def test_the_page_says_from_how_few_rows_exact_processes_learn() -> None:
+    """Whoever reads that they are beaten must read that they did not see all of the data."""
+    assert f"`smt` (from {PEERS['smt'].settings.rows} of them)" in render(ROWS)
 
 
 def test_the_plot_is_made_of_rows_alone() -> None:

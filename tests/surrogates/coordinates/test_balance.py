@@ -8,9 +8,12 @@ from sim.customers import Route
 from sim.description import SystemDescription
 from sim.errors import InvalidSystem
 from sim.scenario import load_scenario
+from sim.simulator import ServiceSystem
 from sim.system import System
+from surrogates.collect import run_episodes
 from surrogates.coordinates import FlowBalance
 from surrogates.dataset import Transitions
+from surrogates.design import plan_episodes
 from surrogates.flow import FlowSettings, fit_flow
 from tests.fakes import TinyQueue
 from tests.systems import small_centre
@@ -93,3 +96,41 @@ def test_the_flow_surrogate_refuses_a_simulator_without_flows(transitions: Trans
     """The message must come before any library speaks of shapes."""
     with pytest.raises(InvalidSystem, match="it tells of no stocks and flows"):
         fit_flow(transitions, TinyQueue().describe(), FlowSettings(), np.random.default_rng(0))
+
+
+def _simulated(name: str) -> tuple[SystemDescription, Transitions]:
+    simulator = ServiceSystem(load_scenario(name).system())
+    plans = plan_episodes(simulator.describe(), 3, seed=1)
+    return simulator.describe(), run_episodes(lambda: simulator, plans)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("autoscaling", "waiting"), ("autoscaling:dedicated", "idle")]
+)
+def test_servers_are_taken_for_shared_where_more_are_served_than_there_are(
+    name: str, kind: str
+) -> None:
+    """A description does not say; customers past the size of a team are no idle agents."""
+    description, transitions = _simulated(name)
+    balance = FlowBalance.learn(description, transitions)
+    kinds = {c.name: c.kind for c in balance.coordinates}
+    assert kinds["workers_busy"] == kind
+    again = FlowBalance.from_tensors(balance.to_tensors(), description)
+    assert again.coordinates == balance.coordinates
+
+
+def test_epochs_on_shared_servers_come_back_from_their_coordinates() -> None:
+    """However many share the servers, no customer may be lost on the way."""
+    description, transitions = _simulated("autoscaling")
+    balance = FlowBalance.learn(description, transitions)
+    values, low, high = balance.encode(transitions)
+    again = balance.complete(
+        transitions.state,
+        transitions.decision,
+        transitions.parameters,
+        lambda position, least, most: values[:, position],
+    )
+    assert (transitions.next_state[:, 1] > transitions.decision[:, 0]).any()
+    assert np.array_equal(again.state, transitions.next_state)
+    assert np.array_equal(again.outputs, transitions.outputs)
+    assert ((values >= low) & (values <= high)).all()

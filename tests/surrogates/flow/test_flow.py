@@ -274,3 +274,10 @@ def test_learning_on_takes_events_in_that_were_never_seen(
 
 def events_of(name: str) -> int:
     return described("n_model").output_names.index(name)
+
+
+def test_few_transitions_get_small_batches_and_a_strong_decay() -> None:
+    """A pass over little data must still be many steps, and a prior weighs more there."""
+    settings = FlowSettings()
+    assert (settings.batch(1), settings.batch(2400), settings.batch(10**6)) == (1, 100, 512)
+    assert settings.weight_decay(2000) == 2 * settings.weight_decay(4000) == 1.0
