@@ -15,6 +15,7 @@ from sim.errors import SurrogymError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from experiments.fidelity.progress import Steps
     from experiments.fidelity.subject import Subject
     from experiments.main_job.reporter import Reporter
 
@@ -40,6 +41,9 @@ def fidelity(
     train_seconds: Annotated[
         float, typer.Option(min=1.0, help="PPO on the surrogate, where there is no policy.")
     ] = 30.0,
+    days: Annotated[
+        int, typer.Option(min=_FEWEST_EPISODES, help="Episodes on which policies are ranked.")
+    ] = 24,
     output: Annotated[
         Path | None, typer.Option(help="The page; its record stands beside it as .json.")
     ] = None,
@@ -60,30 +64,31 @@ def fidelity(
     from threadpoolctl import threadpool_limits
 
     from experiments.fidelity.page import write_report
+    from experiments.fidelity.progress import Steps
     from experiments.fidelity.subject import examine, read_policy, train_policy
     from experiments.main_job.reporter import Reporter
     from surrogates.fidelity import FidelitySettings
     from training.rllib.session import RayExecutor, ray_session
 
     reporter = Reporter(is_quiet=as_json)
-    settings = FidelitySettings(**_QUICK) if quick else FidelitySettings()
+    settings = FidelitySettings(**_QUICK) if quick else FidelitySettings(days=days)
     with ExitStack() as stack:
         stack.enter_context(threadpool_limits(1))
         stack.enter_context(ray_session(workers or len(os.sched_getaffinity(0))))
         executor = stack.enter_context(RayExecutor())
+        steps = stack.enter_context(Steps(reporter))
         if run_id is not None:
             subject, kept = _of_run(runs / run_id, family, reporter)
             page = output or runs / run_id / "fidelity.html"
         else:
-            subject, kept = _of_scenario(str(scenario), family, episodes, seed, executor, reporter)
+            subject, kept = _of_scenario(str(scenario), family, episodes, seed, executor, steps)
             page = output or Path("fidelity.html")
         folder = policy or kept
         if folder is None:
-            reporter.say(f"training a policy on the surrogate for {train_seconds:.0f} s")
-            trained = train_policy(subject, train_seconds, seed)
+            trained = train_policy(subject, train_seconds, seed, steps)
         else:
             trained = read_policy(subject, folder)
-        record = examine(subject, trained, settings, seed, executor, _progress(reporter))
+        record = examine(subject, trained, settings, seed, executor, steps)
     write_report(page, record)
     _tell(record, page, as_json)
 
@@ -107,12 +112,12 @@ def _of_scenario(
     episodes: int,
     seed: int,
     executor: Executor,
-    reporter: Reporter,
+    steps: Steps,
 ) -> tuple[Subject, None]:
     """A surrogate that is fitted here, to episodes simulated here."""
     from experiments.fidelity.subject import collected_subject
 
-    return collected_subject(scenario, family, episodes, seed, executor, reporter.say), None
+    return collected_subject(scenario, family, episodes, seed, executor, steps), None
 
 
 _QUICK: dict[str, int] = {
@@ -128,14 +133,6 @@ _QUICK: dict[str, int] = {
     "gap_episodes": 64,
 }
 """Settings of `--quick`: everything runs, and mostly too little is known for a verdict."""
-
-
-def _progress(reporter: Reporter) -> Any:
-    def advance(title: str, done: int, total: int) -> None:
-        if done == total:
-            reporter.say(f"{title}: {total} episodes simulated")
-
-    return advance
 
 
 def _tell(record: dict[str, Any], page: Path, as_json: bool) -> None:

@@ -48,7 +48,7 @@ def test_what_is_not_there_is_said_rather_than_drawn(tmp_path: Path) -> None:
     write_report(tmp_path / "page.html", record)
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/svg+xml;base64,") == 3
-    for said in ("Not applicable: nobody comes", "no likelihood", "No policy was trained"):
+    for said in ("Does not apply: nobody comes", "no likelihood", "No policy was trained"):
         assert said in page
 
 
