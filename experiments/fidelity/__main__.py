@@ -11,7 +11,7 @@ from pathlib import Path
 
 from experiments.fidelity.page import write_report
 from experiments.fidelity.progress import Steps
-from experiments.fidelity.subject import collected_subject, examine, train_policy
+from experiments.fidelity.subject import Wanted, collected_subject, examine, train_policy
 from experiments.main_job.reporter import Reporter
 from surrogates.fidelity import FidelitySettings
 from training.rllib.session import RayExecutor, ray_session
@@ -49,9 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for example in EXAMPLES:
             if given.only and example.name not in given.only:
                 continue
-            subject = collected_subject(
-                "bank", "flow", example.episodes, given.seed, executor, steps
-            )
+            wanted = Wanted.of("bank", "flow")
+            subject = collected_subject(wanted, example.episodes, given.seed, executor, steps)
             trained = train_policy(subject, given.train_seconds, given.seed, steps)
             record = examine(subject, trained, FidelitySettings(), given.seed, executor, steps)
             write_report(given.folder / f"{example.name}.html", record)

@@ -17,6 +17,7 @@ from envs.observation import Viewpoint, viewpoint_of
 from envs.problem import Problem
 from experiments.fidelity.progress import Steps
 from experiments.main_job.context import Context, SurrogateWorlds, commit
+from experiments.main_job.errors import InvalidRun
 from experiments.main_job.pretrain import VectorEnvironments, discount, rollout_length
 from sim.arrivals import fit_doubly_stochastic
 from sim.description import Description
@@ -64,38 +65,52 @@ class Subject:
         return PolicyController(policy=policy, observation=self.observation, name="trained on it")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be simulated and fitted before it can be examined."""
+
+    scenario: Scenario
+    build: WithClock
+    description: Description
+    family: str
+
+    @classmethod
+    def of(cls, scenario_name: str, family: str | None) -> Wanted:
+        """A family on a scenario, by default the first that can stand in.
+
+        Raises InvalidDataset for one that cannot, before anything is simulated.
+        """
+        scenario = load_scenario(scenario_name)
+        build = WithClock(build=SimulatorRecipe(scenario=scenario, arrivals=_arrivals(scenario)))
+        description = build().describe()
+        family = family or families_for(description)[0]
+        refuse_unfit(family, description)
+        return cls(scenario=scenario, build=build, description=description, family=family)
+
+
 def collected_subject(
-    scenario_name: str,
-    family: str | None,
-    episodes: int,
-    seed: int,
-    executor: Executor,
-    steps: Steps,
+    wanted: Wanted, episodes: int, seed: int, executor: Executor, steps: Steps
 ) -> Subject:
-    """Simulate so many episodes of a scenario and fit a family, by default the first that can."""
-    scenario = load_scenario(scenario_name)
-    build = WithClock(build=SimulatorRecipe(scenario=scenario, arrivals=_arrivals(scenario)))
-    description = build().describe()
-    family = family or families_for(description)[0]
-    refuse_unfit(family, description)
+    """Simulate so many episodes and fit what is wanted to them."""
+    description = wanted.description
     plans = plan_episodes(description, episodes, seed)
-    title = f"simulating {episodes} episodes of {scenario.name} to fit"
+    title = f"simulating {episodes} episodes of {wanted.scenario.name} to fit"
     steps.hear(title, 0, episodes)
     data = collect(
-        build, plans, executor, on_progress=lambda done: steps.hear(title, done, episodes)
+        wanted.build, plans, executor, on_progress=lambda done: steps.hear(title, done, episodes)
     )
     kept = data.take(_some(len(data), seed))
     began = time.perf_counter()
-    surrogate = _fitted(family, kept, description, seed, steps)
+    surrogate = _fitted(wanted.family, kept, description, seed, steps)
     seconds = time.perf_counter() - began
     used = f"{len(kept):,} epochs" + ("" if len(kept) == len(data) else f", of {len(data):,},")
     return Subject(
         surrogate=surrogate,
         support=Support.learn(kept, description, stream(seed, "support")),
-        build=build,
-        objective=_objective(scenario, surrogate),
+        build=wanted.build,
+        objective=_objective(wanted.scenario, surrogate),
         observation=viewpoint_of(description, description.nominal, data.state),
-        scenario=scenario,
+        scenario=wanted.scenario,
         trained=f"Fitted to {used} of {episodes} episodes in {seconds:.0f} s.",
     )
 
@@ -127,7 +142,14 @@ def _fitted(
 def run_subject(context: Context, family: str | None) -> Subject:
     """The surrogate of a run of the main job, by default the one that policies are trained on."""
     fitted = context.run.summary("fit")
-    folder = context.run.folder("fit") / (family or fitted["trained_on"])
+    kept = sorted(path.parent.name for path in context.run.folder("fit").glob("*/manifest.json"))
+    family = family or fitted["trained_on"]
+    if family not in kept:
+        raise InvalidRun(
+            f"run {context.run.path.name} kept no surrogate {family!r}, only {', '.join(kept)}: "
+            f"take one of these, or fit one with --scenario {context.settings.scenario}"
+        )
+    folder = context.run.folder("fit") / family
     surrogate, _ = load_surrogate(folder, context.description)
     return Subject(
         surrogate=surrogate,
