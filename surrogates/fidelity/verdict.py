@@ -113,17 +113,14 @@ def _given_arrivals(evidence: Evidence) -> _Found:
     if found is None:
         return "does not apply", f"{evidence.no_conditional}: the other checks judge alone"
     luck = {k: SURE * found.coverage_error[k] for k in COVERAGE}
+    bounds = {k: most + luck[k] for k, most in COVERAGE.items()}
     told = ", ".join(
-        f"{k}% covers {found.coverage_held[k]:.1%} (±{most:.0%} and ±{luck[k]:.1%} for the luck of "
-        f"{found.rows} epochs)"
-        for k, most in COVERAGE.items()
+        f"{k}% covers {found.coverage_held[k]:.1%} (±{most:.1%})" for k, most in bounds.items()
     )
+    told += f"; up to {max(luck.values()):.1%} of the bounds is for the luck of {found.rows} epochs"
     if any(luck[k] > most for k, most in COVERAGE.items()):
-        return "unknown", f"{told}; with luck larger than the error looked for: replay more"
-    held = all(
-        abs(found.coverage_held[k] - float(k) / 100) <= most + luck[k]
-        for k, most in COVERAGE.items()
-    )
+        return "unknown", f"{told}, more than the error looked for: replay more"
+    held = all(abs(found.coverage_held[k] - float(k) / 100) <= most for k, most in bounds.items())
     return ("holds" if held else "fails"), told
 
 
