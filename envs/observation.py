@@ -111,18 +111,42 @@ def _clock(
 class _Known:
     """What the calendar tells at some moments, in the form in which it is seen."""
 
-    expected: Float32[np.ndarray, "moment tally"]
+    expected: Float32[np.ndarray, "tally moment"]
     """Customers that each tally was expected to have counted by then, and some."""
-    per_agent: Float32[np.ndarray, "moment moved"]
+    per_agent: Float32[np.ndarray, "moved moment"]
     """Two over the agents on duty in the pool of each team that a lever sizes."""
-    shown: Float32[np.ndarray, "moment column"]
+    seen: Float32[np.ndarray, "moment observation"]
+    """What is seen, 0 where the state will tell."""
 
     def take(self, moments: Int[np.ndarray, "batch"]) -> _Known:
-        """The given moments, one row each."""
+        """The given moments, in their order."""
         return _Known(
-            expected=self.expected.take(moments, axis=0),
-            per_agent=self.per_agent.take(moments, axis=0),
-            shown=self.shown.take(moments, axis=0),
+            expected=self.expected.take(moments, axis=1),
+            per_agent=self.per_agent.take(moments, axis=1),
+            seen=self.seen.take(moments, axis=0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where the parts of a state stand; they are seen in another order, the calendar after them."""
+
+    stocks: slice
+    counted: slice
+    assigned: slice
+    servers: slice
+
+    @classmethod
+    def of(cls, description: SystemDescription) -> _Places:
+        """Those of a system."""
+        d = description
+        sizes = [len(part) for part in (d.stocks, d.tallies, d.moved_teams, d.servers)]
+        first, second, third, last = np.cumsum(sizes).tolist()
+        return cls(
+            stocks=slice(0, first),
+            counted=slice(first, second),
+            assigned=slice(second, third),
+            servers=slice(third, last),
         )
 
 
@@ -136,6 +160,7 @@ class Observation:
 
     _known: _Known = field(init=False, repr=False, compare=False)
     """What is known of every epoch of every kind of day, under these beliefs."""
+    _places: _Places = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.description.is_event_driven:
@@ -143,6 +168,7 @@ class Observation:
                 f"the epochs of {self.description.name!r} end with events, so there is no "
                 "calendar to look at: use PlainObservation"
             )
+        object.__setattr__(self, "_places", _Places.of(self.description))
         object.__setattr__(self, "_known", self._whole_calendar())
 
     @property
@@ -189,24 +215,18 @@ class Observation:
     def _beside_state(
         self, states: Float[np.ndarray, "batch state"], known: _Known
     ) -> Float32[np.ndarray, "batch observation"]:
-        d = self.description
-        stocks, tallies = len(d.stocks), len(d.tallies)
-        servers, moved = len(d.servers), len(d.moved_teams)
-        # Whole arrays are worked on, then put in place: that is faster than working on columns.
-        numbers = states[:, :-2].astype(np.float32)
+        seen, at = known.seen, self._places
+        numbers = np.ascontiguousarray(states.T[:-2], dtype=np.float32)
         roots = np.sqrt(numbers)
         roots *= np.float32(0.1)
-        counted, assigned = np.split(numbers[:, stocks:], [tallies, tallies + moved], axis=1)[:2]
-        ratios = np.log((counted + np.float32(_PRIOR_CUSTOMERS)) / known.expected)
-        seen = np.empty((len(states), len(self.names)), dtype=np.float32)
-        seen[:, :stocks] = roots[:, :stocks]
-        _, serving, tallied, shares, calendar = np.split(
-            seen, np.cumsum([stocks, servers, tallies, moved]), axis=1
-        )
-        serving[:] = roots[:, stocks + tallies + moved :]
-        np.multiply(ratios, np.float32(8.0), out=tallied)
-        np.multiply(assigned, known.per_agent, out=shares)
-        calendar[:] = known.shown
+        ratios = numbers[at.counted] + np.float32(_PRIOR_CUSTOMERS)
+        ratios /= known.expected
+        np.log(ratios, out=ratios)
+        ratios *= np.float32(8.0)
+        shares = numbers[at.assigned] * known.per_agent
+        # Column by column: much faster than parts whose memory lies the other way.
+        for column, row in enumerate([*roots[at.stocks], *roots[at.servers], *ratios, *shares]):
+            seen[:, column] = row
         return seen
 
     def _whole_calendar(self) -> _Known:
@@ -235,10 +255,13 @@ class Observation:
             for k in range(_AHEAD)
         ]
         rest = self._remaining(columns)[days, np.minimum(epochs, d.epochs)]
+        told = np.concatenate([*ahead, rest, _clock(epochs, d)], axis=1)
+        seen = np.zeros((len(days), len(self.names)), dtype=np.float32)
+        seen[:, self._places.servers.stop :] = told
         return _Known(
-            expected=(expected + _PRIOR_CUSTOMERS).astype(np.float32),
-            per_agent=(2.0 / np.maximum(now[:, pools], 1.0)).astype(np.float32),
-            shown=np.concatenate([*ahead, rest, _clock(epochs, d)], axis=1).astype(np.float32),
+            expected=(expected.T + _PRIOR_CUSTOMERS).astype(np.float32, order="C"),
+            per_agent=(2.0 / np.maximum(now[:, pools].T, 1.0)).astype(np.float32, order="C"),
+            seen=seen,
         )
 
     def _remaining(self, columns: list[int]) -> Float[np.ndarray, "day epoch column"]:

@@ -71,6 +71,7 @@ class Rollouts:
         self.world = problem.build_world(copies)
         self.copies = copies
         self.decisions = self.world.description.decisions
+        self._levels = np.ascontiguousarray(self.decisions.T)
         self.states = np.zeros((copies, len(self.world.description.state_names)))
         self.numbers = np.tile(problem.objective.numbers, (copies, 1))
         """Numbers of each episode's objective."""
@@ -78,7 +79,7 @@ class Rollouts:
     def begin(self, rows: Int[np.ndarray, "rows"], random: np.random.Generator) -> None:
         """Start new episodes in the given rows."""
         # Whoever was given the states keeps them as they were.
-        self.states = self.states.copy()
+        self.states = self.states.copy(order="K")
         self.states[rows] = self.world.begin(rows, random)
         if self.problem.preferences is not None:
             self.numbers[rows] = self.problem.preferences.draw(len(rows), random)
@@ -90,7 +91,8 @@ class Rollouts:
         rows: Int[np.ndarray, "rows"] | None = None,
     ) -> Step:
         """Apply joint choices by number, in every row or the given ones, and account for them."""
-        decisions, chosen = self.decisions[choices], slice(None) if rows is None else rows
+        decisions = self._levels.take(choices, axis=1).T
+        chosen = slice(None) if rows is None else rows
         judged = self.problem.caution.judge(
             self.states[chosen], decisions, self.world.parameters[chosen]
         )
@@ -99,7 +101,7 @@ class Rollouts:
         if rows is None:
             self.states = answers.state
         else:
-            self.states = self.states.copy()
+            self.states = self.states.copy(order="K")
             self.states[rows] = answers.state
         return Step(
             states=answers.state,

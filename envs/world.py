@@ -73,8 +73,9 @@ class SurrogateWorld:
         self._surrogate = surrogate
         self.description = surrogate.description
         self._draws = _draws(self.description, parameters)
-        self.parameters = np.tile(self.description.nominal, (copies, 1))
-        self._states = np.zeros((copies, len(self.description.state_names)))
+        # A column in one piece of memory, as surrogates work on them.
+        self.parameters = np.asfortranarray(np.tile(self.description.nominal, (copies, 1)))
+        self._states = np.zeros((copies, len(self.description.state_names)), order="F")
         self._passed = np.zeros(copies, dtype=int)
         self._openings = surrogate.openings
 
@@ -83,6 +84,8 @@ class SurrogateWorld:
     ) -> Float[np.ndarray, "rows state"]:
         """Open the given rows in random opening states."""
         self._passed[rows] = 0
+        # Whoever was answered keeps the states as they were.
+        self._states = self._states.copy(order="K")
         self._states[rows] = self._openings[random.integers(len(self._openings), size=len(rows))]
         self.parameters[rows] = self._draws(len(rows), random)
         opened: Float[np.ndarray, "rows state"] = self._states[rows]
@@ -97,7 +100,11 @@ class SurrogateWorld:
         """Sample the next epoch of the rows."""
         chosen = slice(None) if rows is None else rows
         epochs = self._answer(decisions, random, chosen)
-        self._states[chosen] = epochs.state
+        if rows is None:
+            self._states = epochs.state
+        else:
+            self._states = self._states.copy(order="K")
+            self._states[rows] = epochs.state
         self._passed[chosen] += 1
         return Answers(
             state=epochs.state,

@@ -47,6 +47,13 @@ class Ahead:
             for pool in pools
         }
 
+    @property
+    def limited_pools(self) -> frozenset[str]:
+        """Names of the pools of which not everybody can always be served."""
+        return frozenset(p for p, column in self._pools.items() if column is not None).union(
+            self._staffed
+        )
+
     def look(
         self,
         states: Float[np.ndarray, "state batch"],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from sim.description import Description, SystemDescription, Tally
 from sim.epoch import Quantity
@@ -100,6 +100,8 @@ class SystemFeatures:
         self._levers = [i for i, lever in levers if lever.decides != "share"]
         self._servers = len(description.state_names) - 2 - len(description.servers)
         self._durations, self._count = description.durations, len(self.names)
+        limited = self._ahead.limited_pools
+        self._unlimited = [i for i, t in enumerate(description.teams) if t.pool not in limited]
         self._weighed = [
             (len(description.stocks) + i, self._column(t.expected), self._column(_coming(t)), w)
             for i, t in enumerate(description.tallies)
@@ -141,21 +143,20 @@ class SystemFeatures:
     ) -> Float[np.ndarray, "batch feature"]:
         """One row of features for each row of inputs."""
         inputs = rows_of(states), rows_of(decisions), rows_of(parameters)
-        return self.rows(*inputs, self._ahead.look(*inputs)).T
+        seen = np.empty((self._count, len(states)))
+        self.write(*inputs, self._ahead.look(*inputs), seen)
+        return seen.T
 
-    def rows(
+    def write(
         self,
         states: Float[np.ndarray, "state batch"],
         decisions: Float[np.ndarray, "lever batch"],
         parameters: Float[np.ndarray, "parameter batch"],
         outlook: Outlook,
-        dtype: type[np.floating[Any]] = np.float64,
-    ) -> Float[np.ndarray, "feature batch"]:
-        """The same a row a feature, from inputs that are laid out so."""
+        seen: Shaped[np.ndarray, "feature batch"],
+    ) -> None:
+        """The same a row a feature into `seen`, from inputs that are laid out so."""
         d, known = self.description, outlook.known
-        seen = np.empty((self._count, states.shape[1]), dtype=dtype)
-        # Teams without a limit are always large enough: nothing to tell.
-        sizes = np.where(np.isfinite(outlook.sizes), outlook.sizes, 0.0)
         stocks, ratios = len(d.stocks), 2 * len(self._weighed)
         at = 0
         for block in (states[:stocks], states[self._servers : -2]):
@@ -163,9 +164,11 @@ class SystemFeatures:
             at += len(block)
         first, at = at, at + ratios
         calendar = at
-        for block in (known, sizes):
+        for block in (known, outlook.sizes):
             seen[at : at + len(block)] = block
             at += len(block)
+        # Teams without a limit are always large enough: nothing to tell.
+        seen[calendar + len(known) : at][self._unlimited] = 0.0
         for part in (seen[:first], seen[calendar:at]):
             np.sqrt(part, out=part)
         for block in (decisions[self._levers], parameters):
@@ -178,7 +181,6 @@ class SystemFeatures:
         np.log(surprises, out=surprises)
         coming = [calendar + column for _, _, column, _ in self._weighed]
         np.multiply(surprises, seen[coming], out=seen[first + len(self._weighed) : calendar])
-        return seen
 
 
 def _coming(tally: Tally) -> str:

@@ -115,6 +115,8 @@ class SystemLedger(ClockLedger):
         self._knows_sizes = not any(f"{pool}_up" in flexible for pool in pools)
         moved = description.state_names[first : first + len(description.moved_teams)]
         moves = description.output_names[-1:] if description.has_moves else ()
+        self._assigned = [(first + i, team) for i, team in enumerate(description.moved_teams)]
+        self._has_moves = description.has_moves
         self._tallies = [
             (len(description.stocks) + i, description.output_names.index(tally.flow), tally.resets)
             for i, tally in enumerate(description.tallies)
@@ -145,15 +147,16 @@ class SystemLedger(ClockLedger):
         outputs: Float[np.ndarray, "batch output"],
     ) -> None:
         """The same for whoever knows the sizes of the teams already."""
-        d = self._system
         for position, flow, resets in self._tallies:
             counted = outputs[:, flow]
             next_states[:, position] = counted if resets else states[:, position] + counted
         if self._knows_sizes:
-            first = len(d.stocks) + len(d.tallies)
-            moved = list(d.moved_teams)
-            next_states[:, first : first + len(moved)] = sizes[:, moved]
-            if d.has_moves:
-                outputs[:, -1] = d.moves(states, sizes)
+            for position, team in self._assigned:
+                next_states[:, position] = sizes[:, team]
+            if self._has_moves:
+                outputs[:, -1] = sum(
+                    np.abs(sizes[:, team] - states[:, position])
+                    for position, team in self._assigned
+                )
         next_states[:, -2] = states[:, -2]
         next_states[:, -1] = states[:, -1] + 1

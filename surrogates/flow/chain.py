@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from surrogates.coordinates import FlowBalance
 from surrogates.dataset import Transitions
 from surrogates.features import SystemFeatures
+from surrogates.flow.ridge import ridge
 
 SMALLEST_SPREAD = 0.02
 LARGEST_RESIDUAL = 4.0
@@ -33,7 +34,6 @@ _NARROW_CELL = 0.1
 """Below this width, in spreads, a cell's probability is its middle density times its width."""
 _EDGE = 30.0
 """Spreads beyond which a cell at a bound reaches."""
-_RIDGE = 1e-3
 
 
 class Chain(nn.Module):
@@ -200,9 +200,7 @@ def _log_mass(lower: Tensor, upper: Tensor) -> Tensor:
 def start(network: Chain, cells: Cells, balance: FlowBalance) -> None:
     """Set the linear part, the spreads and the first matrix from regressions."""
     exogenous = [c.kind == "exogenous" for c in balance.coordinates]
-    regression = _regression(cells, balance, exogenous)
-    inputs = torch.cat([cells.inputs, torch.ones(len(cells), 1)], dim=1).double()
-    left = cells.seen.double() - inputs @ regression.T
+    regression, left = _regression(cells, balance, exogenous)
     weights, spread = _sequential(left)
     with torch.no_grad():
         network.skip.weight.copy_(regression[:, :-1])
@@ -215,31 +213,29 @@ def start(network: Chain, cells: Cells, balance: FlowBalance) -> None:
 def refresh_arrivals(network: Chain, cells: Cells, balance: FlowBalance) -> None:
     """Fit the regressions of arrivals from outside again, which training leaves as they are."""
     exogenous = [c.kind == "exogenous" for c in balance.coordinates]
-    regression = _regression(cells, balance, exogenous)[exogenous].float()
+    regression = _regression(cells, balance, exogenous)[0][exogenous].float()
     with torch.no_grad():
         network.skip.weight[exogenous] = regression[:, :-1]
         network.skip.bias[exogenous] = regression[:, -1]
     network.keep(network.learns.clone())
 
 
-def _regression(cells: Cells, balance: FlowBalance, exogenous: list[bool]) -> Tensor:
-    """Ridge regressions of all coordinates, intercept last; arrivals on expectations alone."""
+def _regression(cells: Cells, balance: FlowBalance, exogenous: list[bool]) -> tuple[Tensor, Tensor]:
+    """Regressions of all coordinates, intercept last; arrivals on expectations alone.
+
+    With what each leaves in rows it has not seen.
+    """
     inputs = torch.cat([cells.inputs, torch.ones(len(cells), 1)], dim=1).double()
     result = torch.zeros(len(exogenous), inputs.shape[1], dtype=torch.float64)
+    left = torch.zeros(cells.seen.shape, dtype=torch.float64)
     every = list(range(inputs.shape[1]))
     outside = [*SystemFeatures(balance.description).exogenous, inputs.shape[1] - 1]
     for chosen, mine in ((outside, True), (every, False)):
         rows = [i for i, is_outside in enumerate(exogenous) if is_outside == mine]
         x, y = inputs[:, chosen], cells.seen[:, rows].double()
-        result[np.ix_(rows, chosen)] = _ridge(x, y).T
-    return result
-
-
-def _ridge(inputs: Tensor, targets: Tensor) -> Tensor:
-    weight = _RIDGE * len(inputs) ** 0.5
-    gram = inputs.T @ inputs + weight * torch.eye(inputs.shape[1], dtype=inputs.dtype)
-    solved: Tensor = torch.linalg.solve(gram, inputs.T @ targets)
-    return solved
+        slopes, left[:, rows] = ridge(x, y)
+        result[np.ix_(rows, chosen)] = slopes.T
+    return result, left
 
 
 def _sequential(left: Tensor) -> tuple[Tensor, Tensor]:
@@ -247,9 +243,9 @@ def _sequential(left: Tensor) -> tuple[Tensor, Tensor]:
     count = left.shape[1]
     slopes, spread = torch.zeros(count, count, dtype=left.dtype), torch.zeros(count)
     for position in range(count):
-        rest = left[:, position]
+        rest = left[:, position, None]
         if position:
-            slopes[position, :position] = _ridge(left[:, :position], rest[:, None])[:, 0]
-            rest = rest - left[:, :position] @ slopes[position, :position]
+            found, rest = ridge(left[:, :position], rest)
+            slopes[position, :position] = found[:, 0]
         spread[position] = rest.std().clamp(2 * SMALLEST_SPREAD, 2.0)
     return slopes * spread[None, :] / spread[:, None], spread

@@ -238,7 +238,8 @@ class JumpLaw:
         patterns = Patterns.learn(self._patterns.description, transitions)
         network = _network(self._weights_for(patterns, transitions))
         train, test = _parts(transitions, patterns, settings, random)
-        best = climb(network, train, test, settings, settings.update_passes, random, on_progress)
+        passes = settings.update_passes_over(len(train))
+        best = climb(network, train, test, settings, passes, random, on_progress)
         return JumpLaw(patterns, _network(best))
 
     def _weights_for(self, patterns: Patterns, transitions: Transitions) -> dict[str, np.ndarray]:
@@ -294,7 +295,8 @@ def fit_jumps(
         spread = train.inputs.std(dim=0)
         network.width.copy_(torch.where(spread > 1e-6, spread, 1.0))
         network.head.bias.copy_(torch.from_numpy(_start(transitions, patterns)))
-    best = climb(network, train, test, settings, settings.passes, random, on_progress)
+    passes = settings.passes_over(len(train))
+    best = climb(network, train, test, settings, passes, random, on_progress)
     return JumpLaw(patterns, _network(best))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from surrogates.errors import InvalidDataset
@@ -11,7 +12,7 @@ from surrogates.errors import InvalidDataset
 class FlowSettings:
     """How a network is trained, from the start or further."""
 
-    hidden: int = 96
+    hidden: int = 64
     """Width of the two hidden layers."""
     regimes: int = 3
     """Ways in which an interval's numbers may depend on each other, mixed by the state."""
@@ -20,7 +21,9 @@ class FlowSettings:
     batch_size: int = 512
     """Transitions per step."""
     passes: int = 36
-    """Passes over the data; the best by held-out likelihood is kept."""
+    """Passes over the data at least; the best by held-out likelihood is kept."""
+    least_steps: int = 1_200
+    """Steps at least: few data need more passes to be learnt as well as they allow."""
     update_share: float = 0.25
     """Share of the passes when a fitted surrogate learns on."""
     held_out: float = 0.1
@@ -33,7 +36,10 @@ class FlowSettings:
             if getattr(self, name) < 1:
                 raise InvalidDataset(f"{name} {getattr(self, name)}: at least 1")
 
-    @property
-    def update_passes(self) -> int:
-        """Passes over the data when a fitted surrogate learns on."""
-        return max(1, round(self.update_share * self.passes))
+    def passes_over(self, rows: int) -> int:
+        """Passes over so many transitions when a surrogate is fitted."""
+        return max(self.passes, math.ceil(self.least_steps / math.ceil(rows / self.batch_size)))
+
+    def update_passes_over(self, rows: int) -> int:
+        """Passes over so many transitions when a fitted surrogate learns on."""
+        return max(1, round(self.update_share * self.passes_over(rows)))

@@ -22,7 +22,7 @@ from surrogates.trees import TreesSettings
 from tests.systems import unchecked
 
 SMALL_SETTINGS = {
-    "flow": FlowSettings(hidden=16, passes=2),
+    "flow": FlowSettings(hidden=16, passes=2, least_steps=0),
     "ensemble": EnsembleSettings(members=3, elites=2, hidden=16, layers=2, passes=4),
     "gp": GaussianProcessSettings(inducing=24, steps=12, batch=64, exact_rows=0),
     "quantile": QuantileSettings(levels=8, outermost=0.02, hidden=8, passes=4),

@@ -92,7 +92,7 @@ def small_centre() -> SmallCentre:
     description = system.describe()
     plans = plan_episodes(description, 128, 1)
     transitions = run_episodes(partial(ServiceSystem, system), plans)
-    settings = FlowSettings(passes=25, hidden=48)
+    settings = FlowSettings(passes=25, hidden=48, least_steps=0)
     surrogate = fit_flow(transitions, description, settings, np.random.default_rng(0))
     in_control = concatenate([run_day(system, 10_000 + number, {}) for number in range(100)])
     return SmallCentre(system=system, surrogate=surrogate, in_control=in_control)

@@ -77,7 +77,7 @@ def test_every_bundled_system_is_sampled_without_losing_anybody(name: str) -> No
     """A policy would learn to use any leak, so no structure and no state may have one."""
     description = described(name)
     assert obstacle_to_flow(description) is None
-    settings = FlowSettings(hidden=8, passes=1)
+    settings = FlowSettings(hidden=8, passes=1, least_steps=0)
     flow = fit_flow(episodes(name, 2, seed=1), description, settings, np.random.default_rng(0))
     again = FlowSurrogate.from_tensors(flow.to_tensors(), description)
     stocks, count = len(description.stocks), len(description.flows)
@@ -157,7 +157,7 @@ def events() -> Transitions:
 
 @pytest.fixture(scope="module")
 def race(events: Transitions) -> FlowSurrogate:
-    settings = FlowSettings(hidden=16, passes=10)
+    settings = FlowSettings(hidden=16, passes=10, least_steps=0)
     return fit_flow(events, described("n_model"), settings, np.random.default_rng(0))
 
 
@@ -243,7 +243,7 @@ def test_learning_on_beats_standing_still_on_a_new_regime() -> None:
     build = partial(ServiceSystem, small_centre())
     description = build().describe()
     old = run_episodes(build, plan_episodes(description, 40, seed=1))
-    settings = FlowSettings(hidden=16, passes=8)
+    settings = FlowSettings(hidden=16, passes=8, least_steps=0)
     flow = fit_flow(old, description, settings, np.random.default_rng(0))
     assert isinstance(flow, SupportsUpdate)
     before = {name: values.copy() for name, values in flow.to_tensors().items()}
@@ -252,7 +252,7 @@ def test_learning_on_beats_standing_still_on_a_new_regime() -> None:
     after = flow.update(concatenate([old, fresh]), np.random.default_rng(1), heard.append)
     assert isinstance(after, FlowSurrogate)
     assert after.log_prob(unseen).mean() > flow.log_prob(unseen).mean() + 0.1
-    assert len(heard) == settings.update_passes == 2
+    assert len(heard) == settings.update_passes_over(len(old)) == 2
     assert all(np.array_equal(before[name], v) for name, v in flow.to_tensors().items())
 
 
@@ -261,7 +261,7 @@ def test_learning_on_takes_events_in_that_were_never_seen(
 ) -> None:
     """Under a new rule other things happen, and a table that is closed could never say so."""
     helped = events.outputs[:, events_of("server_1_serves_2_started")] > 0
-    settings = FlowSettings(hidden=16, passes=4)
+    settings = FlowSettings(hidden=16, passes=4, least_steps=0)
     description = described("n_model")
     narrow = fit_flow(events.take(~helped), description, settings, np.random.default_rng(0))
     wide = narrow.update(events, np.random.default_rng(1))
