@@ -204,13 +204,13 @@ def test_a_world_is_kept_and_worlds_differ(
     ]
     assert worlds.count == 12
     assert np.array_equal(drawn[0].outputs, drawn[1].outputs)
-    many = held_out.take(np.zeros(2000, dtype=int))
+    many = held_out.take(np.zeros(300, dtype=int))
     means = [
         worlds.sample(
             many.state,
             many.decision,
             many.parameters,
-            np.full(2000, world),
+            np.full(300, world),
             np.random.default_rng(3),
         ).outputs.mean(axis=0)
         for world in range(12)
