@@ -117,6 +117,18 @@ def obstacle_to(family: str, description: Description) -> str | None:
     return None if obstacle is None else obstacle(description)
 
 
+def refuse_unfit(family: str, description: Description) -> None:
+    """Raise InvalidDataset for an unknown name, and for a family that cannot stand in."""
+    if family not in FAMILIES:
+        raise InvalidDataset(f"no surrogate family {family!r}{suggestion(family, FAMILIES)}")
+    obstacle = obstacle_to(family, description)
+    if obstacle is not None:
+        raise InvalidDataset(
+            f"{family} cannot stand in for {description.name!r}: {obstacle}; "
+            f"these can: {', '.join(families_for(description))}"
+        )
+
+
 def fit_family(
     family: str,
     transitions: Transitions,
@@ -128,13 +140,6 @@ def fit_family(
 
     Raises InvalidDataset for an unknown name, and for a family that cannot stand in.
     """
-    if family not in FAMILIES:
-        raise InvalidDataset(f"no surrogate family {family!r}{suggestion(family, FAMILIES)}")
-    obstacle = obstacle_to(family, description)
-    if obstacle is not None:
-        raise InvalidDataset(
-            f"{family} cannot stand in for {description.name!r}: {obstacle}; "
-            f"these can: {', '.join(families_for(description))}"
-        )
+    refuse_unfit(family, description)
     fit = FAMILIES[family]
     return fit(transitions, description, DEFAULT_SETTINGS[family], random, on_progress)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.fidelity.page import write_report
-from experiments.fidelity.subject import collected_subject, examine, train_policy
+from experiments.fidelity.progress import Steps
+from experiments.fidelity.subject import Wanted, collected_subject, examine, train_policy
+from experiments.main_job.reporter import Reporter
 from surrogates.fidelity import FidelitySettings
 from training.rllib.session import RayExecutor, ray_session
 
@@ -43,26 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for path in given.folder.glob("*.json"):
             write_report(path.with_suffix(".html"), json.loads(path.read_text()))
         return
-    with ray_session(given.workers), RayExecutor() as executor:
+    with ray_session(given.workers), RayExecutor() as executor, Steps(Reporter()) as steps:
         for example in EXAMPLES:
             if given.only and example.name not in given.only:
                 continue
-            subject = collected_subject(
-                "bank", "flow", example.episodes, given.seed, executor, _say
-            )
-            trained = train_policy(subject, given.train_seconds, given.seed)
-            record = examine(subject, trained, FidelitySettings(), given.seed, executor, _advance)
+            wanted = Wanted.of("bank", "flow")
+            subject = collected_subject(wanted, example.episodes, given.seed, executor, steps)
+            trained = train_policy(subject, given.train_seconds, given.seed, steps)
+            record = examine(subject, trained, FidelitySettings(), given.seed, executor, steps)
             write_report(given.folder / f"{example.name}.html", record)
-            _say(f"{example.name}: {record['verdict']['use']}: {record['verdict']['reason']}")
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def _advance(title: str, done: int, total: int) -> None:
-    if done == total:
-        _say(f"{title}: {total} episodes")
+            steps.say(f"{example.name}: {record['verdict']['use']}: {record['verdict']['reason']}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from experiments.fidelity.plots import PICTURES
 from experiments.main_job.plots import draw
 from experiments.main_job.run_folder import write_json
+from surrogates.fidelity.policies import SMALLEST_DIFFERENCE
+from surrogates.fidelity.verdict import FEWEST_POLICIES
 
 COLOURS = {"train on it": "#2f855a", "short rollouts only": "#d9730d", "do not use": "#c53030"}
 
@@ -47,4 +49,10 @@ def render(record: dict[str, Any]) -> str:
         if name != "familiarity" or record["support"] is not None
     }
     page = environment.get_template("fidelity.html")
-    return page.render(record=record, pictures=pictures, colour=COLOURS[record["verdict"]["use"]])
+    return page.render(
+        record=record,
+        pictures=pictures,
+        colour=COLOURS[record["verdict"]["use"]],
+        fewest_policies=FEWEST_POLICIES,
+        least_different=SMALLEST_DIFFERENCE,
+    )

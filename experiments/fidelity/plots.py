@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from experiments.main_job.plots import BLUE, GREEN, INK, ORANGE, QUIET, RED
 
@@ -75,7 +75,7 @@ def _bars(axes: Axes, by_quantity: dict[str, list[dict[str, float]]]) -> None:
 def ranking(record: Record) -> Figure:
     """Values of the policies in both worlds, and tau beside what can be attained."""
     found = record["ranking"]
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     for policy in found["policies"]:
         colour = {"c": BLUE, "l": ORANGE}.get(policy["name"][0], GREEN)
@@ -89,9 +89,11 @@ def ranking(record: Record) -> Figure:
     left.set(title="Mean cost of an episode", xlabel=f"simulator, {unit}", ylabel="surrogate")
     if min(ends) > 0 and max(ends) > 8 * min(ends):
         left.set(xscale="log", yscale="log")
+    else:
+        left.xaxis.set_major_locator(MaxNLocator(5))
     for axis in (left.xaxis, left.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.6g}"))
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     _taus(right, {"all": found["overall"], "better half": found["better_half"], **found["cells"]})
     return figure
 
@@ -107,7 +109,7 @@ def _taus(axes: Axes, taus: dict[str, dict[str, float]]) -> None:
     axes.plot([], [], "|", color=INK, ms=11, mew=2, label="attainable")
     axes.set_yticks(range(len(names)), [_worded(name) for name in names], fontsize=8)
     axes.set(title="Kendall's tau of the values", ylim=(-0.6, len(names) - 0.4))
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.1), ncols=2)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.09), ncols=2)
 
 
 def familiarity(record: Record) -> Figure:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from envs.objective import Objective
 from envs.observation import Viewpoint, viewpoint_of
 from envs.problem import Problem
+from experiments.fidelity.progress import Steps
 from experiments.main_job.context import Context, SurrogateWorlds, commit
+from experiments.main_job.errors import InvalidRun
 from experiments.main_job.pretrain import VectorEnvironments, discount, rollout_length
 from sim.arrivals import fit_doubly_stochastic
+from sim.description import Description
 from sim.scenario import Scenario, SimulatorRecipe, load_scenario
 from sim.streams import stream
 from surrogates.clock import WithClock
 from surrogates.collect import collect
+from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
-from surrogates.families import families_for, fit_family
+from surrogates.families import families_for, fit_family, refuse_unfit
 from surrogates.fidelity import Assessment, Decider, FidelitySettings
 from surrogates.interface import Surrogate
 from surrogates.storage import load_artefact, load_support, load_surrogate
@@ -30,7 +36,8 @@ from training.controllers import PolicyController
 from training.policies import NetworkPolicy
 from training.rllib.train import Budget, PPOSettings, train_ppo
 
-Say = Callable[[str], None]
+_MOST_ROWS = 20_000
+"""Epochs to learn from: more take longer and teach a system of this size little."""
 _COPIES = 256
 """Environments side by side when a policy is trained to see what it exploits."""
 
@@ -58,41 +65,91 @@ class Subject:
         return PolicyController(policy=policy, observation=self.observation, name="trained on it")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be simulated and fitted before it can be examined."""
+
+    scenario: Scenario
+    build: WithClock
+    description: Description
+    family: str
+
+    @classmethod
+    def of(cls, scenario_name: str, family: str | None) -> Wanted:
+        """A family on a scenario, by default the first that can stand in.
+
+        Raises InvalidDataset for one that cannot, before anything is simulated.
+        """
+        scenario = load_scenario(scenario_name)
+        build = WithClock(build=SimulatorRecipe(scenario=scenario, arrivals=_arrivals(scenario)))
+        description = build().describe()
+        family = family or families_for(description)[0]
+        refuse_unfit(family, description)
+        return cls(scenario=scenario, build=build, description=description, family=family)
+
+
 def collected_subject(
-    scenario_name: str,
-    family: str | None,
-    episodes: int,
-    seed: int,
-    executor: Executor,
-    say: Say,
+    wanted: Wanted, episodes: int, seed: int, executor: Executor, steps: Steps
 ) -> Subject:
-    """Simulate so many episodes of a scenario and fit a family, by default the first that can."""
-    scenario = load_scenario(scenario_name)
-    build = WithClock(build=SimulatorRecipe(scenario=scenario, arrivals=_arrivals(scenario)))
-    description = build().describe()
+    """Simulate so many episodes and fit what is wanted to them."""
+    description = wanted.description
     plans = plan_episodes(description, episodes, seed)
-    say(f"simulating {episodes} episodes of {scenario.name}")
-    data = collect(build, plans, executor)
-    family = family or families_for(description)[0]
-    say(f"fitting {family} to {len(data):,} epochs")
+    title = f"simulating {episodes} episodes of {wanted.scenario.name} to fit"
+    steps.hear(title, 0, episodes)
+    data = collect(
+        wanted.build, plans, executor, on_progress=lambda done: steps.hear(title, done, episodes)
+    )
+    kept = data.take(_some(len(data), seed))
     began = time.perf_counter()
-    surrogate = fit_family(family, data, description, stream(seed, "fit", family))
+    surrogate = _fitted(wanted.family, kept, description, seed, steps)
     seconds = time.perf_counter() - began
+    used = f"{len(kept):,} epochs" + ("" if len(kept) == len(data) else f", of {len(data):,},")
     return Subject(
         surrogate=surrogate,
-        support=Support.learn(data, description, stream(seed, "support")),
-        build=build,
-        objective=_objective(scenario, surrogate),
+        support=Support.learn(kept, description, stream(seed, "support")),
+        build=wanted.build,
+        objective=_objective(wanted.scenario, surrogate),
         observation=viewpoint_of(description, description.nominal, data.state),
-        scenario=scenario,
-        trained=f"Fitted to {len(data):,} epochs of {episodes} episodes in {seconds:.0f} s.",
+        scenario=wanted.scenario,
+        trained=f"Fitted to {used} of {episodes} episodes in {seconds:.0f} s.",
     )
+
+
+def _some(rows: int, seed: int) -> Int[np.ndarray, "chosen"]:
+    """As many epochs as the main job learns from; of more, so many drawn at random."""
+    if rows <= _MOST_ROWS:
+        return np.arange(rows)
+    chosen = stream(seed, "thinning").choice(rows, _MOST_ROWS, replace=False)
+    return np.sort(chosen)
+
+
+def _fitted(
+    family: str, data: Transitions, description: Description, seed: int, steps: Steps
+) -> Surrogate:
+    title = f"fitting {family} to {len(data):,} epochs"
+    steps.hear(title, 0.0, 1.0)
+    surrogate = fit_family(
+        family,
+        data,
+        description,
+        stream(seed, "fit", family),
+        lambda share: steps.hear(title, share, 1.0),
+    )
+    steps.hear(title, 1.0, 1.0)
+    return surrogate
 
 
 def run_subject(context: Context, family: str | None) -> Subject:
     """The surrogate of a run of the main job, by default the one that policies are trained on."""
     fitted = context.run.summary("fit")
-    folder = context.run.folder("fit") / (family or fitted["trained_on"])
+    kept = sorted(path.parent.name for path in context.run.folder("fit").glob("*/manifest.json"))
+    family = family or fitted["trained_on"]
+    if family not in kept:
+        raise InvalidRun(
+            f"run {context.run.path.name} kept no surrogate {family!r}, only {', '.join(kept)}: "
+            f"take one of these, or fit one with --scenario {context.settings.scenario}"
+        )
+    folder = context.run.folder("fit") / family
     surrogate, _ = load_surrogate(folder, context.description)
     return Subject(
         surrogate=surrogate,
@@ -118,7 +175,7 @@ def _objective(scenario: Scenario, surrogate: Surrogate) -> Objective:
     return Objective.from_costs(surrogate.description, costs.outputs, costs.at_close)
 
 
-def train_policy(subject: Subject, seconds: float, seed: int) -> Decider:
+def train_policy(subject: Subject, seconds: float, seed: int, steps: Steps) -> Decider:
     """PPO on the surrogate for so many seconds, to see what a policy makes of its errors."""
     epochs = subject.surrogate.description.epochs
     length = rollout_length(epochs)
@@ -134,8 +191,16 @@ def train_policy(subject: Subject, seconds: float, seed: int) -> Decider:
         objective=subject.objective,
         observation=subject.observation,
     )
-    environments = VectorEnvironments(problem=problem)
-    return subject.controller(train_ppo(environments, settings, Budget(seconds=seconds)).policy)
+    title = "training a policy on the surrogate"
+    steps.hear(title, 0.0, seconds)
+    training = train_ppo(
+        VectorEnvironments(problem=problem),
+        settings,
+        Budget(seconds=seconds),
+        on_point=lambda point: steps.hear(title, min(point.seconds, seconds), seconds),
+    )
+    steps.hear(title, seconds, seconds)
+    return subject.controller(training.policy)
 
 
 def read_policy(subject: Subject, folder: Path) -> Decider:
@@ -150,7 +215,7 @@ def examine(
     settings: FidelitySettings,
     seed: int,
     executor: Executor,
-    on_progress: Callable[[str, int, int], None] | None = None,
+    steps: Steps,
 ) -> dict[str, Any]:
     """The record of a report: the evidence, the verdict, and where both come from."""
     evidence = Assessment(
@@ -162,7 +227,7 @@ def examine(
         seed=seed,
         support=subject.support,
         trained=trained,
-        on_progress=on_progress,
+        on_progress=steps.hear,
     ).gather()
     provenance = {
         "trained": subject.trained,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,16 +34,22 @@ from surrogates.fidelity.familiarity import Familiarity, familiarity
 from surrogates.fidelity.gap import Gap, optimism, paired_optimism
 from surrogates.fidelity.horizons import Horizons, chosen_horizons, horizon_distances
 from surrogates.fidelity.one_epoch import OneEpoch, score_one_epoch
-from surrogates.fidelity.policies import Decider, varied_policies
-from surrogates.fidelity.ranking import Ranking, rank_policies
+from surrogates.fidelity.policies import (
+    Decider,
+    constants,
+    count_distinct,
+    varied_policies,
+)
+from surrogates.fidelity.progress import Counter, Hear
+from surrogates.fidelity.ranking import Ranking, rank_policies, refuse_unrankable
 from surrogates.fidelity.settings import FidelitySettings
 from surrogates.fidelity.verdict import judge
 from surrogates.interface import Surrogate
 from surrogates.support import Support
 
-Progress = Callable[[str, int, int], None]
-"""Hears what is simulated, and how many episodes of how many are done."""
 _DIGITS = 6
+_FIRST_EPISODES = 16
+"""Simulated to see which states occur, before the policies to rank are drawn."""
 _FEWEST_DAYS = 4
 """Days below which a cell's gap is left out."""
 
@@ -89,6 +95,22 @@ def _shortened(value: Any) -> Any:
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """What was simulated for one report."""
+
+    batches: Asked
+    """Of the first batch; the second differs in its seeds."""
+    first: Transitions
+    second: Transitions
+    ranked: Asked
+    """Every policy on the same days."""
+    values: Transitions
+    """These days."""
+    trained: Transitions | None
+    """Days of the policy trained on the surrogate."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
     """A surrogate under examination: the parts share its settings, policies and streams."""
@@ -103,26 +125,26 @@ class Assessment:
     support: Support | None = None
     trained: Decider | None = None
     """A policy trained on the surrogate."""
-    on_progress: Progress | None = None
+    on_progress: Hear | None = None
 
     def gather(self) -> Evidence:
         """Run the simulator afresh and compare."""
-        asked = self._spread(self.settings.episodes, "fresh")
-        first = self._simulate("first batch", asked)
-        second = self._simulate("second batch", self._reseeded(asked))
-        scored = first.take(self._some(len(first), self.settings.scored_rows))
-        days, costs, dreamt = self._values()
+        refuse_unrankable(len(self._policies), self.settings.days)
+        fresh = self._run_afresh()
+        scored = fresh.first.take(self._some(len(fresh.first), self.settings.scored_rows))
+        asks = self._counter("asking the surrogate", self._answers(fresh))
+        gap, familiar = self._trained_gap(fresh, asks)
+        days, costs, dreamt = self._values(fresh, asks)
         count = len(self._varied)
-        gap, familiar = self._trained_gap()
-        return Evidence(
+        evidence = Evidence(
             family=self.surrogate.name,
             system=self.surrogate.description.name,
             settings=self.settings,
+            horizons=self._compare(fresh.batches, fresh.first, fresh.second, self._horizons, asks),
+            midway=self._compare_midway(fresh, asks),
             one_epoch=score_one_epoch(
                 self.surrogate, scored, self.settings.draws, self._stream("one epoch")
             ),
-            horizons=self._compare(asked, first, second, self._horizons),
-            midway=self._compare_midway(asked, first, second),
             conditional=score_conditional(
                 self.surrogate,
                 scored.take(np.arange(min(len(scored), self.settings.conditional_rows))),
@@ -133,6 +155,7 @@ class Assessment:
             ranking=rank_policies(
                 self.surrogate.description,
                 tuple(policy.name for policy in self._policies),
+                count_distinct(self._policies, scored.state),
                 costs,
                 dreamt,
                 days,
@@ -146,18 +169,63 @@ class Assessment:
             support=self._familiarity(scored),
             support_of_trained=familiar,
         )
+        asks.finish()
+        return evidence
 
-    @property
+    @cached_property
     def _varied(self) -> tuple[Decider, ...]:
-        return varied_policies(self.surrogate.description, self.settings.policies, self.seed)
+        """Rules need to know which states occur: a few episodes under constants tell."""
+        description = self.surrogate.description
+        few = constants(description, _FIRST_EPISODES)
+        asked = Asked(
+            parameters=self._parameters(_FIRST_EPISODES, "first look"),
+            which=np.arange(_FIRST_EPISODES) % len(few),
+            seeds=self._seeds(_FIRST_EPISODES, "first look"),
+        )
+        look = self._counter("a first look at the states that occur", len(asked))
+        run = simulate(self.build, few, asked, self.settings.longest, self.executor, look.add)
+        states = run.state[self._some(len(run), self.settings.scored_rows)]
+        return varied_policies(description, states, self.settings.policies, self.seed)
 
-    @property
+    @cached_property
     def _policies(self) -> tuple[Decider, ...]:
         return self._varied if self.trained is None else (*self._varied, self.trained)
 
     @property
     def _horizons(self) -> Int[np.ndarray, "horizon"]:
         return chosen_horizons(min(self.surrogate.description.epochs, self.settings.longest))
+
+    def _counter(self, title: str, total: int) -> Counter:
+        return Counter(title=title, total=total, hear=self.on_progress)
+
+    def _run_afresh(self) -> Fresh:
+        """Everything that is asked of the simulator."""
+        batches = self._spread(self.settings.episodes, "fresh")
+        again = replace(batches, seeds=self._seeds(len(batches), "second batch"))
+        ranked, trained = self._asked_to_rank(), self._asked_of_trained(self.settings.gap_days)
+        asked = (batches, again, ranked, *([] if trained is None else [trained]))
+        runs = self._counter("simulating fresh episodes", sum(map(len, asked)))
+        first, second, values, *rest = (
+            simulate(
+                self.build, self._policies, part, self.settings.longest, self.executor, runs.add
+            )
+            for part in asked
+        )
+        return Fresh(
+            batches=batches,
+            first=first,
+            second=second,
+            ranked=ranked,
+            values=values,
+            trained=rest[0] if rest else None,
+        )
+
+    def _answers(self, fresh: Fresh) -> int:
+        """Epochs that the surrogate will be asked to imagine step by step."""
+        s, whole = self.settings, int(self._horizons[-1])
+        episodes = len(fresh.batches) + s.copies * len(fresh.ranked)
+        episodes += s.gap_episodes * (fresh.trained is not None)
+        return episodes * whole + len(fresh.batches) * min(s.short, whole)
 
     def _stream(self, purpose: str) -> np.random.Generator:
         return stream(self.seed, "fidelity", purpose)
@@ -186,30 +254,24 @@ class Assessment:
         names = [p.name for p in description.parameters]
         return np.array([[plan.parameters[n] for n in names] for plan in plans]).reshape(count, -1)
 
-    def _reseeded(self, asked: Asked) -> Asked:
-        return Asked(
-            parameters=asked.parameters,
-            which=asked.which,
-            seeds=self._seeds(len(asked), "second batch"),
-        )
-
-    def _simulate(self, title: str, asked: Asked) -> Transitions:
-        def advance(done: int) -> None:
-            if self.on_progress is not None:
-                self.on_progress(title, done, len(asked))
-
-        longest = self.settings.longest
-        return simulate(self.build, self._policies, asked, longest, self.executor, advance)
-
     def _imagine(
         self,
         asked: Asked,
         openings: Float[np.ndarray, "episode state"],
         horizons: Int[np.ndarray, "horizon"],
         purpose: str,
+        asks: Counter,
     ) -> Episodes:
-        random = self._stream(purpose)
-        return imagine(self.surrogate, self._policies, asked, openings, horizons, self.cost, random)
+        return imagine(
+            self.surrogate,
+            self._policies,
+            asked,
+            openings,
+            horizons,
+            self.cost,
+            self._stream(purpose),
+            asks.add,
+        )
 
     def _compare(
         self,
@@ -217,8 +279,9 @@ class Assessment:
         first: Transitions,
         second: Transitions,
         horizons: Int[np.ndarray, "horizon"],
+        asks: Counter,
     ) -> Horizons:
-        imagined = self._imagine(asked, first.openings, horizons, "imagined batch")
+        imagined = self._imagine(asked, first.openings, horizons, "imagined batch", asks)
         one, other = (as_episodes(part, horizons, self.cost) for part in (first, second))
         return horizon_distances(
             self.surrogate.description,
@@ -231,16 +294,25 @@ class Assessment:
             self.settings.swaps,
         )
 
-    def _compare_midway(self, asked: Asked, first: Transitions, second: Transitions) -> Horizons:
+    def _compare_midway(self, fresh: Fresh, asks: Counter) -> Horizons:
         """From anywhere in the episodes, at the same epochs in both batches."""
         length = min(self.settings.short, int(self._horizons[-1]))
-        lasts = np.minimum(lengths_of(first), lengths_of(second)) - length
+        lasts = np.minimum(lengths_of(fresh.first), lengths_of(fresh.second)) - length
         starts = self._stream("starts").integers(np.maximum(lasts, 0) + 1)
-        part, other = (windows(batch, starts, length) for batch in (first, second))
-        return self._compare(asked, part, other, np.arange(1, length + 1))
+        part, other = (windows(batch, starts, length) for batch in (fresh.first, fresh.second))
+        return self._compare(fresh.batches, part, other, np.arange(1, length + 1), asks)
+
+    def _asked_to_rank(self) -> Asked:
+        """The same days for every policy."""
+        count, days = len(self._policies), self.settings.days
+        return Asked(
+            parameters=np.tile(self._parameters(days, "ranking"), (count, 1)),
+            which=np.repeat(np.arange(count), days),
+            seeds=np.tile(self._seeds(days, "ranking"), count),
+        )
 
     def _values(
-        self,
+        self, fresh: Fresh, asks: Counter
     ) -> tuple[
         Float[np.ndarray, "day parameter"],
         Float[np.ndarray, "policy day"],
@@ -248,19 +320,16 @@ class Assessment:
     ]:
         """Parameters of the days, and the costs of every policy on each, in both worlds."""
         count, days = len(self._policies), self.settings.days
-        parameters = self._parameters(days, "ranking")
-        asked = Asked(
-            parameters=np.tile(parameters, (count, 1)),
-            which=np.repeat(np.arange(count), days),
-            seeds=np.tile(self._seeds(days, "ranking"), count),
-        )
-        run = self._simulate("policies to rank", asked)
-        simulated = as_episodes(run, self._horizons, self.cost).costs.reshape(count, days)
-        copied = asked.take(np.repeat(np.arange(len(asked)), self.settings.copies))
+        simulated = as_episodes(fresh.values, self._horizons, self.cost).costs
+        copied = fresh.ranked.take(np.repeat(np.arange(count * days), self.settings.copies))
         imagined = self._imagine(
-            copied, self._openings(len(copied)), self._horizons, "imagined policies"
+            copied, self._openings(len(copied)), self._horizons, "imagined policies", asks
         ).costs
-        return parameters, simulated, imagined.reshape(count, days, -1).mean(axis=2)
+        return (
+            fresh.ranked.parameters[:days],
+            simulated.reshape(count, days),
+            imagined.reshape(count, days, -1).mean(axis=2),
+        )
 
     def _openings(self, count: int) -> Float[np.ndarray, "episode state"]:
         """Where episodes begin in the surrogate by itself."""
@@ -268,23 +337,24 @@ class Assessment:
         chosen = self._stream("openings").integers(len(openings), size=count)
         return np.asarray(openings[chosen])
 
-    def _trained_gap(self) -> tuple[Gap | None, Familiarity | None]:
-        if self.trained is None:
+    def _trained_gap(self, fresh: Fresh, asks: Counter) -> tuple[Gap | None, Familiarity | None]:
+        asked = self._asked_of_trained(self.settings.gap_episodes)
+        if asked is None or fresh.trained is None:
             return None, None
-        s, number = self.settings, len(self._policies) - 1
-        run = self._simulate("the trained policy", self._at_nominal(s.gap_days, number))
-        costs = as_episodes(run, self._horizons, self.cost).costs
-        asked = self._at_nominal(s.gap_episodes, number)
+        costs = as_episodes(fresh.trained, self._horizons, self.cost).costs
         dreamt = self._imagine(
-            asked, self._openings(len(asked)), self._horizons, "the trained policy"
+            asked, self._openings(len(asked)), self._horizons, "the trained policy", asks
         )
         gap = optimism(costs, dreamt.costs, self._stream("gap"))
         return gap, self._met_by_trained(dreamt)
 
-    def _at_nominal(self, count: int, policy: int) -> Asked:
+    def _asked_of_trained(self, count: int) -> Asked | None:
+        """Episodes at nominal parameters, where there is a trained policy."""
+        if self.trained is None:
+            return None
         return Asked(
             parameters=np.tile(self.surrogate.description.nominal, (count, 1)),
-            which=np.full(count, policy),
+            which=np.full(count, len(self._policies) - 1),
             seeds=self._seeds(count, "the trained policy"),
         )
 

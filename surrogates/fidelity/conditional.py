@@ -5,11 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
+from sim.description import Description
 from surrogates.dataset import Transitions
+from surrogates.fidelity.cells import cells_of
 from surrogates.given import SupportsGivenArrivals
 from surrogates.interface import Surrogate
-from surrogates.scores import Foretold, score_foretold
+from surrogates.scores import LEVELS, Foretold, percent, score_foretold
+
+_FEWEST_ROWS = 20
+"""Epochs below which a cell's coverage says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellCoverage:
+    """The replay in one cell of the parameter box."""
+
+    rows: int
+    crps_held: float
+    coverage_held: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +41,9 @@ class Conditional:
     crps_held: float
     """Standardised CRPS of the other numbers."""
     coverage_held: dict[str, float]
+    coverage_error: dict[str, float]
+    """Standard error of each coverage, epochs of one episode taken together: they err alike."""
+    cells: dict[str, CellCoverage]
     bias_held: dict[str, float]
     """Mean of draws less outcome of each, over its deviation."""
 
@@ -34,9 +52,14 @@ def obstacle_to_conditioning(surrogate: Surrogate) -> str | None:
     """Why a surrogate cannot be told who comes; None when it can."""
     if not isinstance(surrogate, SupportsGivenArrivals):
         return f"family {surrogate.name!r} cannot be told who comes"
-    if not surrogate.arrivals_from_outside:
-        return f"{surrogate.description.name!r} does not tell arrivals from outside apart"
-    return None
+    if surrogate.arrivals_from_outside:
+        return None
+    if surrogate.description.is_event_driven:
+        return (
+            f"the epochs of {surrogate.description.name!r} end with events, and who comes is one "
+            "of them: nothing is left to hold"
+        )
+    return f"{surrogate.description.name!r} does not tell arrivals from outside apart"
 
 
 def score_conditional(
@@ -52,7 +75,8 @@ def score_conditional(
         surrogate.description, surrogate.sample_given_arrivals(repeated, random), observed
     ).without(held)
     free = Foretold.by(surrogate, observed, random, draws).without(held)
-    scores = score_foretold(given, given.pit(random))
+    pit = given.pit(random)
+    scores = score_foretold(given, pit)
     deviation = dict(zip(given.names, given.spread.tolist(), strict=True))
     return Conditional(
         rows=len(observed),
@@ -60,8 +84,46 @@ def score_conditional(
         crps_free=score_foretold(free, free.pit(random)).standardised_crps,
         crps_held=scores.standardised_crps,
         coverage_held=scores.coverage,
+        coverage_error={
+            percent(level): _error(_covered(pit[:, given.counted], level), observed.episode)
+            for level in LEVELS
+        },
+        cells=_cells(given, pit, observed.parameters, surrogate.description),
         bias_held={
             given.names[i]: scores.bias[given.names[i]] / deviation[given.names[i]]
             for i in given.counted
         },
     )
+
+
+def _covered(pit: Float[np.ndarray, "row quantity"], level: float) -> Float[np.ndarray, "row"]:
+    """Share of each epoch's quantities within their central intervals."""
+    return np.asarray((np.abs(pit - 0.5) <= level / 2).mean(axis=1))
+
+
+def _error(covered: Float[np.ndarray, "row"], episodes: Int[np.ndarray, "row"]) -> float:
+    """Standard error of the mean, rows of one episode being one draw."""
+    _, number = np.unique(episodes, return_inverse=True)
+    off = np.bincount(number, weights=covered - covered.mean())
+    if len(off) < 2:
+        return 1.0
+    return float(np.sqrt(np.square(off).sum() * len(off) / (len(off) - 1)) / len(covered))
+
+
+def _cells(
+    given: Foretold,
+    pit: Float[np.ndarray, "row quantity"],
+    parameters: Float[np.ndarray, "row parameter"],
+    description: Description,
+) -> dict[str, CellCoverage]:
+    found = {}
+    for name, rows in cells_of(description, parameters):
+        if rows.sum() < _FEWEST_ROWS:
+            continue
+        scores = score_foretold(given.take(rows), pit[rows], spread=given.spread)
+        found[name] = CellCoverage(
+            rows=int(rows.sum()),
+            crps_held=scores.standardised_crps,
+            coverage_held=scores.coverage,
+        )
+    return found

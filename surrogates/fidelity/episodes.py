@@ -71,7 +71,8 @@ def simulate(
 ) -> Transitions:
     """Run the true simulator, at most so many epochs of each episode; episode i has number i.
 
-    The result does not depend on the number of workers. `on_progress` hears the episodes done.
+    The result does not depend on the number of workers. `on_progress` hears how many episodes more
+    are done.
     """
     rows = [np.arange(i, min(i + _CHUNK, len(asked))) for i in range(0, len(asked), _CHUNK)]
     jobs = [
@@ -82,7 +83,7 @@ def simulate(
     for part, job in zip(rows, jobs, strict=True):
         parts.append(job.result())
         if on_progress is not None:
-            on_progress(int(part[-1]) + 1)
+            on_progress(len(part))
     return concatenate(parts)
 
 
@@ -183,8 +184,12 @@ def imagine(
     horizons: Int[np.ndarray, "horizon"],
     cost: Cost,
     random: np.random.Generator,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Episodes:
-    """The same in the surrogate, all episodes side by side, to the last of the horizons."""
+    """The same in the surrogate, all episodes side by side, to the last of the horizons.
+
+    `on_progress` hears how many epochs more are done.
+    """
     decisions = surrogate.description.decisions
     states = openings
     totals = np.zeros((len(asked), len(surrogate.description.output_names)))
@@ -200,4 +205,6 @@ def imagine(
         if epoch in horizons:
             kept.append(states)
             counted.append(totals)
+        if on_progress is not None:
+            on_progress(len(asked))
     return Episodes(states=np.stack(kept, axis=1), totals=np.stack(counted, axis=1), costs=costs)

@@ -17,6 +17,16 @@ from sim.description import Description
 from sim.streams import stream
 from surrogates.design import RoughView
 
+SMALLEST_DIFFERENCE = 0.05
+"""Share of states in which two policies must decide differently: the values of policies that
+differ more rarely are ordered by noise."""
+_DRAWN_APART = 2 * SMALLEST_DIFFERENCE
+"""The same when they are chosen: the states they then meet are not those they were chosen by."""
+_SMALLEST_SPREAD = 0.1
+"""Spread below which an input is not stretched further: it hardly ever changes."""
+_TRIES = 40
+"""Rules that are drawn for each policy wanted before it is held that there are no more."""
+
 
 @runtime_checkable
 class Decider(Protocol):
@@ -45,11 +55,24 @@ class Constant:
 
 
 class Linear:
-    """For each lever a level by a linear rule of the state, its slopes drawn at random."""
+    """For each lever a level by a linear rule of the state, its slopes drawn at random.
 
-    def __init__(self, name: str, description: Description, random: np.random.Generator) -> None:
+    What is seen is measured from where it lies in some states that occur, in its spread over
+    them: on a scale that suits another system's size the rule would hardly ever change its mind.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: Description,
+        states: Float[np.ndarray, "seen state"],
+        random: np.random.Generator,
+    ) -> None:
         self.name = name
         self._view = RoughView(description)
+        seen = self._view(states)
+        self._centre = seen.mean(axis=0)
+        self._spread = np.maximum(seen.std(axis=0), _SMALLEST_SPREAD)
         self._sizes = np.array([len(lever.levels) for lever in description.levers], dtype=int)
         inputs = len(self._view.names)
         self._slopes = random.normal(size=(inputs, len(self._sizes))) / np.sqrt(max(1, inputs))
@@ -57,7 +80,8 @@ class Linear:
 
     def decide(self, states: Float[np.ndarray, "batch state"]) -> Int[np.ndarray, "batch"]:
         """The levels that the rule gives, as one joint choice."""
-        wanted = self._view(states) @ self._slopes + self._offsets
+        seen = (self._view(states) - self._centre) / self._spread
+        wanted = seen @ self._slopes + self._offsets
         shares = 1 / (1 + np.exp(-np.clip(1.5 * wanted, -50.0, 50.0)))
         levels = np.minimum((shares * self._sizes).astype(int), self._sizes - 1)
         # The last lever changes fastest among the joint choices.
@@ -65,19 +89,55 @@ class Linear:
         return np.asarray(levels @ steps.astype(int))
 
 
-def varied_policies(description: Description, count: int, seed: int) -> tuple[Decider, ...]:
-    """Policies as unlike as the levers allow: half of them constant where there are as many.
+def varied_policies(
+    description: Description, states: Float[np.ndarray, "seen state"], count: int, seed: int
+) -> tuple[Decider, ...]:
+    """Policies that decide differently in states that occur; fewer where no more are found.
 
-    Constants are spread over the joint choices; the rest are linear rules.
+    Up to half of them are constants spread over the joint choices, the rest random linear rules.
     """
-    choices = len(description.decisions)
-    constants = min(choices, count // 2)
-    spread = np.linspace(0, choices - 1, constants).round().astype(int).tolist()
-    found: list[Decider] = [Constant(name=f"constant {c}", choice=c) for c in spread]
-    for number in range(count - constants):
+    varied = Varied(states, _DRAWN_APART)
+    for choice in constants(description, count // 2):
+        varied.consider(choice)
+    for number in range(_TRIES * count):
+        if len(varied.policies) == count:
+            break
         random = stream(seed, "linear rule", str(number))
-        found.append(Linear(f"linear {number + 1}", description, random))
-    return tuple(found)
+        name = f"linear {len(varied.policies) + 1}"
+        varied.consider(Linear(name, description, states, random))
+    return tuple(varied.policies)
+
+
+def constants(description: Description, most: int) -> tuple[Constant, ...]:
+    """Constant policies spread over the joint choices."""
+    choices = len(description.decisions)
+    spread = np.linspace(0, choices - 1, min(choices, most)).round().astype(int).tolist()
+    return tuple(Constant(name=f"constant {choice}", choice=choice) for choice in spread)
+
+
+def count_distinct(policies: Sequence[Decider], states: Float[np.ndarray, "seen state"]) -> int:
+    """How many of the policies decide differently in these states from all that are counted."""
+    varied = Varied(states, SMALLEST_DIFFERENCE)
+    for policy in policies:
+        varied.consider(policy)
+    return len(varied.policies)
+
+
+class Varied:
+    """Policies no two of which decide alike in nearly all of some states."""
+
+    def __init__(self, states: Float[np.ndarray, "seen state"], least: float) -> None:
+        """`least` is the share of states in which any two must differ."""
+        self.policies: list[Decider] = []
+        self._states, self._least = states, least
+        self._decided: list[Int[np.ndarray, "seen"]] = []
+
+    def consider(self, policy: Decider) -> None:
+        """Take the policy in unless it decides as one does that is there."""
+        decided = policy.decide(self._states)
+        if all((decided != one).mean() >= self._least for one in self._decided):
+            self.policies.append(policy)
+            self._decided.append(decided)
 
 
 def decide_each(

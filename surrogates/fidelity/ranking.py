@@ -50,15 +50,27 @@ class Ranking:
     """Policies by their values in both worlds."""
 
     policies: tuple[PolicyValue, ...]
+    distinct: int
+    """How many of them decide differently from one another in the states that were met."""
     overall: Tau
     better_half: Tau
     """Among the policies that the simulator finds better than the median: the ones that matter."""
     cells: dict[str, Tau]
 
 
+def refuse_unrankable(policies: int, days: int) -> None:
+    """Raise InvalidDataset for fewer than three policies or four days."""
+    if policies < _FEWEST_POLICIES or days < _FEWEST_DAYS:
+        raise InvalidDataset(
+            f"{policies} policies that decide differently, on {days} days: a ranking needs at "
+            f"least {_FEWEST_POLICIES} on {_FEWEST_DAYS}"
+        )
+
+
 def rank_policies(
     description: Description,
     names: tuple[str, ...],
+    distinct: int,
     simulated: Float[np.ndarray, "policy day"],
     imagined: Float[np.ndarray, "policy day"],
     parameters: Float[np.ndarray, "day parameter"],
@@ -69,11 +81,7 @@ def rank_policies(
 
     Raises InvalidDataset for fewer than three policies or four days.
     """
-    if len(simulated) < _FEWEST_POLICIES or len(parameters) < _FEWEST_DAYS:
-        raise InvalidDataset(
-            f"{len(simulated)} policies on {len(parameters)} days: a ranking needs at least "
-            f"{_FEWEST_POLICIES} on {_FEWEST_DAYS}"
-        )
+    refuse_unrankable(len(simulated), len(parameters))
     means = simulated.mean(axis=1)
     better = means <= np.median(means)
     cells = {
@@ -83,6 +91,7 @@ def rank_policies(
     }
     return Ranking(
         policies=_values(names, simulated, imagined),
+        distinct=distinct,
         overall=_tau(simulated, imagined, random, resamples),
         better_half=_tau(simulated[better], imagined[better], random, resamples),
         cells=cells,

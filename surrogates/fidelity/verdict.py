@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from surrogates.fidelity.assessment import Evidence
     from surrogates.fidelity.horizons import Distance
 
-Outcome = Literal["holds", "fails", "unknown"]
+Outcome = Literal["holds", "fails", "unknown", "does not apply"]
 Use = Literal["train on it", "short rollouts only", "do not use"]
 _Found = tuple[Outcome, str]
 
 COVERAGE = {"50": 0.05, "80": 0.05, "95": 0.03}
 """Largest error of the coverage of each central interval: what a normal law's spread a tenth too
 narrow would do (45.6%, 75.1% and 92.2%)."""
+SURE = 2.0
+"""Standard errors of a coverage that a few epochs' luck may add to its error."""
 MARGIN = 0.1
 """Standard deviations by which a distance may exceed chance: a shift of the mean this large moves
 4% of a normal law, and two batches of a hundred episodes differ by as much by chance."""
@@ -25,8 +27,11 @@ WIDEST_FLOOR = 0.35
 LARGEST_TAU_LOSS = 0.1
 """How far tau may fall short of the attainable one: one pair of policies in twenty is then ranked
 otherwise than by the simulator's own other days."""
-SMALLEST_ATTAINABLE = 0.5
-"""Attainable tau below which the policies' values were too noisy to be ranked by anybody."""
+FEWEST_POLICIES = 20
+"""Policies that decide differently, below which too few pairs are ranked to say anything."""
+SMALLEST_ATTAINABLE = 0.7
+"""Attainable tau below which the policies' values are too noisy to be ranked by anybody: the
+simulator itself then orders more than three pairs in twenty otherwise on other days."""
 LARGEST_GAP = 0.1
 """Optimism about a trained policy that is bearable: a tenth of its cost is what the demo's
 policy gains on the best rule, so that more could be all of the gain."""
@@ -61,7 +66,8 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     """Train on it if every check holds; short rollouts if those hold that these need.
 
-    What could not be measured does not count as holding.
+    What could not be measured does not count as holding. A question that cannot be put to the
+    surrogate at all counts neither way, and the reason stands beside it.
     """
     findings = tuple(
         Finding(name=name, outcome=outcome, reason=reason, is_for_short=is_for_short)
@@ -78,7 +84,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def _broken(findings: Iterable[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.outcome != "holds"]
+    return [finding for finding in findings if finding.outcome in ("fails", "unknown")]
 
 
 def _listed(findings: list[Finding]) -> str:
@@ -89,6 +95,32 @@ def _coverage(evidence: Evidence) -> _Found:
     coverage = evidence.one_epoch.scores.coverage
     held = all(abs(coverage[k] - float(k) / 100) <= most for k, most in COVERAGE.items())
     told = ", ".join(f"{k}% covers {coverage[k]:.1%} (±{most:.0%})" for k, most in COVERAGE.items())
+    return ("holds" if held else "fails"), f"{told}; {_farthest(evidence.one_epoch.pit)}"
+
+
+def _farthest(pit: dict[str, tuple[int, ...]]) -> str:
+    """The quantity whose middle half is most wrong: pooled, one that is too wide can hide it."""
+    middle = {
+        name: sum(counts[len(counts) // 4 : -(len(counts) // 4)]) / max(1, sum(counts))
+        for name, counts in pit.items()
+    }
+    name = max(middle, key=lambda one: abs(middle[one] - 0.5))
+    return f"of single quantities farthest {name.replace('_', ' ')}, 50% covers {middle[name]:.0%}"
+
+
+def _given_arrivals(evidence: Evidence) -> _Found:
+    found = evidence.conditional
+    if found is None:
+        return "does not apply", f"{evidence.no_conditional}: the other checks judge alone"
+    luck = {k: SURE * found.coverage_error[k] for k in COVERAGE}
+    bounds = {k: most + luck[k] for k, most in COVERAGE.items()}
+    told = ", ".join(
+        f"{k}% covers {found.coverage_held[k]:.1%} (±{most:.1%})" for k, most in bounds.items()
+    )
+    told += f"; up to {max(luck.values()):.1%} of the bounds is for the luck of {found.rows} epochs"
+    if any(luck[k] > most for k, most in COVERAGE.items()):
+        return "unknown", f"{told}, more than the error looked for: replay more"
+    held = all(abs(found.coverage_held[k] - float(k) / 100) <= most for k, most in bounds.items())
     return ("holds" if held else "fails"), told
 
 
@@ -120,11 +152,16 @@ def _tau(evidence: Evidence) -> _Found:
     tau = evidence.ranking.overall
     told = (
         f"tau {tau.value:.2f} [{tau.low:.2f}, {tau.high:.2f}] over "
-        f"{len(evidence.ranking.policies)} policies, the simulator's halves agree to "
-        f"{tau.attainable:.2f}; {LARGEST_TAU_LOSS} less is allowed"
+        f"{evidence.ranking.distinct} policies that decide differently, the simulator's halves "
+        f"agree to {tau.attainable:.2f}; {LARGEST_TAU_LOSS} less is allowed"
     )
+    if evidence.ranking.distinct < FEWEST_POLICIES:
+        return "unknown", f"{told}; fewer than {FEWEST_POLICIES} policies rank too few pairs"
     if tau.attainable < SMALLEST_ATTAINABLE:
-        return "unknown", f"{told}; below {SMALLEST_ATTAINABLE} nothing can be ranked"
+        return (
+            "unknown",
+            f"{told}; below {SMALLEST_ATTAINABLE} it cannot be told: rank on more days",
+        )
     held = tau.value >= tau.attainable - LARGEST_TAU_LOSS
     return ("holds" if held else "fails"), told
 
@@ -156,6 +193,7 @@ def _support(evidence: Evidence) -> _Found:
 
 _CHECKS: tuple[tuple[str, bool, Callable[[Evidence], _Found]], ...] = (
     ("calibration", True, _coverage),
+    ("the same customers", True, _given_arrivals),
     ("short horizon", True, _short_horizon),
     ("from midway", True, _midway),
     ("support", True, _support),

@@ -39,6 +39,34 @@ def test_a_policy_without_its_run_is_refused(
     assert "--policy needs --run-id" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--run-id", "nope"), "no run runs/nope"),
+        (("--scenario", "bnak"), "did you mean 'bank'"),
+        (("--scenario", "clinic", "--family", "gpp"), "did you mean 'gp'"),
+        (("--scenario", "criss_cross", "--family", "fluid"), "these can: flow, ensemble"),
+        (("--scenario", "clinic", "--output", "page.json"), "such as page.html"),
+        (("--scenario", "tests.fakes:TinyQueue", "--output", "file/page.html"), "another --output"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_simulated(
+    arguments: tuple[str, ...],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """A report takes minutes, and whoever mistyped a name must not wait for them."""
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    with unchecked():
+        assert surrogym(monkeypatch, *arguments) == 2
+    heard = capsys.readouterr().err
+    assert told in heard
+    assert "%" not in heard
+
+
 @pytest.mark.ray
 def test_a_simulator_of_ones_own_is_examined_whole(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path

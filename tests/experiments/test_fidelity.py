@@ -10,6 +10,8 @@ import pytest
 
 from experiments.fidelity.__main__ import STORED
 from experiments.fidelity.page import write_report
+from experiments.fidelity.progress import Steps, time_left
+from experiments.main_job.reporter import Reporter
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -48,8 +50,25 @@ def test_what_is_not_there_is_said_rather_than_drawn(tmp_path: Path) -> None:
     write_report(tmp_path / "page.html", record)
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/svg+xml;base64,") == 3
-    for said in ("Not applicable: nobody comes", "no likelihood", "No policy was trained"):
+    for said in ("Does not apply: nobody comes", "no likelihood", "No policy was trained"):
         assert said in page
+
+
+def test_a_part_is_shown_once_however_often_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    """A fit says that it is done, and so does whoever waited for it."""
+    with Steps(Reporter()) as steps:
+        for title, done in (("fit", 0.0), ("fit", 1.0), ("fit", 1.0), ("run", 0.5), ("run", 1.0)):
+            steps.hear(title, done, 1.0)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines if line.strip()] == ["fit", "run"]
+    assert all("100%" in line for line in lines if line.strip())
+
+
+def test_the_time_left_is_told_once_the_pace_is_known() -> None:
+    """The first moments of a job say nothing, and at its end nothing is left."""
+    assert time_left(10.0, 1.0, 4.0) == "about 30 s left"
+    assert time_left(120.0, 1.0, 4.0) == "about 6 min left"
+    assert time_left(1.0, 1.0, 4.0) == time_left(9.0, 4.0, 4.0) == time_left(9.0, 0.0, 4.0) == ""
 
 
 @pytest.mark.browser

@@ -24,6 +24,7 @@ from surrogates.interface import (
     SupportsUpdate,
     Surrogate,
 )
+from tests.surrogates.conftest import SMALL_SETTINGS
 
 each_family = pytest.mark.parametrize("family", sorted(FAMILIES))
 
@@ -74,6 +75,17 @@ def test_every_draw_conserves_customers(
     assert (epochs.state[:, :stocks] >= 0).all()
     whole = np.concatenate([epochs.state[:, :stocks], epochs.outputs[:, :flows]], axis=1)
     assert np.array_equal(whole, np.rint(whole))
+
+
+@each_family
+def test_a_short_fit_keeps_its_shapes(
+    family: str, transitions: Transitions, description: SystemDescription
+) -> None:
+    """The fits that tests share run without the checks of shapes, which take most of their time."""
+    few = transitions.take(transitions.episode < 3)
+    surrogate = FAMILIES[family](few, description, SMALL_SETTINGS[family], np.random.default_rng(3))
+    epochs = surrogate.sample(few.state, few.decision, few.parameters, np.random.default_rng(4))
+    assert epochs.state.shape == few.next_state.shape
 
 
 @each_family
@@ -192,13 +204,13 @@ def test_a_world_is_kept_and_worlds_differ(
     ]
     assert worlds.count == 12
     assert np.array_equal(drawn[0].outputs, drawn[1].outputs)
-    many = held_out.take(np.zeros(2000, dtype=int))
+    many = held_out.take(np.zeros(300, dtype=int))
     means = [
         worlds.sample(
             many.state,
             many.decision,
             many.parameters,
-            np.full(2000, world),
+            np.full(300, world),
             np.random.default_rng(3),
         ).outputs.mean(axis=0)
         for world in range(12)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sim.description import Description
 from surrogates.clock import with_clock
+from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 from tests.fakes import TinyQueue
 
@@ -37,8 +38,18 @@ class ExactQueue:
         parameters: np.ndarray,
         random: np.random.Generator,
     ) -> Epochs:
-        before, mood, clock = states.T
         came = random.poisson(6.0 * self.crowding * parameters[:, 0]).astype(float)
+        return self.follow(states, decisions, came, random)
+
+    def follow(
+        self,
+        states: np.ndarray,
+        decisions: np.ndarray,
+        came: np.ndarray,
+        random: np.random.Generator,
+    ) -> Epochs:
+        """The epochs in which so many came."""
+        before, mood, clock = states.T
         served = np.minimum(before + came, random.poisson(3.0 * decisions[:, 0]))
         waiting = before + came - served
         noise = self.narrowing * random.standard_normal(len(states))
@@ -50,3 +61,18 @@ class ExactQueue:
             outputs=np.column_stack([came, served, waited, profit, decisions[:, 0]]),
             duration=np.full(len(states), 10.0),
         )
+
+
+@dataclass(frozen=True)
+class ToldQueue(ExactQueue):
+    """The same, and it can be told who comes."""
+
+    @property
+    def arrivals_from_outside(self) -> tuple[str, ...]:
+        return ("arrivals",)
+
+    def sample_given_arrivals(
+        self, transitions: Transitions, random: np.random.Generator
+    ) -> Epochs:
+        t = transitions
+        return self.follow(t.state, t.decision, t.outputs[:, 0], random)

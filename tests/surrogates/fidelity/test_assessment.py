@@ -20,12 +20,12 @@ from surrogates.fidelity.policies import Constant
 from surrogates.interface import Surrogate
 from surrogates.support import Support
 from tests.fakes import TinyQueue
-from tests.surrogates.fidelity.exact import ExactQueue
+from tests.surrogates.fidelity.exact import ExactQueue, ToldQueue
 from tests.systems import unchecked
 
 BUILD = WithClock(build=TinyQueue)
 SETTINGS = FidelitySettings(
-    episodes=96, scored_rows=400, draws=32, swaps=60, policies=10, days=16, gap_days=60,
+    episodes=96, scored_rows=400, draws=32, swaps=60, policies=20, days=16, gap_days=60,
     gap_episodes=400,
 )  # fmt: skip
 
@@ -140,6 +140,59 @@ def test_too_certain_a_law_fails_its_calibration() -> None:
 def exact_coverage(level: float) -> float:
     """Less four binomial deviations over the scored outcomes, six quantities in each row."""
     return level - 4 * float(np.sqrt(level * (1 - level) / (6 * SETTINGS.scored_rows)))
+
+
+def test_the_simulators_own_law_holds_with_the_same_customers() -> None:
+    """The error beyond luck is none, and luck is allowed for."""
+    evidence = assess(ToldQueue())
+    assert outcomes(evidence)["the same customers"] == "holds"
+    assert judge(evidence).use == "train on it"
+    assert evidence.conditional is not None
+    cells = evidence.conditional.cells
+    assert sum(cell.rows for cell in cells.values()) == evidence.conditional.rows
+
+
+def test_too_certain_a_law_fails_with_the_same_customers() -> None:
+    """What too wide a law of arrivals may hide among all quantities, the replay shows."""
+    evidence = assess(ToldQueue(narrowing=0.0))
+    assert outcomes(evidence)["the same customers"] == "fails"
+    assert judge(evidence).use == "do not use"
+
+
+def test_a_replay_of_a_few_epochs_says_nothing() -> None:
+    """Of eight epochs luck alone moves the coverage by more than the error looked for."""
+    few = replace(SETTINGS, conditional_rows=8)
+    evidence = assess(ToldQueue(), settings=few)
+    assert evidence.conditional is not None
+    assert max(evidence.conditional.coverage_error.values()) > 0.025
+    assert outcomes(evidence)["the same customers"] == "unknown"
+
+
+def test_a_question_that_cannot_be_put_counts_neither_way(exact: Evidence) -> None:
+    """A family that draws whole epochs is judged by them, and the page says so."""
+    (finding,) = (f for f in judge(exact).findings if f.name == "the same customers")
+    assert finding.outcome == "does not apply"
+    assert "cannot be told who comes: the other checks judge alone" in finding.reason
+
+
+def test_a_ranking_of_few_policies_is_not_taken_for_one(exact: Evidence) -> None:
+    """Of five policies and the trained one in the right order little follows for the next."""
+    assert exact.ranking.distinct >= 20
+    few = assess(ExactQueue(), settings=replace(SETTINGS, policies=5))
+    (finding,) = (f for f in judge(few).findings if f.name == "policy ranking")
+    assert finding.outcome == "unknown"
+    assert "over 6 policies that decide differently" in finding.reason
+    assert judge(few).use == "short rollouts only"
+
+
+def test_progress_comes_to_an_end() -> None:
+    """Whoever waits is told how much is left, and that it was all."""
+    heard: list[tuple[str, float, float]] = []
+    assess(ExactQueue(), on_progress=lambda *told: heard.append(told))
+    last = {title: (done, total) for title, done, total in heard}
+    assert len(last) == 3
+    assert all(done == total for done, total in last.values())
+    assert all(done <= total for _, done, total in heard)
 
 
 def test_what_was_not_measured_does_not_count_as_good() -> None:

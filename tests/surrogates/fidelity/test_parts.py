@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -14,7 +16,14 @@ from surrogates.fidelity.conditional import obstacle_to_conditioning, score_cond
 from surrogates.fidelity.episodes import as_episodes
 from surrogates.fidelity.gap import optimism
 from surrogates.fidelity.horizons import chosen_horizons
-from surrogates.fidelity.policies import decide_each, varied_policies
+from surrogates.fidelity.policies import (
+    SMALLEST_DIFFERENCE,
+    Constant,
+    constants,
+    count_distinct,
+    decide_each,
+    varied_policies,
+)
 from surrogates.fidelity.ranking import rank_policies, weighted_tau
 from surrogates.fidelity.settings import FidelitySettings
 from surrogates.given import SupportsGivenArrivals
@@ -49,7 +58,7 @@ def test_a_reversed_ranking_is_seen_whole_and_by_cell() -> None:
     days[:6, 0] = 0.5
     imagined = np.where(days[:, 0] == 0.5, simulated, -simulated)
     found = rank_policies(
-        description, tuple("abcdefgh"), simulated, imagined, days, random, resamples=50
+        description, tuple("abcdefgh"), 8, simulated, imagined, days, random, resamples=50
     )
     assert found.overall.attainable == pytest.approx(1.0)
     assert found.cells["arrival_scale low"].value == 1.0
@@ -61,7 +70,7 @@ def test_too_few_to_rank_is_refused() -> None:
     """Two policies have a tau of one or minus one by the toss of a coin."""
     with pytest.raises(InvalidDataset, match="a ranking needs at least 3"):
         rank_policies(
-            small_centre().describe(), ("a", "b"), np.zeros((2, 9)), np.zeros((2, 9)),
+            small_centre().describe(), ("a", "b"), 2, np.zeros((2, 9)), np.zeros((2, 9)),
             np.ones((9, 4)), np.random.default_rng(0),
         )  # fmt: skip
 
@@ -76,20 +85,60 @@ def test_a_gap_above_zero_promises_too_much_whether_days_cost_or_earn(sign: floa
     assert gap.low > 0.08
 
 
-def test_constant_policies_differ_and_linear_ones_use_the_whole_range() -> None:
+def some_states(description: SystemDescription, most: int) -> np.ndarray:
+    """Up to so many customers in each place, at a random epoch of the first kind of day."""
+    random = np.random.default_rng(0)
+    states = random.integers(most + 1, size=(200, len(description.state_names))).astype(float)
+    states[:, -2] = 0
+    states[:, -1] = random.integers(description.epochs, size=200)
+    return states
+
+
+@pytest.mark.parametrize("most", [2, 40])
+def test_policies_decide_differently_whatever_the_size_of_the_system(most: int) -> None:
     """Twenty policies that decide alike would be ranked by their noise."""
     description = small_centre().describe()
-    policies = varied_policies(description, 12, seed=1)
-    random = np.random.default_rng(0)
-    states = random.integers(30, size=(200, len(description.state_names))).astype(float)
-    states[:, -2:] = [0, 2]
+    states = some_states(description, most)
+    policies = varied_policies(description, states, 20, seed=1)
     chosen = np.array([policy.decide(states) for policy in policies])
-    assert len(np.unique(chosen, axis=0)) == 12
-    assert len(np.unique(chosen[6:])) > 3
+    apart = (chosen[:, None] != chosen).mean(axis=2)[np.triu_indices(20, 1)]
+    assert apart.min() >= SMALLEST_DIFFERENCE
+    assert min(len(np.unique(row)) for row in chosen[10:]) > 1
+    assert len(np.unique(chosen[10:])) > 3
     assert chosen.min() >= 0
     assert chosen.max() < len(description.decisions)
-    which = np.arange(200) % 12
+    which = np.arange(200) % 20
     assert np.array_equal(decide_each(policies, which, states), chosen[which, np.arange(200)])
+
+
+def test_no_policy_is_made_up_where_there_are_no_more() -> None:
+    """In one state only the choice itself can differ, and a report must not count more."""
+    description = small_centre().describe()
+    states = np.zeros((50, len(description.state_names)))
+    policies = varied_policies(description, states, 20, seed=1)
+    assert len(policies) == count_distinct(policies, states) <= len(description.decisions) < 20
+
+
+def test_copies_of_a_policy_are_counted_once() -> None:
+    """Two names for one rule are one policy, and one state in a hundred makes no other."""
+    description = small_centre().describe()
+    states = some_states(description, 20)
+    (one, other, *_) = constants(description, 4)
+    twin = Constant(name="twin", choice=one.choice)
+    assert count_distinct((one, twin, other, Nearly(one, 5)), states) == 2
+    assert count_distinct((one, twin, other, Nearly(one, 20)), states) == 3
+
+
+@dataclass(frozen=True)
+class Nearly:
+    """Decides as another does but in its first states."""
+
+    other: Constant
+    differs: int
+    name: str = "nearly"
+
+    def decide(self, states: np.ndarray) -> np.ndarray:
+        return np.asarray(self.other.decide(states) + 2 * (np.arange(len(states)) < self.differs))
 
 
 def test_an_episode_that_ended_stays_as_it_ended() -> None:

@@ -20,7 +20,7 @@ from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow, obstacle_to_f
 from surrogates.flow.jumps import JumpLaw
 from surrogates.flow.patterns import Patterns, rows_asked
 from surrogates.interface import SupportsUpdate
-from tests.systems import small_centre
+from tests.systems import small_centre, unchecked
 
 Question = tuple[np.ndarray, np.ndarray, np.ndarray]
 """States, decisions and parameters."""
@@ -152,13 +152,15 @@ def test_what_is_looked_up_by_rows_is_what_the_description_says() -> None:
 
 @pytest.fixture(scope="module")
 def events() -> Transitions:
-    return episodes("n_model", 6, seed=3, nominal_share=1.0)
+    with unchecked():
+        return episodes("n_model", 6, seed=3, nominal_share=1.0)
 
 
 @pytest.fixture(scope="module")
 def race(events: Transitions) -> FlowSurrogate:
     settings = FlowSettings(hidden=16, passes=10, least_steps=0)
-    return fit_flow(events, described("n_model"), settings, np.random.default_rng(0))
+    with unchecked():
+        return fit_flow(events, described("n_model"), settings, np.random.default_rng(0))
 
 
 def busy_n_model() -> Question:
