@@ -9,6 +9,7 @@ while it is drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -67,22 +68,28 @@ class View:
         features: Float[np.ndarray, "batch feature"],
     ) -> None:
         self._coordinates, self._scales = coordinates, scales
-        self._first = features.shape[1]
-        self._seen = np.zeros((len(features), self._first + len(coordinates) + 2), np.float32)
-        self._seen[:, : self._first] = standardise(features, scales.feature)
+        rows, self._first = features.shape
+        self._bounds = scales.bound.astype(np.float32)
+        # A row a column: what is written and read is in one piece of memory.
+        self._seen = np.zeros((self._first + len(coordinates) + 2, rows), np.float32)
+        self._seen[: self._first] = standardise(features, scales.feature).T
 
     def inputs(
-        self, position: int, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
-    ) -> Float32[np.ndarray, "batch input"]:
-        """Inputs of one model; the same array each time, to be read at once."""
-        sides = _scaled_bounds(self._coordinates[position], low, high)
-        self._seen[:, -2:] = standardise(sides, self._scales.bound[:, position])
-        return self._seen
+        self,
+        position: int,
+        low: Float[np.ndarray, "batch"],
+        high: Float[np.ndarray, "batch"],
+        rows: Int[np.ndarray, "rows"] | None = None,
+    ) -> Float32[np.ndarray, "rows input"]:
+        """Inputs of one model, in the given rows or all; to be read at once, and not changed."""
+        sides = _scaled_bounds(self._coordinates[position], low, high, np.float32)
+        self._seen[-2:] = standardise(sides.T, self._bounds[:, position]).T
+        return (self._seen if rows is None else self._seen.take(rows, axis=1)).T
 
     def note(self, position: int, values: Float[np.ndarray, "batch"]) -> None:
         """Show a settled number to the models that follow."""
         scaled = self._coordinates[position].scale(values)
-        self._seen[:, self._first + position] = standardise(
+        self._seen[self._first + position] = standardise(
             scaled, self._scales.coordinate[:, position]
         )
 
@@ -156,7 +163,7 @@ def prepare(
     )
     scaled = np.column_stack([c.scale(v) for c, v in zip(coordinates, values.T, strict=True)])
     sides = np.stack(
-        [_scaled_bounds(c, low[:, i], high[:, i]) for i, c in enumerate(coordinates)], axis=1
+        [_scaled_bounds(c, low[:, i], high[:, i]).T for i, c in enumerate(coordinates)], axis=1
     )
     scales = scales or Scales(
         feature=_measure(features), coordinate=_measure(scaled), bound=_measure(sides)
@@ -180,11 +187,14 @@ def standardise(
 
 
 def _scaled_bounds(
-    coordinate: Coordinate, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
-) -> Float[np.ndarray, "batch 2"]:
+    coordinate: Coordinate,
+    low: Float[np.ndarray, "batch"],
+    high: Float[np.ndarray, "batch"],
+    dtype: type[np.floating[Any]] = np.float64,
+) -> Float[np.ndarray, "2 batch"]:
     """Both bounds on the modelling scale; no bound reads as 0."""
-    sides = np.column_stack([low, high])
-    return coordinate.scale(np.where(np.isfinite(sides), sides, 0.0))
+    sides = np.array([low, high], dtype=dtype)
+    return coordinate.scale(np.where(np.isfinite(sides), sides, dtype(0.0)))
 
 
 def _measure(

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from surrogates.coordinates import Coordinates
 from surrogates.dataset import Transitions
@@ -21,8 +21,9 @@ from surrogates.lessons import Scales, View
 
 _CHUNK_ROWS = 16_384
 """Rows whose likelihood is taken at once."""
-Latent = Callable[[int, Float32[np.ndarray, "batch input"]], Float[np.ndarray, "batch"]]
-"""Given a number's position and its inputs, values on its modelling scale."""
+Rows = Int[np.ndarray, "rows"] | slice
+Latent = Callable[[int, Float32[np.ndarray, "rows input"], Rows], Float[np.ndarray, "rows"]]
+"""Given a number's position and its inputs in the rows asked for, values on its modelling scale."""
 
 
 class StepwiseSurrogate(ABC):
@@ -54,7 +55,7 @@ class StepwiseSurrogate(ABC):
             states,
             decisions,
             parameters,
-            lambda position, inputs: self._draw(position, inputs, random),
+            lambda position, inputs, _: self._draw(position, inputs, random),
         )
 
     @property
@@ -71,7 +72,7 @@ class StepwiseSurrogate(ABC):
             t.state,
             t.decision,
             t.parameters,
-            lambda position, inputs: self._draw(position, inputs, random),
+            lambda position, inputs, _: self._draw(position, inputs, random),
             GivenArrivals(self._coordinates, t),
         )
 
@@ -82,17 +83,25 @@ class StepwiseSurrogate(ABC):
         parameters: Float[np.ndarray, "batch parameter"],
         latent: Latent,
         coordinates: Coordinates | None = None,
+        *,
+        everywhere: bool = False,
     ) -> Epochs:
         """The epochs that follow when the free numbers are settled one after another.
 
-        Along other coordinates than its own where some of the numbers are given.
+        Along other coordinates than its own where some of the numbers are given. A model is asked
+        in the rows alone whose bounds leave a choice, unless it is to be asked everywhere.
         """
         view = self._view(states, decisions, parameters)
 
         def draw(
             position: int, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
         ) -> Float[np.ndarray, "batch"]:
-            drawn = latent(position, view.inputs(position, low, high))
+            rows = np.flatnonzero(high > low)
+            drawn = np.zeros(len(low))
+            if everywhere or len(rows) == len(low):
+                drawn = latent(position, view.inputs(position, low, high), slice(None))
+            elif len(rows):
+                drawn[rows] = latent(position, view.inputs(position, low, high, rows), rows)
             values = self._coordinates.coordinates[position].settle(drawn, low, high)
             view.note(position, values)
             return values

@@ -30,9 +30,10 @@ from surrogates.ensemble.members import (
     train,
 )
 from surrogates.features import features_of
+from surrogates.grouping import groups, sample_grouped
 from surrogates.interface import Epochs
 from surrogates.lessons import Scales, prepare, standardise
-from surrogates.networks import forward, softplus
+from surrogates.networks import Network, softplus
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
 
@@ -58,7 +59,6 @@ class EnsembleSurrogate:
         self._features, self._weights = features_of(self.description), weights
         self._numbers = len(coordinates.coordinates)
         self._members = [_Member.of(weights, int(elite)) for elite in elites]
-        self._chain = np.stack([member.chain for member in self._members])
 
     def sample(
         self,
@@ -80,17 +80,32 @@ class EnsembleSurrogate:
         random: np.random.Generator,
     ) -> Epochs:
         """Draw one epoch for each row, from the elite with the row's number."""
-        location, spread = self._laws(states, decisions, parameters, elites)
-        noise = random.standard_normal((self._numbers, len(states)), dtype=np.float32)
-        surprise = np.zeros_like(location)
+        return sample_grouped(self._sample_in_order, states, decisions, parameters, elites, random)
+
+    def _sample_in_order(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        elites: Int[np.ndarray, "batch"],
+        random: np.random.Generator,
+    ) -> Epochs:
+        """Draw one epoch for each row, where those of an elite lie side by side."""
+        inputs = self._inputs(states, decisions, parameters)
+        pairs = [(self._members[elite], part) for elite, part in groups(elites)]
+        laws = np.empty((2 * self._numbers, len(states)), np.float32)
+        for member, part in pairs:
+            laws[:, part] = member(inputs[:, part])
+        location, spread = np.split(laws, 2)
+        noise = random.standard_normal(location.shape, dtype=np.float32)
+        surprise = np.empty_like(location)
         centre, width = self._scales.coordinate
 
         def draw(position: int, low: Batch, high: Batch) -> Batch:
-            coordinate = self._coordinates.coordinates[position]
-            moved = noise[position]
+            coordinate, moved = self._coordinates.coordinates[position], noise[position]
             if position:
-                weights = self._chain[elites, position, :position]
-                moved = moved + np.einsum("bk,kb->b", weights, surprise[:position])
+                for member, part in pairs:
+                    moved[part] += member.chain[position, :position] @ surprise[:position, part]
             latent = (location[position] + spread[position] * moved).astype(float)
             values = coordinate.settle(latent * width[position] + centre[position], low, high)
             seen = (coordinate.scale(values) - centre[position]) / width[position]
@@ -99,29 +114,14 @@ class EnsembleSurrogate:
 
         return self._coordinates.complete(states, decisions, parameters, draw)
 
-    def _laws(
-        self,
-        states: Float[np.ndarray, "batch state"],
-        decisions: Float[np.ndarray, "batch lever"],
-        parameters: Float[np.ndarray, "batch parameter"],
-        elites: Int[np.ndarray, "batch"],
-    ) -> tuple[Float32[np.ndarray, "coordinate batch"], Float32[np.ndarray, "coordinate batch"]]:
-        """Location and spread of every number, each row by its elite."""
-        inputs = self._inputs(states, decisions, parameters)
-        out = np.empty((2 * self._numbers, len(inputs)), np.float32)
-        for number, member in enumerate(self._members):
-            rows = np.flatnonzero(elites == number)
-            out[:, rows] = member(inputs[rows]).T
-        return out[: self._numbers], out[self._numbers :]
-
     def _inputs(
         self,
         states: Float[np.ndarray, "batch state"],
         decisions: Float[np.ndarray, "batch lever"],
         parameters: Float[np.ndarray, "batch parameter"],
-    ) -> Float32[np.ndarray, "batch feature"]:
+    ) -> Float32[np.ndarray, "feature batch"]:
         features = self._features.matrix(states, decisions, parameters)
-        return standardise(features, self._scales.feature).astype(np.float32)
+        return standardise(features, self._scales.feature).T.astype(np.float32)
 
     def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
         """Log likelihood of each transition under the mixture of the elites, in nats."""
@@ -134,17 +134,17 @@ class EnsembleSurrogate:
     def _log_prob_of(
         self,
         member: _Member,
-        inputs: Float32[np.ndarray, "batch feature"],
+        inputs: Float32[np.ndarray, "feature batch"],
         values: Float[np.ndarray, "batch coordinate"],
         low: Float[np.ndarray, "batch coordinate"],
         high: Float[np.ndarray, "batch coordinate"],
     ) -> Float[np.ndarray, "batch"]:
-        location, spread = np.split(member(inputs).astype(float), 2, axis=1)
+        location, spread = np.split(member(inputs).T.astype(float), 2, axis=1)
         coordinates, (centre, width) = self._coordinates.coordinates, self._scales.coordinate
         scaled = np.column_stack([c.scale(v) for c, v in zip(coordinates, values.T, strict=True)])
         surprise = _surprise((scaled - centre) / width, location, spread)
         mean = centre + width * (location + spread * (surprise @ member.chain.T))
-        total = np.zeros(len(inputs))
+        total = np.zeros(len(values))
         for i, coordinate in enumerate(coordinates):
             total += settled_log_prob(
                 coordinate, values[:, i], low[:, i], high[:, i], mean[:, i], width[i] * spread[:, i]
@@ -159,8 +159,8 @@ class EnsembleSurrogate:
     ) -> Float[np.ndarray, "batch"]:
         """How far the elites' locations lie apart, in spreads of the data."""
         inputs = self._inputs(states, decisions, parameters)
-        located = np.stack([member(inputs)[:, : self._numbers] for member in self._members])
-        return np.asarray(np.sqrt(located.astype(float).var(axis=0).mean(axis=1)))
+        located = np.stack([member(inputs)[: self._numbers] for member in self._members])
+        return np.asarray(np.sqrt(located.astype(float).var(axis=0).mean(axis=0)))
 
     def draw_functions(self, count: int, random: np.random.Generator) -> MemberDraws:
         """So many worlds: in each one elite answers throughout."""
@@ -219,10 +219,10 @@ def _surprise(seen: np.ndarray, location: np.ndarray, spread: np.ndarray) -> np.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
-    """One network, to be asked in numpy."""
+    """One network, to be asked without autograd."""
 
-    layers: list[tuple[np.ndarray, np.ndarray]]
-    skip: Float32[np.ndarray, "weight coordinate"]
+    network: Network
+    skip: Float32[np.ndarray, "coordinate weight"]
     chain: Float32[np.ndarray, "coordinate before"]
 
     @classmethod
@@ -233,16 +233,20 @@ class _Member:
             (weights[f"weights.{i}"][number], weights[f"biases.{i}"][number, 0])
             for i in range(count)
         ]
-        chain = np.tril(weights["chain"][number], -1)
-        return cls(layers=layers, skip=weights["skip"][number], chain=chain)
+        return cls(
+            network=Network(layers),
+            skip=np.ascontiguousarray(weights["skip"][number].T),
+            chain=np.tril(weights["chain"][number], -1),
+        )
 
     def __call__(
-        self, inputs: Float32[np.ndarray, "batch feature"]
-    ) -> Float32[np.ndarray, "batch law"]:
+        self, inputs: Float32[np.ndarray, "feature batch"]
+    ) -> Float32[np.ndarray, "law batch"]:
         """Locations, then spreads."""
-        out, numbers = forward(self.layers, inputs), self.skip.shape[1]
-        out[:, :numbers] += inputs @ self.skip[:-1] + self.skip[-1]
-        out[:, numbers:] = softplus(out[:, numbers:] - SPREAD_SHIFT) + SMALLEST_SPREAD
+        out, numbers = self.network(inputs), len(self.skip)
+        out[:numbers] += self.skip[:, :-1] @ inputs
+        out[:numbers] += self.skip[:, -1:]
+        out[numbers:] = softplus(out[numbers:] - SPREAD_SHIFT) + SMALLEST_SPREAD
         return out
 
 

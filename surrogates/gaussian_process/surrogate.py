@@ -12,6 +12,7 @@ plain arrays. On few rows every row is an inducing point and inference is exact.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -30,12 +31,18 @@ from surrogates.gaussian_process.posterior import solve
 from surrogates.gaussian_process.processes import Processes
 from surrogates.gaussian_process.settings import GaussianProcessSettings
 from surrogates.gaussian_process.shapes import learn_shapes, learn_shapes_exactly
+from surrogates.gaussian_process.sketch import Sketch, abridge
+from surrogates.grouping import sample_grouped
 from surrogates.interface import Epochs
 from surrogates.lessons import Lessons, Scales, prepare
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
-from surrogates.stepwise import LikelyStepwiseSurrogate
+from surrogates.stepwise import LikelyStepwiseSurrogate, Rows
 
+_ABRIDGED = "draws.readout"
+"""Among the arrays; releases that drew with all factors have none."""
+_ABRIDGING_ROWS = 1000
+"""Rows at which the readouts for draws are chosen."""
 _WARM_SHARE = 0.25
 """Share of a fit's steps that an update takes: it begins at the present shapes."""
 
@@ -51,9 +58,11 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         scales: Scales,
         processes: Processes,
         settings: GaussianProcessSettings,
+        abridged: Float32[np.ndarray, "coordinate readout point"] | None = None,
     ) -> None:
+        """`abridged` are the readouts for draws; where None they are chosen when first needed."""
         super().__init__(coordinates, scales)
-        self.settings, self._processes = settings, processes
+        self.settings, self._processes, self._given = settings, processes, abridged
 
     def _draw(
         self,
@@ -61,8 +70,21 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         inputs: Float32[np.ndarray, "batch input"],
         random: np.random.Generator,
     ) -> Float[np.ndarray, "batch"]:
-        mean, deviation = self._predict(position, inputs)
-        return mean + deviation * random.standard_normal(len(mean))
+        off, variance = self._sketches[position](inputs)
+        mean = self._processes.straight(position, inputs) + off
+        variance += self._processes.noise(position, inputs, mean)
+        latent = mean + np.sqrt(variance) * random.standard_normal(len(mean), dtype=np.float32)
+        return self.unscale(position, latent)
+
+    @cached_property
+    def _abridged(self) -> Float32[np.ndarray, "coordinate readout point"]:
+        if self._given is not None:
+            return self._given
+        return _stack([abridge(self._processes, i) for i in range(len(self._processes.slope))])
+
+    @cached_property
+    def _sketches(self) -> list[Sketch]:
+        return [Sketch.of(self._processes, i, own) for i, own in enumerate(self._abridged)]
 
     def _settled_log_prob(
         self,
@@ -94,13 +116,13 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         total = np.zeros(len(states))
 
         def expect(
-            position: int, inputs: Float32[np.ndarray, "batch input"]
+            position: int, inputs: Float32[np.ndarray, "batch input"], rows: Rows
         ) -> Float[np.ndarray, "batch"]:
             belief = self._processes.predict(position, inputs)
-            np.add(total, belief.doubt, out=total)
+            total[rows] += belief.doubt
             return self.unscale(position, belief.mean)
 
-        self.walk(states, decisions, parameters, expect)
+        self.walk(states, decisions, parameters, expect, everywhere=True)
         return np.asarray(np.sqrt(total / len(self._coordinates.coordinates)))
 
     def draw_functions(self, count: int, random: np.random.Generator) -> ProcessDraws:
@@ -121,13 +143,15 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         hurried = replace(self.settings, steps=max(1, round(_WARM_SHARE * self.settings.steps)))
         start = self._processes.shapes(self._scales, scales)
         processes = _learn(lessons, hurried, random, on_progress or unheard, start)
-        return GaussianProcessSurrogate(free, scales, processes, self.settings)
+        abridged = _abridge(processes, lessons, random)
+        return GaussianProcessSurrogate(free, scales, processes, self.settings, abridged)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again."""
         return {
             **self._scales.to_tensors(),
             **self._processes.to_tensors(),
+            _ABRIDGED: self._abridged,
             **settings_to_tensors(self.settings),
             **self._coordinates.to_tensors(),
         }
@@ -153,6 +177,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
             Scales.from_tensors(tensors, description),
             Processes.from_tensors(tensors),
             settings_from_tensors(GaussianProcessSettings, tensors),
+            tensors.get(_ABRIDGED),
         )
 
 
@@ -178,11 +203,20 @@ class ProcessDraws:
         random: np.random.Generator,
     ) -> Epochs:
         """Draw one epoch for each row, in the world with the row's number."""
+        return sample_grouped(self._sample_in_order, states, decisions, parameters, which, random)
 
+    def _sample_in_order(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+        which: Int[np.ndarray, "batch"],
+        random: np.random.Generator,
+    ) -> Epochs:
         def draw(
-            position: int, inputs: Float32[np.ndarray, "batch input"]
+            position: int, inputs: Float32[np.ndarray, "batch input"], rows: Rows
         ) -> Float[np.ndarray, "batch"]:
-            off = self._functions.deviation(self._processes, position, inputs, which)
+            off = self._functions.deviation(position, inputs, which[rows])
             mean = self._processes.straight(position, inputs) + off
             noise = np.sqrt(self._processes.noise(position, inputs, mean))
             latent = mean + noise * random.standard_normal(len(mean), dtype=np.float32)
@@ -203,7 +237,8 @@ def fit_gaussian_process(
     free = learn_coordinates(description, transitions)
     scales, lessons = prepare(transitions, free)
     processes = _learn(lessons, settings, random, on_progress or unheard)
-    return GaussianProcessSurrogate(free, scales, processes, settings)
+    abridged = _abridge(processes, lessons, random)
+    return GaussianProcessSurrogate(free, scales, processes, settings, abridged)
 
 
 def _learn(
@@ -224,6 +259,18 @@ def _learn(
     solved = [solve(lessons, i, lines[i], rows, shape) for i, shape in enumerate(shapes)]
     on_progress(1.0)
     return Processes(**{name: _stack([np.asarray(s[name]) for s in solved]) for name in solved[0]})
+
+
+def _abridge(
+    processes: Processes, lessons: Lessons, random: np.random.Generator
+) -> Float32[np.ndarray, "coordinate readout point"]:
+    """Readouts for draws, chosen at some of the rows that each process learnt from."""
+    found = []
+    for position in range(lessons.numbers):
+        free = lessons.free_rows(position)
+        rows = free[random.integers(len(free), size=_ABRIDGING_ROWS)]
+        found.append(abridge(processes, position, lessons.inputs(position, rows)))
+    return _stack(found)
 
 
 def _stack(arrays: list[np.ndarray]) -> np.ndarray:

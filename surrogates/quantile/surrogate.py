@@ -26,7 +26,7 @@ from surrogates.coordinates import Coordinate, Coordinates, learn_coordinates, r
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.lessons import Lessons, Scales, prepare
-from surrogates.networks import forward, softplus
+from surrogates.networks import Network, softplus
 from surrogates.progress import Progress, unheard
 from surrogates.quantile import interpolation
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
@@ -90,16 +90,16 @@ class QuantileSurrogate(LikelyStepwiseSurrogate):
         super().__init__(coordinates, scales)
         self.settings, self._weights = settings, weights
         self._levels = settings.grid.astype(np.float32)
-        self._layers = [_layers(weights, i) for i in range(len(coordinates.coordinates))]
+        self._networks = [_network(weights, i) for i in range(len(coordinates.coordinates))]
 
     def quantiles(
         self, position: int, inputs: Float32[np.ndarray, "batch input"]
     ) -> Float32[np.ndarray, "batch level"]:
         """Quantiles of one number at the levels of the grid, standardised."""
-        out = forward(self._layers[position], inputs)
-        out[:, 0] += inputs @ self._weights["skip"][position]
-        out[:, 1:] = softplus(out[:, 1:]) + np.float32(_SMALLEST_STEP)
-        return np.cumsum(out, axis=1, out=out)
+        out = self._networks[position](inputs.T)
+        out[0] += self._weights["skip"][position] @ inputs.T
+        out[1:] = softplus(out[1:]) + np.float32(_SMALLEST_STEP)
+        return np.cumsum(out, axis=0, out=out).T
 
     def _draw(
         self,
@@ -208,9 +208,11 @@ def _log_between(
     return np.asarray(large + np.log(-np.expm1(small - large)))
 
 
-def _layers(weights: dict[str, np.ndarray], number: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The layers of one network."""
-    return [(weights[f"weights.{i}"][number], weights[f"biases.{i}"][number, 0]) for i in range(3)]
+def _network(weights: dict[str, np.ndarray], number: int) -> Network:
+    """One of the networks, to be asked without autograd."""
+    return Network(
+        [(weights[f"weights.{i}"][number], weights[f"biases.{i}"][number, 0]) for i in range(3)]
+    )
 
 
 class _Networks(nn.Module):

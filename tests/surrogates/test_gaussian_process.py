@@ -135,10 +135,7 @@ def test_functions_drawn_have_the_mean_and_doubt_of_the_process() -> None:
     asked[:, 0] = [-2.5, -0.5, 0.7, 3.0]
     belief = processes.predict(0, asked)
     drawn = np.stack(
-        [
-            functions.deviation(processes, 0, np.tile(row, (count, 1)), np.arange(count))
-            for row in asked
-        ]
+        [functions.deviation(0, np.tile(row, (count, 1)), np.arange(count)) for row in asked]
     )
     error = np.sqrt(belief.doubt / count)
     assert (np.abs(drawn.mean(axis=1) - belief.mean) < 4 * error + 0.02).all()

@@ -18,7 +18,7 @@ def test_quantiles_never_cross(fitted: dict[str, Surrogate]) -> None:
     assert isinstance(quantile, QuantileSurrogate)
     width = quantile._weights["skip"].shape[1]
     inputs = np.random.default_rng(0).normal(0.0, 30.0, (500, width)).astype(np.float32)
-    for position in range(len(quantile._layers)):
+    for position in range(len(quantile._networks)):
         found = quantile.quantiles(position, inputs)
         assert np.isfinite(found).all()
         assert (np.diff(found, axis=1) >= 0).all()
