@@ -34,6 +34,7 @@ from surrogates.grouping import groups, sample_grouped
 from surrogates.interface import Epochs
 from surrogates.lessons import Scales, prepare, standardise
 from surrogates.networks import Network, softplus
+from surrogates.normals import draw_normals
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
 
@@ -97,7 +98,7 @@ class EnsembleSurrogate:
         for member, part in pairs:
             laws[:, part] = member(inputs[:, part])
         location, spread = np.split(laws, 2)
-        noise = random.standard_normal(location.shape, dtype=np.float32)
+        noise = draw_normals(location.shape, random)
         surprise = np.empty_like(location)
         centre, width = self._scales.coordinate
 

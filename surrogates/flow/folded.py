@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32
 
 from surrogates.coordinates import Coordinate
 from surrogates.flow.chain import LARGEST_RESIDUAL, SMALLEST_SPREAD, Scaling
+from surrogates.normals import draw_normals
 
 Rows = Float32[np.ndarray, "_ batch"]
 Row = Float32[np.ndarray, "batch"]
@@ -61,7 +61,7 @@ class FoldedChain:
     def draws(self, inputs: Rows, random: np.random.Generator) -> Draws:
         """Begin to draw for epochs with these features; the last row of the inputs is ones."""
         location, spread, regimes = self._laws(inputs)
-        noise = _normals(random, location.shape)
+        noise = draw_normals(location.shape, random)
         return Draws(self._scales, self._chain, location, spread, regimes, noise)
 
     def _laws(self, inputs: Rows) -> tuple[Rows, Rows, Rows]:
@@ -213,9 +213,3 @@ def _hands_on(layer: Float[np.ndarray, "out in"]) -> Float[np.ndarray, "more in"
 
 def _single(values: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
     return np.ascontiguousarray(values, dtype=np.float32)
-
-
-def _normals(random: np.random.Generator, shape: tuple[int, ...]) -> Rows:
-    """Standard normals from a seed that the generator draws: torch makes many of them faster."""
-    seed = torch.Generator().manual_seed(int(random.integers(2**63)))
-    return np.asarray(torch.empty(shape).normal_(generator=seed).numpy())

@@ -35,6 +35,7 @@ from surrogates.gaussian_process.sketch import Sketch, abridge
 from surrogates.grouping import sample_grouped
 from surrogates.interface import Epochs
 from surrogates.lessons import Lessons, Scales, prepare
+from surrogates.normals import draw_normals
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
 from surrogates.stepwise import LikelyStepwiseSurrogate, Rows
@@ -73,7 +74,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         off, variance = self._sketches[position](inputs)
         mean = self._processes.straight(position, inputs) + off
         variance += self._processes.noise(position, inputs, mean)
-        latent = mean + np.sqrt(variance) * random.standard_normal(len(mean), dtype=np.float32)
+        latent = mean + np.sqrt(variance) * draw_normals(mean.shape, random)
         return self.unscale(position, latent)
 
     @cached_property
@@ -219,7 +220,7 @@ class ProcessDraws:
             off = self._functions.deviation(position, inputs, which[rows])
             mean = self._processes.straight(position, inputs) + off
             noise = np.sqrt(self._processes.noise(position, inputs, mean))
-            latent = mean + noise * random.standard_normal(len(mean), dtype=np.float32)
+            latent = mean + noise * draw_normals(mean.shape, random)
             return self._surrogate.unscale(position, latent)
 
         return self._surrogate.walk(states, decisions, parameters, draw)
