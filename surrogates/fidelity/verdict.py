@@ -172,7 +172,7 @@ def _gap(evidence: Evidence) -> _Found:
         return "unknown", "no policy was trained on it"
     told = (
         f"of a trained policy's cost the surrogate hides {gap.value:+.1%} [{gap.low:+.1%}, "
-        f"{gap.high:+.1%}]; {LARGEST_GAP:.0%} is allowed either way"
+        f"{gap.high:+.1%}]; refused is what is surely more than {LARGEST_GAP:.0%} either way"
     )
     if max(gap.high - gap.value, gap.value - gap.low) > WIDEST_GAP:
         return "unknown", f"{told}; an interval this wide says nothing: simulate more"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim.description import SystemDescription
+from sim.description import Description, SystemDescription
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.fidelity.cells import cells_of
@@ -28,6 +28,8 @@ from surrogates.fidelity.ranking import rank_policies, weighted_tau
 from surrogates.fidelity.settings import FidelitySettings
 from surrogates.given import SupportsGivenArrivals
 from surrogates.interface import Surrogate
+from tests.fakes import TinyQueue
+from tests.surrogates.fidelity.exact import ToldQueue
 from tests.systems import small_centre
 
 
@@ -214,6 +216,27 @@ def test_a_family_that_cannot_be_told_who_comes_says_so(
     """A neighbour's epoch with other arrivals put in is nobody's epoch."""
     assert score_conditional(fitted["bootstrap"], held_out, 8, np.random.default_rng(0)) is None
     assert "cannot be told" in str(obstacle_to_conditioning(fitted["bootstrap"]))
+
+
+@dataclass(frozen=True)
+class EventfulQueue(ToldQueue):
+    """Each round lasts as long as it lasts, and nobody is told from outside."""
+
+    @property
+    def description(self) -> Description:
+        return TinyQueue(boundaries=()).describe()
+
+    @property
+    def arrivals_from_outside(self) -> tuple[str, ...]:
+        return ()
+
+
+def test_nothing_is_left_to_hold_where_who_comes_is_the_event() -> None:
+    """The reader must not think that the family is to blame."""
+    assert obstacle_to_conditioning(ToldQueue()) is None
+    told = obstacle_to_conditioning(EventfulQueue())
+    assert told is not None
+    assert "'tiny' end with events" in told
 
 
 def test_settings_that_look_at_nothing_are_refused() -> None:
