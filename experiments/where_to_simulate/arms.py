@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from experiments.where_to_simulate.place import Place
 from experiments.where_to_simulate.rules import find_rules
 from experiments.where_to_simulate.settings import Setting, small_fit
 from sim.streams import stream
-from surrogates.acquisition.campaign import CampaignSettings, Finished, learn_on, run_campaign
+from surrogates.acquisition.campaign import CampaignSettings, Finished, run_campaign
 from surrogates.acquisition.proposals import CURRENT, propose_episodes
 from surrogates.collect import run_episodes
 from surrogates.dataset import Transitions, concatenate
@@ -92,7 +90,7 @@ class Improve:
 
 
 def _grow(setting: Setting, place: Place, seed: int, choose: Choose) -> Iterator[Finished]:
-    """Add episodes as they are chosen; fit as the active arm does."""
+    """Add episodes as they are chosen; fit afresh, as the active arm does."""
     fit, had = small_fit(setting, place.description), 0
     parts: list[Transitions] = []
     surrogate: Surrogate | None = None
@@ -101,16 +99,5 @@ def _grow(setting: Setting, place: Place, seed: int, choose: Choose) -> Iterator
         parts.append(run_episodes(place.build, plans, policies))
         had, transitions = episodes, concatenate(parts)
         random = stream(seed, "fits", str(number))
-        surrogate = _learn(surrogate, transitions, fit, random)
+        surrogate = fit(transitions, random)
         yield Finished(number=number, transitions=transitions, surrogate=surrogate)
-
-
-def _learn(
-    surrogate: Surrogate | None,
-    transitions: Transitions,
-    fit: Callable[[Transitions, np.random.Generator], Surrogate],
-    random: np.random.Generator,
-) -> Surrogate:
-    if surrogate is None:
-        return fit(transitions, random)
-    return learn_on(surrogate, transitions, fit, random)

@@ -59,11 +59,13 @@ class Setting:
     @property
     def digest(self) -> str:
         """Twelve characters that change with any of these; seeds only say how often."""
-        return sha256(repr(replace(self, seeds=())).encode()).hexdigest()[:12]
+        small = SMALL.get(self.family)
+        told = (replace(self, seeds=()), small and small(1000))
+        return sha256(repr(told).encode()).hexdigest()[:12]
 
 
 THOROUGH = (
-    Setting(scenario="bank", family="flow", episodes=(8, 16, 32, 64)),
+    Setting(scenario="bank", family="flow", episodes=(8, 16, 32, 64, 128)),
     Setting(scenario="clinic", family="gp", episodes=(8, 16, 32, 64)),
     Setting(scenario="callbacks", family="gp", episodes=(8, 16, 32, 64)),
 )
@@ -101,7 +103,9 @@ def _flow(rows: int) -> FlowSettings:
 
 
 def _gaussian_process(rows: int) -> GaussianProcessSettings:
-    return GaussianProcessSettings(inducing=min(48, max(8, rows // 4)), steps=30, batch=128)
+    # Never exact: a curve whose inference changes on the way would rise where it does.
+    inducing = min(48, max(8, rows // 4))
+    return GaussianProcessSettings(inducing=inducing, steps=30, batch=128, exact_rows=0)
 
 
 SMALL: Mapping[str, Callable[[int], Any]] = {"flow": _flow, "gp": _gaussian_process}
