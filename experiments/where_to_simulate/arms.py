@@ -38,7 +38,7 @@ def mixture(setting: Setting, place: Place, seed: int) -> Iterator[Finished]:
 
 def unchosen(setting: Setting, place: Place, seed: int) -> Iterator[Finished]:
     """The active arm's candidates, taken as they come: what its proposals alone are worth."""
-    improve = Improve(setting=setting, place=place)
+    improve = Improve(place=place, search=setting.search)
 
     def choose(
         surrogate: Surrogate | None, had: int, more: int
@@ -59,7 +59,7 @@ def active(setting: Setting, place: Place, seed: int) -> Iterator[Finished]:
         place.build,
         small_fit(setting, place.description),
         CampaignSettings(budget=last * place.description.epochs, first=first, seed=seed),
-        improve=Improve(setting=setting, place=place),
+        improve=Improve(place=place, search=setting.search),
     )
 
 
@@ -76,12 +76,13 @@ ARMS: Mapping[str, Arm] = {
 class Improve:
     """The current policy: the best rule that a short search on the surrogate finds."""
 
-    setting: Setting
     place: Place
+    search: tuple[int, int, int] = (2, 16, 4)
+    """Rounds, candidates and days of the search."""
 
     def __call__(self, surrogate: Surrogate, seed: int) -> Policies:
         """The rule under its name in plans."""
-        rounds, candidates, days = self.setting.search
+        rounds, candidates, days = self.search
         judge = SideBySide(problem=self.place.problem(surrogate), days=days, seed=seed)
         (_, best), *_ = find_rules(
             self.place.description, judge, rounds=rounds, candidates=candidates, seed=seed
