@@ -26,7 +26,7 @@ def surrogym(monkeypatch: pytest.MonkeyPatch, path: Path, epochs: int) -> int:
     """Run the command in this process; returns its exit code."""
     arguments = [
         "simulate-next", "tests.fakes:TinyQueue", "--data", str(path), "--epochs", str(epochs),
-        "--family", "bootstrap", "--workers", "1", "--json",
+        "--family", "mean", "--workers", "1", "--json",
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["surrogym", *arguments])
     with unchecked(), pytest.raises(SystemExit) as stop:
