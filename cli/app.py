@@ -21,6 +21,7 @@ import typer
 
 from cli.fidelity import fidelity
 from cli.scenarios import scenarios
+from cli.simulate_next import simulate_next
 from cli.validate import validate
 from sim.errors import SurrogymError
 
@@ -115,6 +116,7 @@ for _name, _text in {
 app.command()(scenarios)
 app.command()(validate)
 app.command()(fidelity)
+app.command()(simulate_next)
 
 
 def _context(
@@ -186,7 +188,10 @@ def main() -> None:
         app()
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
-            print("interrupted; go on with --resume", file=sys.stderr)
+            print(
+                "interrupted; go on with --resume, or with the same command where it has none",
+                file=sys.stderr,
+            )
         raise
     except SurrogymError as error:
         print(f"surrogym: {error}", file=sys.stderr)

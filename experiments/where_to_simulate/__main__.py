@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 
+from experiments.rows import read_rows
 from experiments.where_to_simulate.arms import ARMS
-from experiments.where_to_simulate.rows import Row, read_rows
+from experiments.where_to_simulate.rows import Row
 from experiments.where_to_simulate.settings import THOROUGH, Depth, Setting, find_setting
 from experiments.where_to_simulate.study import run
 from experiments.where_to_simulate.table import render, summary
@@ -20,7 +21,7 @@ _RUNS = Path("runs") / "where_to_simulate"
 
 def write_analysis(folder: Path, settings: Sequence[Setting]) -> None:
     """Write the results and the figures of a folder's rows."""
-    rows = read_rows(folder / "rows.jsonl")
+    rows = read_rows(folder / "rows.jsonl", Row)
     (folder / "RESULTS.md").write_text(render(rows, settings), encoding="utf-8")
     figures, path = summary(rows, settings), folder / "summary.json"
     if figures is None:

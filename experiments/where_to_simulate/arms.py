@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from experiments.where_to_simulate.place import Place
 from experiments.where_to_simulate.rules import find_rules
 from experiments.where_to_simulate.settings import Setting, small_fit
 from sim.streams import stream
-from surrogates.acquisition.campaign import CampaignSettings, Finished, learn_on, run_campaign
+from surrogates.acquisition.campaign import CampaignSettings, Finished, run_campaign
 from surrogates.acquisition.proposals import CURRENT, propose_episodes
 from surrogates.collect import run_episodes
 from surrogates.dataset import Transitions, concatenate
@@ -40,7 +38,7 @@ def mixture(setting: Setting, place: Place, seed: int) -> Iterator[Finished]:
 
 def unchosen(setting: Setting, place: Place, seed: int) -> Iterator[Finished]:
     """The active arm's candidates, taken as they come: what its proposals alone are worth."""
-    improve = Improve(setting=setting, place=place)
+    improve = Improve(place=place, search=setting.search)
 
     def choose(
         surrogate: Surrogate | None, had: int, more: int
@@ -61,7 +59,7 @@ def active(setting: Setting, place: Place, seed: int) -> Iterator[Finished]:
         place.build,
         small_fit(setting, place.description),
         CampaignSettings(budget=last * place.description.epochs, first=first, seed=seed),
-        improve=Improve(setting=setting, place=place),
+        improve=Improve(place=place, search=setting.search),
     )
 
 
@@ -78,12 +76,13 @@ ARMS: Mapping[str, Arm] = {
 class Improve:
     """The current policy: the best rule that a short search on the surrogate finds."""
 
-    setting: Setting
     place: Place
+    search: tuple[int, int, int] = (2, 16, 4)
+    """Rounds, candidates and days of the search."""
 
     def __call__(self, surrogate: Surrogate, seed: int) -> Policies:
         """The rule under its name in plans."""
-        rounds, candidates, days = self.setting.search
+        rounds, candidates, days = self.search
         judge = SideBySide(problem=self.place.problem(surrogate), days=days, seed=seed)
         (_, best), *_ = find_rules(
             self.place.description, judge, rounds=rounds, candidates=candidates, seed=seed
@@ -92,7 +91,7 @@ class Improve:
 
 
 def _grow(setting: Setting, place: Place, seed: int, choose: Choose) -> Iterator[Finished]:
-    """Add episodes as they are chosen; fit as the active arm does."""
+    """Add episodes as they are chosen; fit afresh, as the active arm does."""
     fit, had = small_fit(setting, place.description), 0
     parts: list[Transitions] = []
     surrogate: Surrogate | None = None
@@ -101,16 +100,5 @@ def _grow(setting: Setting, place: Place, seed: int, choose: Choose) -> Iterator
         parts.append(run_episodes(place.build, plans, policies))
         had, transitions = episodes, concatenate(parts)
         random = stream(seed, "fits", str(number))
-        surrogate = _learn(surrogate, transitions, fit, random)
+        surrogate = fit(transitions, random)
         yield Finished(number=number, transitions=transitions, surrogate=surrogate)
-
-
-def _learn(
-    surrogate: Surrogate | None,
-    transitions: Transitions,
-    fit: Callable[[Transitions, np.random.Generator], Surrogate],
-    random: np.random.Generator,
-) -> Surrogate:
-    if surrogate is None:
-        return fit(transitions, random)
-    return learn_on(surrogate, transitions, fit, random)

@@ -13,9 +13,9 @@ from envs.objective import Objective
 from envs.observation import viewpoint_of
 from envs.problem import Problem
 from envs.world import SurrogateWorld
-from sim.arrivals import fit_doubly_stochastic
+from sim.checks import whole_recipe
 from sim.description import Description
-from sim.scenario import SimulatorRecipe, load_scenario
+from sim.scenario import load_scenario
 from surrogates.clock import WithClock
 from surrogates.interface import Surrogate
 from training.heuristics import Controller
@@ -31,10 +31,7 @@ class Place:
     @cached_property
     def build(self) -> WithClock:
         """Builds the true simulator, its state telling the time."""
-        scenario, arrivals = load_scenario(self.scenario), None
-        if (used := scenario.volumes) is not None:
-            arrivals = fit_doubly_stochastic(used.read().between(used.fit_from, used.fit_to))
-        return WithClock(build=SimulatorRecipe(scenario=scenario, arrivals=arrivals))
+        return WithClock(build=whole_recipe(load_scenario(self.scenario)))
 
     @cached_property
     def description(self) -> Description:

@@ -13,10 +13,11 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from experiments.main_job.context import commit, machine
+from experiments.rows import append_row, read_rows
 from experiments.where_to_simulate.arms import ARMS
 from experiments.where_to_simulate.place import Place
 from experiments.where_to_simulate.reference import Reference, reference_of
-from experiments.where_to_simulate.rows import Row, append_rows, read_rows
+from experiments.where_to_simulate.rows import Row
 from experiments.where_to_simulate.settings import Setting
 from sim.streams import stream
 from surrogates.acquisition.campaign import Finished
@@ -79,7 +80,7 @@ def run(
     """
     origin = Origin(commit=commit(), machine=machine())
     until = monotonic() + 60 * minutes
-    for curve in tuple(missing(settings, arms, read_rows(path))):
+    for curve in tuple(missing(settings, arms, read_rows(path, Row))):
         if monotonic() > until:
             return
         place = Place(curve.setting.scenario)
@@ -88,7 +89,8 @@ def run(
             rows.append(row)
             if on_row is not None:
                 on_row(row)
-        append_rows(path, rows)
+        for row in rows:
+            append_row(path, row)
 
 
 def measure(curve: Curve, place: Place, reference: Reference, origin: Origin) -> Iterator[Row]:

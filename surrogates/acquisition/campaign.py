@@ -17,7 +17,7 @@ from surrogates.dataset import Transitions
 from surrogates.dataset_file import Memory, Store
 from surrogates.design import BEHAVIOURS, PlannedEpisode, plan_latin_hypercube
 from surrogates.errors import InvalidDataset
-from surrogates.interface import SupportsUpdate, Surrogate
+from surrogates.interface import Surrogate
 from surrogates.pilot import NO_POLICIES, Policies
 
 Improve = Callable[[Surrogate, int], Policies]
@@ -83,8 +83,10 @@ def run_campaign(
 ) -> Iterator[Finished]:
     """Collect, fit, choose, and again, until another episode would exceed the budget.
 
-    Rounds that the store holds are not run again: a campaign that was stopped goes on after the
-    last finished one, with a surrogate fitted afresh.
+    Every round fits afresh: it doubles the data and moves to where they lack, and a fit that goes
+    on from the last keeps the scales and the habits of the few epochs it began with. Rounds that
+    the store holds are not run again: a campaign that was stopped goes on after the last finished
+    one, as if it had not been stopped.
     """
     store = store or Memory()
     campaign = _Campaign(build, settings, executor)
@@ -101,17 +103,8 @@ def run_campaign(
         plans = campaign.choose(surrogate, transitions, count, number, policies)
         transitions = store.append(number, plans, campaign.run(plans, policies))
         random = stream(settings.seed, "fits", str(number))
-        surrogate = learn_on(surrogate, transitions, fit, random)
+        surrogate = fit(transitions, random)
         yield Finished(number=number, transitions=transitions, surrogate=surrogate)
-
-
-def learn_on(
-    surrogate: Surrogate, transitions: Transitions, fit: Fit, random: np.random.Generator
-) -> Surrogate:
-    """From where the surrogate stands if it can, else fitted from the start."""
-    if isinstance(surrogate, SupportsUpdate):
-        return surrogate.update(transitions, random)
-    return fit(transitions, random)
 
 
 class _Campaign:

@@ -63,7 +63,7 @@ def choose_episodes(
 
     wanted, offered, known = play(matters), play(candidates), Situations.of(seen)
     terrain = Terrain(surrogate.description, (wanted, offered), settings.terrain, random)
-    unknown = Unknown(terrain.features(known), terrain.noise)
+    unknown = Unknown.given(terrain.features(known), known.episode, settings.terrain)
     weight = weigh(surrogate, wanted, terrain.features(wanted), unknown)
     features = terrain.features(offered)
     episodes = [features[offered.episode == number] for number in range(len(candidates))]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sim.description import Description
 from surrogates.acquisition.rehearsal import Situations
@@ -31,6 +31,9 @@ class TerrainSettings:
     """Random features of the deviation; more resolve finer ones, at the cost of their square."""
     noise: float = 4.0
     """Variance of an epoch's chance over that of what is to be learnt."""
+    luck: float = 1.0
+    """Variance of the chance that all epochs of an episode share, over the same: a busy day is busy
+    in all its epochs, and they all have one set of parameters."""
 
 
 class Terrain:
@@ -43,7 +46,7 @@ class Terrain:
         settings: TerrainSettings,
         random: np.random.Generator,
     ) -> None:
-        self._inputs, self.noise = PlainFeatures(description), settings.noise
+        self._inputs = PlainFeatures(description)
         raw = np.concatenate([self._raw(situations) for situations in met])
         self._centre, self._width = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-6)
         self._is_moving = raw.std(axis=0) > 1e-6
@@ -71,12 +74,34 @@ class Terrain:
 
 
 class Unknown:
-    """What rows leave open: the posterior covariance of the features' weights."""
+    """What episodes leave open: the posterior covariance of the features' weights.
 
-    def __init__(self, seen: Float[np.ndarray, "row feature"], noise: float) -> None:
-        self._noise = noise
-        precision = np.eye(seen.shape[1]) + seen.T @ seen / noise
-        self._covariance = np.linalg.inv(precision)
+    Rows of one episode share a part of their chance, so that looking on at the same day tells less
+    and less of what is the same all day, and as much as ever of what changes within it.
+    """
+
+    def __init__(self, features: int, settings: TerrainSettings) -> None:
+        """Nothing is known yet."""
+        self._settings = settings
+        self._covariance = np.eye(features)
+
+    @classmethod
+    def given(
+        cls,
+        seen: Float[np.ndarray, "row feature"],
+        episode: Int[np.ndarray, "row"],
+        settings: TerrainSettings,
+    ) -> Unknown:
+        """What rows of some episodes leave open."""
+        unknown = cls(seen.shape[1], settings)
+        # In the sums over episodes the shared chance is taken off again (Sherman and Morrison).
+        _, numbers, lengths = np.unique(episode, return_inverse=True, return_counts=True)
+        sums = np.zeros((len(lengths), seen.shape[1]))
+        np.add.at(sums, numbers, seen)
+        shared = settings.luck / (settings.noise + settings.luck * lengths)
+        told = seen.T @ seen - sums.T @ (shared[:, None] * sums)
+        unknown._covariance = np.linalg.inv(np.eye(seen.shape[1]) + told / settings.noise)
+        return unknown
 
     def variance(self, rows: Float[np.ndarray, "row feature"]) -> Float[np.ndarray, "row"]:
         """What is still open at each row; 1 where nothing is known."""
@@ -87,12 +112,12 @@ class Unknown:
         rows: Float[np.ndarray, "row feature"],
         weight: Float[np.ndarray, "feature feature"],
     ) -> float:
-        """By how much seeing the rows would lessen the weighted variance."""
+        """By how much seeing an episode's rows would lessen the weighted variance."""
         explained, told = self._told_by(rows)
         return float(np.einsum("rf,rf->", explained, told @ weight))
 
     def see(self, rows: Float[np.ndarray, "row feature"]) -> None:
-        """Take the rows as seen."""
+        """Take an episode's rows as seen."""
         explained, told = self._told_by(rows)
         self._covariance -= told.T @ explained
 
@@ -100,6 +125,6 @@ class Unknown:
         self, rows: Float[np.ndarray, "row feature"]
     ) -> tuple[Float[np.ndarray, "row feature"], Float[np.ndarray, "row feature"]]:
         told = rows @ self._covariance
-        inner = told @ rows.T
-        inner[np.diag_indices_from(inner)] += self._noise
+        inner = told @ rows.T + self._settings.luck
+        inner[np.diag_indices_from(inner)] += self._settings.noise
         return np.linalg.solve(inner, told), told

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.errors import InvalidRows
+from experiments.rows import append_row, read_rows
 from experiments.where_to_simulate.__main__ import STORED
 from experiments.where_to_simulate.arms import ARMS, BASELINE
 from experiments.where_to_simulate.curves import Curves, epochs_saved
-from experiments.where_to_simulate.errors import InvalidRows, UnknownSetting
+from experiments.where_to_simulate.errors import UnknownSetting
 from experiments.where_to_simulate.place import Place
 from experiments.where_to_simulate.reference import reference_of
-from experiments.where_to_simulate.rows import append_rows, read_rows
+from experiments.where_to_simulate.rows import Row
 from experiments.where_to_simulate.settings import THOROUGH, Setting, find_setting, quick
 from experiments.where_to_simulate.study import run
 from experiments.where_to_simulate.table import render, summary
@@ -57,7 +59,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_arm_is_measured_at_every_number_of_episodes(measured: Path) -> None:
     """Arms are compared at equal numbers of true epochs, and each must have paid for its own."""
-    rows = read_rows(measured / "rows.jsonl")
+    rows = read_rows(measured / "rows.jsonl", Row)
     assert {(r.arm, r.seed, r.episodes) for r in rows} == {
         (arm, seed, episodes) for arm in ARMS for seed in TINY.seeds for episodes in TINY.episodes
     }
@@ -68,22 +70,24 @@ def test_every_arm_is_measured_at_every_number_of_episodes(measured: Path) -> No
 def test_a_run_that_was_stopped_goes_on_with_the_curve_it_was_at(measured: Path) -> None:
     """Hours of measuring must survive a kill, and what is measured again must agree."""
     path = measured / "rows.jsonl"
-    before = read_rows(path)
+    before = read_rows(path, Row)
     path.unlink()
-    append_rows(path, before[:-1])
+    for row in before[:-1]:
+        append_row(path, row)
     run([TINY], ARMS, path, measured / "references", minutes=-1)
-    assert read_rows(path) == before[:-1]
+    assert read_rows(path, Row) == before[:-1]
     run([TINY], ARMS, path, measured / "references")
-    again = read_rows(path)[len(before) - 1 :]
+    again = read_rows(path, Row)[len(before) - 1 :]
     scores = [(row.episodes, row.crps, row.tau) for row in again]
     assert scores == [(row.episodes, row.crps, row.tau) for row in before[-2:]]
     path.unlink()
-    append_rows(path, before)
+    for row in before:
+        append_row(path, row)
 
 
 def test_tables_are_made_of_complete_curves_of_the_present_setting(measured: Path) -> None:
     """Rows of other settings, or of half a curve, would compare what is not alike."""
-    rows = read_rows(measured / "rows.jsonl")
+    rows = read_rows(measured / "rows.jsonl", Row)
     figures = summary(rows, [TINY])
     assert figures is not None
     names = [figure["name"] for figure in figures["figures"]]
@@ -112,12 +116,12 @@ def test_what_is_no_setting_or_row_is_refused(tmp_path: Path) -> None:
         find_setting("bnak")
     (tmp_path / "rows.jsonl").write_text('{"scenario"')
     with pytest.raises(InvalidRows, match="line 1 is no row"):
-        read_rows(tmp_path / "rows.jsonl")
+        read_rows(tmp_path / "rows.jsonl", Row)
 
 
 def test_the_stored_results_say_what_the_stored_rows_say() -> None:
     """A table that was typed by hand, or a setting that changed since, would tell another story."""
-    rows, results = read_rows(STORED / "rows.jsonl"), STORED / "RESULTS.md"
+    rows, results = read_rows(STORED / "rows.jsonl", Row), STORED / "RESULTS.md"
     assert results.read_text(encoding="utf-8") == render(rows, THOROUGH)
     figures, path = summary(rows, THOROUGH), STORED / "summary.json"
     assert path.exists() == (figures is not None)

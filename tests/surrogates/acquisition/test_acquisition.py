@@ -78,13 +78,16 @@ def episodes(*names: str, scale: float = 1.0) -> tuple[PlannedEpisode, ...]:
 
 
 def test_what_rows_leave_open_is_the_variance_of_bayesian_regression() -> None:
-    """With noise s the posterior of weights with a standard normal prior has a closed form."""
+    """With noise in blocks, an episode each, the posterior of weights has a closed form."""
     random = np.random.default_rng(0)
-    seen, asked, noise = random.normal(size=(7, 4)), random.normal(size=(5, 4)), 0.3
-    covariance = np.linalg.inv(np.eye(4) + seen.T @ seen / noise)
+    seen, asked = random.normal(size=(7, 4)), random.normal(size=(5, 4))
+    episode, settings = np.array([0, 0, 2, 2, 2, 5, 5]), TerrainSettings(noise=0.3, luck=0.2)
+    noise = 0.3 * np.eye(7) + 0.2 * (episode[:, None] == episode)
+    covariance = np.linalg.inv(np.eye(4) + seen.T @ np.linalg.solve(noise, seen))
     expected = np.diag(asked @ covariance @ asked.T)
-    at_once, in_turn = Unknown(seen, noise), Unknown(seen[:2], noise)
-    in_turn.see(seen[2:])
+    at_once, in_turn = Unknown.given(seen, episode, settings), Unknown(4, settings)
+    for number in np.unique(episode):
+        in_turn.see(seen[episode == number])
     assert at_once.variance(asked) == pytest.approx(expected)
     assert in_turn.variance(asked) == pytest.approx(expected)
 
@@ -93,7 +96,8 @@ def test_relief_is_what_seeing_takes_away() -> None:
     """A promise that is not kept would make the choice worthless."""
     random = np.random.default_rng(1)
     seen, rows, asked = (random.normal(size=(n, 6)) for n in (4, 3, 9))
-    unknown, weight = Unknown(seen, 0.5), asked.T @ asked / len(asked)
+    unknown = Unknown.given(seen, np.arange(4), TerrainSettings(noise=0.5, luck=0.3))
+    weight = asked.T @ asked / len(asked)
     before = unknown.variance(asked).mean()
     promised = unknown.relief(rows, weight)
     unknown.see(rows)
@@ -102,12 +106,30 @@ def test_relief_is_what_seeing_takes_away() -> None:
     assert promised > 0
 
 
+def test_a_long_day_tells_no_more_of_what_it_has_once_than_its_luck_allows() -> None:
+    """A thousand epochs of one day have one set of parameters and one luck.
+
+    Another day has its own. What changes within a day is told by each of them.
+    """
+    same, settings = np.ones((1000, 1)), TerrainSettings(noise=4.0, luck=1.0)
+    once = Unknown.given(same, np.zeros(1000, dtype=int), settings)
+    twice = Unknown.given(np.ones((2000, 1)), np.arange(2000) // 1000, settings)
+    one = np.ones((1, 1))
+    # A variance of 1, seen with a noise of 1 + 4/1000 by each day.
+    assert once.variance(one) == pytest.approx(1 / (1 + 1 / 1.004))
+    assert twice.variance(one) == pytest.approx(1 / (1 + 2 / 1.004))
+    changing = np.where(np.arange(1000) % 2, 1.0, -1.0)[:, None]
+    contrast = Unknown.given(changing, np.zeros(1000, dtype=int), settings)
+    assert contrast.variance(one) == pytest.approx(1 / (1 + 1000 / 4))
+
+
 def test_a_twin_of_what_was_picked_is_not_picked_next() -> None:
     """A batch that asks the same thing twice wastes half of it."""
     random = np.random.default_rng(2)
     good, other = 3 * np.eye(6)[:3], 2 * np.eye(6)[3:5]
     weight = np.eye(6) + 0.01 * np.diag(random.random(6))
-    assert pick([good, good, other], weight, Unknown(np.zeros((0, 6)), 0.5), 2) == [0, 2]
+    unknown = Unknown(6, TerrainSettings(noise=0.5))
+    assert pick([good, good, other], weight, unknown, 2) == [0, 2]
 
 
 def test_every_situation_is_as_open_as_another_at_first(crowded: Crowded) -> None:
@@ -153,7 +175,7 @@ def test_squared_doubt_weighs_what_matters(crowded: Crowded) -> None:
     met = Situations(
         state=state, decision=np.ones((2, 1)), parameters=np.ones((2, 1)), episode=np.arange(2)
     )
-    weight = weigh(crowded, met, np.eye(2), Unknown(np.zeros((0, 2)), 1.0))
+    weight = weigh(crowded, met, np.eye(2), Unknown(2, TerrainSettings()))
     assert np.diag(weight) == pytest.approx([0.5, 0.5e-4])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from surrogates.acquisition.campaign import CampaignSettings, learn_on, run_campaign
+from surrogates.acquisition.campaign import CampaignSettings, run_campaign
 from surrogates.acquisition.choice import AcquisitionSettings
 from surrogates.acquisition.proposals import CURRENT, plan_purpose, propose_episodes
 from surrogates.acquisition.terrain import TerrainSettings
@@ -100,24 +100,28 @@ def test_a_data_set_collected_otherwise_can_be_extended(tmp_path: Path) -> None:
     assert (entry["run"], len(entry["episodes"])) == ("mine", 5)
 
 
-def test_a_surrogate_that_can_learn_on_does() -> None:
-    """Starting from where it stands is what makes rounds cheap."""
-    data = run_episodes(BUILD, plan_episodes(DESCRIPTION, 2, 1))
-    other = fit(data, np.random.default_rng(0))
+def test_every_round_is_fitted_to_all_the_data_afresh() -> None:
+    """What a surrogate learnt from few epochs, its scales above all, must not stay with it."""
+    fitted: list[tuple[int, Surrogate]] = []
 
     class Learner:
-        name, description, openings, sample = "learner", DESCRIPTION, other.openings, other.sample
+        name, description = "learner", DESCRIPTION
+
+        def __init__(self, surrogate: Surrogate) -> None:
+            self.openings, self.sample = surrogate.openings, surrogate.sample
 
         def update(
             self, transitions: Transitions, random: np.random.Generator, on_progress: object = None
         ) -> Surrogate:
-            return other
+            raise AssertionError
 
-    def refuse(transitions: Transitions, random: np.random.Generator) -> Surrogate:
-        raise AssertionError
+    def learn(transitions: Transitions, random: np.random.Generator) -> Surrogate:
+        fitted.append((len(transitions), Learner(fit(transitions, random))))
+        return fitted[-1][1]
 
-    assert learn_on(Learner(), data, refuse, np.random.default_rng(0)) is other
-    assert learn_on(other, data, fit, np.random.default_rng(0)) is not other
+    rounds = list(run_campaign(BUILD, learn, SETTINGS))
+    assert [rows for rows, _ in fitted] == [24, 48, 96]
+    assert [each.surrogate for each in rounds] == [surrogate for _, surrogate in fitted]
 
 
 def test_proposals_deal_deciders_evenly_and_start_anywhere() -> None:
