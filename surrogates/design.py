@@ -142,10 +142,10 @@ class RoughView:
     def __init__(self, description: Description) -> None:
         self._epochs = description.epochs if has_clock(description) else 0
         components = description.state_names
-        # A queue of a large system is tens of customers; of other numbers nothing is known.
         self._middle = 0.0
         if isinstance(description, SystemDescription):
-            components, self._middle = tuple(s.name for s in description.stocks), 3.0
+            components = tuple(s.name for s in description.stocks)
+            self._middle = _usual_logarithm(description)
         elif self._epochs:
             components = components[:-1]
         self._count = len(components)
@@ -162,6 +162,18 @@ class RoughView:
             return np.asarray(seen)
         clock = states[:, -1] / self._epochs
         return np.column_stack([seen, 2 * clock - 1, np.sin(np.pi * clock)])
+
+
+def _usual_logarithm(description: SystemDescription) -> float:
+    """Where the logarithms of counts lie: as many as the largest pool serves, or tens of them.
+
+    A rule with its middle far from what occurs would decide alike all day.
+    """
+    pools, calendar = {team.pool for team in description.teams}, description.calendar
+    on_duty = [calendar.column(name).max() for name in calendar.columns if name in pools]
+    levers = dict(zip(description.lever_names, description.levers, strict=True))
+    ordered = [max(levers[name].levels) for _, name in description.staffing]
+    return float(np.log1p(min(20.0, max([*on_duty, *ordered], default=20.0))))
 
 
 class BehaviourPolicy:

@@ -15,15 +15,10 @@ from sim.errors import suggestion
 from surrogates.acquisition.committee import Fit
 from surrogates.dataset import Transitions
 from surrogates.families import DEFAULT_SETTINGS, FAMILIES
-from surrogates.flow import FlowSettings
 from surrogates.gaussian_process import GaussianProcessSettings
 from surrogates.interface import Surrogate
 
 Depth = Literal["quick", "thorough"]
-_FLOW_STEPS = 840
-"""Gradient steps of a fit, however few rows there are: with a third of them the fit, not the data,
-bounds what 64 episodes of the bank can teach."""
-_FLOW_BATCH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +56,8 @@ class Setting:
     def digest(self) -> str:
         """Twelve characters that change with any of these; seeds only say how often."""
         small = SMALL.get(self.family)
-        told = (replace(self, seeds=()), small and small(1000))
+        fitted = small(1000) if small else DEFAULT_SETTINGS.get(self.family)
+        told = (replace(self, seeds=()), fitted)
         return sha256(repr(told).encode()).hexdigest()[:12]
 
 
@@ -98,19 +94,15 @@ def quick(setting: Setting) -> Setting:
     )
 
 
-def _flow(rows: int) -> FlowSettings:
-    steps = int(np.ceil(0.9 * rows / _FLOW_BATCH))
-    return FlowSettings(hidden=64, batch_size=_FLOW_BATCH, passes=max(2, _FLOW_STEPS // steps))
-
-
 def _gaussian_process(rows: int) -> GaussianProcessSettings:
     # Never exact: a curve whose inference changes on the way would rise where it does.
     inducing = min(48, max(8, rows // 4))
     return GaussianProcessSettings(inducing=inducing, steps=30, batch=128, exact_rows=0)
 
 
-SMALL: Mapping[str, Callable[[int], Any]] = {"flow": _flow, "gp": _gaussian_process}
-"""By family small settings for so many rows, since hundreds of fits are needed."""
+SMALL: Mapping[str, Callable[[int], Any]] = {"gp": _gaussian_process}
+"""By family small settings for so many rows, since hundreds of fits are needed; the others keep
+their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sim.distributions import Exponential
+from sim.scenario import load_scenario
 from sim.simulator import ServiceSystem
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
@@ -17,6 +19,7 @@ from surrogates.dataset import read_transitions, write_transitions
 from surrogates.design import (
     BEHAVIOURS,
     BehaviourPolicy,
+    PlannedEpisode,
     RoughView,
     latin_hypercube,
     plan_episodes,
@@ -130,3 +133,12 @@ def test_a_rough_view_has_a_number_for_each_name() -> None:
         seen = view(np.zeros((2, len(description.state_names))))
         assert seen.shape == (2, len(view.names))
         assert np.isfinite(view(np.full((1, len(description.state_names)), 2.5))).all()
+
+
+def test_rules_of_what_is_seen_decide_by_it_in_small_systems_too() -> None:
+    """With the queues of a large system as their middle, all rules of a small one are constants."""
+    system = replace(load_scenario("n_model").system(), events=200)
+    plans = tuple(PlannedEpisode(seed=n, parameters={}, behaviour="linear") for n in range(12))
+    seen = run_episodes(lambda: ServiceSystem(system), plans)
+    varied = [np.ptp(seen.decision[seen.episode == e]) > 0 for e in np.unique(seen.episode)]
+    assert np.mean(varied) > 0.6
