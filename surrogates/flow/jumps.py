@@ -1,12 +1,13 @@
 """The law of epochs that end with events: rates of events, as in a race, and what they bring.
 
-Every event that may happen has a rate, which a network gives; the first to happen ends the epoch,
-and the network gives the chances of the patterns that it may bring. Where all times are
-exponential that is exact: the chance of an event is its share of the total rate, and the epoch
-lasts an exponential time of the total. Where they are not, the network also learns how much longer
-than that an epoch lasts and how regular it is (a gamma law). The rates start from events counted
-over the time in which they could have happened, and from what is known of parameters: that they
-multiply arrival rates and divide those of services.
+Every event that may happen has a rate; the first to happen ends the epoch, and brings one of the
+patterns that it may bring. Where all times are exponential that is exact: the chance of an event
+is its share of the total rate, and the epoch lasts an exponential time of the total.
+
+Rates come from trees (`routing`), for who is at work has sharp edges: somebody waits or nobody
+does, a server helps or does not. A network gives the chances of the patterns that an event may
+bring, and, where times are not exponential, how much longer than the race an epoch lasts and how
+regular it is (a gamma law).
 """
 
 from __future__ import annotations
@@ -17,57 +18,48 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from sim.description import SystemDescription
 from surrogates.ahead import rows_of
 from surrogates.dataset import Transitions
 from surrogates.flow.ascent import climb, set_aside
-from surrogates.flow.patterns import Patterns, inputs_of, rows_asked
+from surrogates.flow.patterns import Patterns
+from surrogates.flow.questions import Asked, rows_asked, smooth_inputs
+from surrogates.flow.routing import SHORTEST, Routing
 from surrogates.flow.settings import FlowSettings
 from surrogates.interface import Epochs
 
 _IMPOSSIBLE = -1e9
 _MOST_LOGIT, _MOST_RATE = 15.0, 40.0
-_SHORTEST = 1e-9
-"""Minutes; events at the same moment have a density of their own."""
 _SHAPES = (-3.0, 5.0)
 """Logarithms of the least and most regular gamma law."""
 
 
 class Race(nn.Module):
-    """Inputs to weights of patterns, log rates of events, log stretch and shape of the duration."""
+    """Inputs to weights of patterns, log stretch and log shape of the duration."""
 
     centre: Tensor
     width: Tensor
-    powers: Tensor
-    """Of the parameters, whose logarithms are the last inputs, in the rate of each event."""
-    members: Tensor
-    """1 where a pattern is one of an event."""
 
-    def __init__(self, inputs: int, members: Tensor, powers: Tensor, hidden: int) -> None:
+    def __init__(self, inputs: int, patterns: int, hidden: int) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(inputs))
         self.register_buffer("width", torch.ones(inputs))
-        self.register_buffer("members", members)
-        self.register_buffer("powers", powers)
         self.body = nn.Sequential(
             nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()
         )
-        self.head = nn.Linear(hidden, sum(members.shape) + 2)
+        self.head = nn.Linear(hidden, patterns + 2)
         with torch.no_grad():
             self.head.weight.mul_(0.1)
             self.head.bias.zero_()
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Log weights of patterns, log rates of events, log stretch and log shape."""
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log weights of patterns, log stretch and log shape."""
         out = self.head(self.body((inputs - self.centre) / self.width))
-        patterns = self.members.shape[1]
-        scales = inputs[:, inputs.shape[1] - self.powers.shape[1] :]
-        rates = out[:, patterns:-2] + scales @ self.powers.T
-        weights = out[:, :patterns].clamp(-_MOST_LOGIT, _MOST_LOGIT)
-        return weights, rates, out[:, -2], out[:, -1].clamp(*_SHAPES)
+        weights = out[:, :-2].clamp(-_MOST_LOGIT, _MOST_LOGIT)
+        return weights, out[:, -2], out[:, -1].clamp(*_SHAPES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +67,11 @@ class Events:
     """Observed epochs as tensors."""
 
     inputs: Tensor
+    rates: Tensor
+    """Log rates of events; impossible ones by a number that says so."""
     feasible: Tensor
+    events: Tensor
+    """Which event each pattern is one of."""
     which: Tensor
     """Numbers of their patterns; 0 where the pattern is none that may happen."""
     is_known: Tensor
@@ -84,18 +80,21 @@ class Events:
     """Log probability that something happens that is not in the table."""
 
     @classmethod
-    def of(cls, transitions: Transitions, patterns: Patterns) -> Events:
+    def of(cls, transitions: Transitions, routing: Routing) -> Events:
         """The events of observed epochs."""
-        asked = rows_asked(transitions)
+        asked, patterns = rows_asked(transitions), routing.patterns
         which, feasible = patterns.find(transitions), patterns.feasible(asked[0])
         is_known = (which >= 0) & feasible[which, np.arange(len(which))]
-        inputs = inputs_of(*asked, patterns.description)
+        rates = np.where(patterns.members @ feasible > 0.0, routing.rates(asked), _IMPOSSIBLE)
+        inputs = smooth_inputs(*asked, patterns.description)
         return cls(
             inputs=torch.from_numpy(inputs.T.astype(np.float32)),
+            rates=torch.from_numpy(rates.T.astype(np.float32)),
             feasible=torch.from_numpy(np.ascontiguousarray(feasible.T)),
+            events=torch.from_numpy(patterns.events),
             which=torch.from_numpy(np.where(is_known, which, 0)),
             is_known=torch.from_numpy(is_known),
-            duration=torch.from_numpy(np.maximum(transitions.duration, _SHORTEST)).float(),
+            duration=torch.from_numpy(np.maximum(transitions.duration, SHORTEST)).float(),
             surprise=-math.log(patterns.seen.sum() + 1.0),
         )
 
@@ -105,13 +104,12 @@ class Events:
     def log_prob(self, network: nn.Module, rows: Tensor | slice) -> Tensor:
         """Log probability of the pattern plus log density of the duration."""
         assert isinstance(network, Race)
-        weights, rates, stretch, shape = network(self.inputs[rows])
-        sums = (torch.exp(weights) * self.feasible[rows]) @ network.members.T
-        total = torch.logsumexp(rates.masked_fill(sums <= 0.0, _IMPOSSIBLE), dim=1)
-        which = self.which[rows][:, None]
-        event = network.members.argmax(dim=0)[which]
-        share = weights.gather(1, which) - torch.log(sums.gather(1, event).clamp_min(1e-30))
-        chosen = (rates.gather(1, event) + share)[:, 0] - total
+        weights, stretch, shape = network(self.inputs[rows])
+        rates, which = self.rates[rows], self.which[rows][:, None]
+        total, event = torch.logsumexp(rates, dim=1), self.events[which]
+        may = self.feasible[rows] & (self.events == event)
+        alike = torch.logsumexp(weights.masked_fill(~may, _IMPOSSIBLE), dim=1)
+        chosen = rates.gather(1, event)[:, 0] - total + weights.gather(1, which)[:, 0] - alike
         usual = math.log1p(-math.exp(self.surprise))
         pattern: Tensor = torch.where(self.is_known[rows], chosen + usual, self.surprise)
         # A state in which nothing known may happen tells nothing of how long it lasts.
@@ -127,12 +125,13 @@ class Events:
 
 
 class JumpLaw:
-    """A fitted race between the patterns of a system's events."""
+    """A fitted race between a system's events, and the patterns that these bring."""
 
-    def __init__(self, patterns: Patterns, network: Race) -> None:
-        self._patterns, self._network = patterns, network.eval()
+    def __init__(self, routing: Routing, network: Race) -> None:
+        self._routing, self._network = routing, network.eval()
+        self._patterns = patterns = routing.patterns
+        self._members, self._events = patterns.members, patterns.events[:, None]
         w = {name: value.numpy() for name, value in network.state_dict().items()}
-        self._powers, self._members = w["powers"], w["members"]
         self._centre, self._width = w["centre"][:, None], w["width"][:, None]
         self._layers = [
             (w[f"{name}.weight"], w[f"{name}.bias"][:, None])
@@ -148,53 +147,47 @@ class JumpLaw:
     ) -> Epochs:
         """Draw one event for each row, and the time until it."""
         asked = rows_of(states), rows_of(decisions), rows_of(parameters)
-        rates, stretch, shape = self._rates(*asked)
-        reached = np.cumsum(rates, axis=0)
-        total = reached[-1]
-        # Of a number below 1 the product is below the total, so a pattern with a rate is found.
-        drawn = random.random(len(total), dtype=np.float32) * total
-        which = np.where(total > 0.0, (reached <= drawn).sum(axis=0), -1)
-        which = np.minimum(which, len(rates) - 1)
-        mean = np.exp(stretch) / np.where(total > 0.0, total, 1.0)
-        power = np.exp(np.clip(shape, *_SHAPES)).astype(float)
+        feasible = self._patterns.feasible(asked[0])
+        event, total = _draw(self._race(asked, feasible), random)
+        out = self._answer(asked)
+        weights = np.exp(np.clip(out[:-2], -_MOST_LOGIT, _MOST_LOGIT))
+        weights *= feasible & (self._events == event)
+        which, _ = _draw(weights, random)
+        mean = self._stretch(out) / np.where(total > 0.0, total, 1.0)
+        power = np.exp(np.clip(out[-1], *_SHAPES)).astype(float)
         durations = random.standard_gamma(power) * mean / power
-        return self._patterns.complete(*asked, which, durations)
+        return self._patterns.complete(*asked, np.where(total > 0.0, which, -1), durations)
 
     def rates(
         self,
         states: Float[np.ndarray, "batch state"],
         decisions: Float[np.ndarray, "batch lever"],
         parameters: Float[np.ndarray, "batch parameter"],
-    ) -> Float[np.ndarray, "batch pattern"]:
-        """How often each pattern happens in these states, per minute."""
+    ) -> Float[np.ndarray, "batch event"]:
+        """How often each event happens in these states, per minute."""
         asked = rows_of(states), rows_of(decisions), rows_of(parameters)
-        rates, stretch, _ = self._rates(*asked)
-        return np.asarray((rates / np.exp(stretch)).T, dtype=float)
+        rates = self._race(asked, self._patterns.feasible(asked[0]))
+        return np.asarray((rates / self._stretch(self._answer(asked))).T, dtype=float)
 
-    def _rates(
-        self,
-        states: Float[np.ndarray, "state batch"],
-        decisions: Float[np.ndarray, "lever batch"],
-        parameters: Float[np.ndarray, "parameter batch"],
-    ) -> tuple[
-        Float[np.ndarray, "pattern batch"], Float[np.ndarray, "batch"], Float[np.ndarray, "batch"]
-    ]:
-        seen = inputs_of(states, decisions, parameters, self._patterns.description)
+    def _race(
+        self, asked: Asked, feasible: Bool[np.ndarray, "pattern batch"]
+    ) -> Float[np.ndarray, "event batch"]:
+        """Rates of events before durations are stretched."""
+        rates = np.exp(np.clip(self._routing.rates(asked), -_MOST_RATE, _MOST_RATE))
+        return np.asarray(rates * (self._members @ feasible > 0.0))
+
+    def _answer(self, asked: Asked) -> Float[np.ndarray, "out batch"]:
+        """The network's weights of patterns, log stretch and log shape."""
+        seen = smooth_inputs(*asked, self._patterns.description)
         hidden = ((seen - self._centre) / self._width).astype(np.float32)
         for weight, bias in self._layers[:-1]:
             hidden = np.maximum(weight @ hidden + bias, 0.0)
         weight, bias = self._layers[-1]
-        out = weight @ hidden + bias
-        patterns = self._members.shape[1]
-        weights = np.clip(out[:patterns], -_MOST_LOGIT, _MOST_LOGIT)
-        np.exp(weights, out=weights)
-        weights *= self._patterns.feasible(states)
-        sums = self._members @ weights
-        rates = out[patterns:-2] + self._powers @ np.log(parameters).astype(np.float32)
-        rates = np.exp(np.clip(rates, -_MOST_RATE, _MOST_RATE))
-        rates /= np.where(sums > 0.0, sums, 1.0)
-        weights *= rates[self._members.argmax(axis=0)]
-        return weights, np.clip(out[-2], -_MOST_LOGIT, _MOST_LOGIT), out[-1]
+        return np.asarray(weight @ hidden + bias)
+
+    @staticmethod
+    def _stretch(out: Float[np.ndarray, "out batch"]) -> Float[np.ndarray, "batch"]:
+        return np.asarray(np.exp(np.clip(out[-2], -_MOST_LOGIT, _MOST_LOGIT)))
 
     @property
     def arrivals_from_outside(self) -> tuple[str, ...]:
@@ -210,7 +203,7 @@ class JumpLaw:
 
     def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
         """Log likelihood of each transition, in nats; what follows from the event adds nothing."""
-        events = Events.of(transitions, self._patterns)
+        events = Events.of(transitions, self._routing)
         with torch.inference_mode():
             likelihood = events.log_prob(self._network, slice(None))
         return np.asarray(likelihood.numpy(), dtype=float)
@@ -234,46 +227,38 @@ class JumpLaw:
         random: np.random.Generator,
         on_progress: Callable[[float], None],
     ) -> JumpLaw:
-        """Learn on from here on all these transitions, new patterns among them."""
+        """Learn on from here on all these transitions, new patterns among them.
+
+        The trees, which are quick to grow, are grown afresh.
+        """
         patterns = Patterns.learn(self._patterns.description, transitions)
         network = _network(self._weights_for(patterns, transitions))
-        train, test = _parts(transitions, patterns, settings, random)
-        passes = settings.update_passes_over(len(train))
-        best = climb(network, train, test, settings, passes, random, on_progress)
-        return JumpLaw(patterns, _network(best))
+        parts = _parts(transitions, patterns, settings, random)
+        passes = settings.update_passes_over(len(parts.train))
+        return parts.climbed(network, settings, passes, random, on_progress)
 
     def _weights_for(self, patterns: Patterns, transitions: Transitions) -> dict[str, np.ndarray]:
+        """The network's weights with rows for other patterns, new ones as they start."""
         weights = {name: v.numpy() for name, v in self._network.state_dict().items()}
-        mine, members = patterns.match(self._patterns), _members(patterns)
-        was = self._patterns.events
-        # An event is an old one when any of its patterns is.
-        event = np.full(len(members), -1)
-        event[patterns.events[mine >= 0]] = was[mine[mine >= 0]]
-        rows = np.concatenate(
-            [mine, np.where(event < 0, -1, len(self._patterns) + event), [-2, -1]]
-        )
-        is_new = np.concatenate([mine < 0, event < 0, [False, False]])
+        mine = patterns.match(self._patterns)
+        rows, is_new = np.concatenate([mine, [-2, -1]]), np.concatenate([mine < 0, [False, False]])
         weights["head.weight"] = weights["head.weight"][rows] * ~is_new[:, None]
-        bias = weights["head.bias"][rows]
-        bias[is_new] = _start(transitions, patterns)[is_new]
-        return {
-            **weights,
-            "head.bias": bias,
-            "members": members,
-            "powers": patterns.powers().astype(np.float32),
-        }
+        weights["head.bias"] = weights["head.bias"][rows]
+        weights["head.bias"][is_new] = _start(transitions, patterns)[is_new]
+        return weights
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again."""
         weights = {name: v.numpy() for name, v in self._network.state_dict().items()}
-        return {**weights, **self._patterns.to_tensors()}
+        return {**weights, **self._patterns.to_tensors(), **self._routing.to_tensors()}
 
     @classmethod
     def from_tensors(
         cls, tensors: dict[str, np.ndarray], description: SystemDescription
     ) -> JumpLaw:
         """The law that `to_tensors` was asked of."""
-        return cls(Patterns.from_tensors(tensors, description), _network(tensors))
+        patterns = Patterns.from_tensors(tensors, description)
+        return cls(Routing.from_tensors(tensors, patterns), _network(tensors))
 
 
 def fit_jumps(
@@ -285,19 +270,37 @@ def fit_jumps(
 ) -> JumpLaw:
     """Fit by maximum likelihood, keeping the best pass by held-out likelihood."""
     patterns = Patterns.learn(description, transitions)
-    train, test = _parts(transitions, patterns, settings, random)
+    parts = _parts(transitions, patterns, settings, random)
     torch.manual_seed(int(random.integers(2**31)))
-    members = torch.from_numpy(_members(patterns))
-    powers = torch.from_numpy(patterns.powers()).float()
-    network = Race(train.inputs.shape[1], members, powers, settings.hidden)
+    network = Race(parts.train.inputs.shape[1], len(patterns), settings.hidden)
+    spread = parts.train.inputs.std(dim=0)
     with torch.no_grad():
-        network.centre.copy_(train.inputs.mean(dim=0))
-        spread = train.inputs.std(dim=0)
+        network.centre.copy_(parts.train.inputs.mean(dim=0))
         network.width.copy_(torch.where(spread > 1e-6, spread, 1.0))
         network.head.bias.copy_(torch.from_numpy(_start(transitions, patterns)))
-    passes = settings.passes_over(len(train))
-    best = climb(network, train, test, settings, passes, random, on_progress)
-    return JumpLaw(patterns, _network(best))
+    passes = settings.passes_over(len(parts.train))
+    return parts.climbed(network, settings, passes, random, on_progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """The trees, which all rows have grown, and the rows that a network learns from."""
+
+    routing: Routing
+    train: Events
+    test: Events
+
+    def climbed(
+        self,
+        network: Race,
+        settings: FlowSettings,
+        passes: int,
+        random: np.random.Generator,
+        on_progress: Callable[[float], None],
+    ) -> JumpLaw:
+        """The law with the weights of the best pass."""
+        best = climb(network, self.train, self.test, settings, passes, random, on_progress)
+        return JumpLaw(self.routing, _network(best))
 
 
 def _parts(
@@ -305,31 +308,34 @@ def _parts(
     patterns: Patterns,
     settings: FlowSettings,
     random: np.random.Generator,
-) -> tuple[Events, Events]:
+) -> _Parts:
+    routing = Routing.learn(transitions, patterns)
     kept, held = set_aside(transitions, settings.held_out, random)
-    return Events.of(kept, patterns), Events.of(held, patterns)
-
-
-def _members(patterns: Patterns) -> Float[np.ndarray, "event pattern"]:
-    events = patterns.events
-    matrix = events[None, :] == np.arange(events.max() + 1)[:, None]
-    return np.asarray(matrix, dtype=np.float32)
+    train, test = (Events.of(part, routing) for part in (kept, held))
+    return _Parts(routing=routing, train=train, test=test)
 
 
 def _start(transitions: Transitions, patterns: Patterns) -> Float[np.ndarray, "out"]:
-    """Logarithms of patterns and of events counted over when they could have happened."""
-    members, possible = _members(patterns), patterns.feasible(rows_of(transitions.state))
-    scales = np.exp(patterns.powers() @ np.log(transitions.parameters.T))
-    weights = np.log(patterns.seen / np.maximum(possible.sum(axis=1), 1.0))
-    minutes = ((members @ possible > 0) * scales) @ transitions.duration
-    rates = np.log(members @ patterns.seen / np.maximum(minutes, _SHORTEST))
-    return np.concatenate([weights, rates, [0.0, 0.0]]).astype(np.float32)
+    """Logarithms of patterns counted over when they could have happened; durations as they are."""
+    possible = patterns.feasible(rows_of(transitions.state)).sum(axis=1)
+    weights = np.log(patterns.seen / np.maximum(possible, 1.0))
+    return np.concatenate([weights, [0.0, 0.0]]).astype(np.float32)
+
+
+def _draw(
+    weights: Float[np.ndarray, "choice batch"], random: np.random.Generator
+) -> tuple[Int[np.ndarray, "batch"], Float[np.ndarray, "batch"]]:
+    """One choice for each column by its weights, and their sum; where that is 0 any."""
+    reached = np.cumsum(weights, axis=0)
+    total = reached[-1]
+    # Of a number below 1 the product is below the total, so a choice with a weight is found.
+    drawn = random.random(len(total), dtype=np.float32) * total
+    return np.minimum((reached <= drawn).sum(axis=0), len(weights) - 1), total
 
 
 def _network(weights: Mapping[str, np.ndarray | Tensor]) -> Race:
     hidden, inputs = weights["body.0.weight"].shape
-    members, powers = (torch.as_tensor(weights[name]) for name in ("members", "powers"))
-    network = Race(inputs, members, powers, hidden)
+    network = Race(inputs, len(weights["head.bias"]) - 2, hidden)
     network.load_state_dict(
         {name: torch.as_tensor(weights[name]).clone() for name in network.state_dict()}
     )

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sim.description import Flow, SystemDescription
+from sim.description import Flow, SystemDescription, Team
 from sim.parameters import ARRIVALS, HANDLE_TIME
-from surrogates.ahead import Ahead, rows_of
+from surrogates.ahead import Ahead
 from surrogates.coordinates.ledger import SystemLedger
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
@@ -78,6 +78,13 @@ class Patterns:
         _, which = np.unique(self._table[causes], axis=1, return_inverse=True)
         return np.asarray(which.reshape(-1))
 
+    @property
+    def members(self) -> Float[np.ndarray, "event pattern"]:
+        """1 where a pattern is one of an event."""
+        events = self.events
+        matrix = events[None, :] == np.arange(events.max(initial=-1) + 1)[:, None]
+        return np.asarray(matrix, dtype=np.float32)
+
     def powers(self) -> Float[np.ndarray, "event parameter"]:
         """How the rate of each event goes with the parameters: as arrivals or as services do.
 
@@ -92,6 +99,29 @@ class Patterns:
             for name in {kind, f"{part}_{kind}"}.intersection(names):
                 found[events[carried > 0], names.index(name)] = power
         return found
+
+    def known_rates(
+        self,
+        parameters: Float[np.ndarray, "parameter batch"],
+        at_work: Float[np.ndarray, "team batch"],
+    ) -> Float[np.ndarray, "event batch"]:
+        """The part of the log rates of events that parameters tell, and how many are at work."""
+        known = self.powers() @ np.log(parameters)
+        for event, team in enumerate(self._teams()):
+            if team >= 0:
+                known[event] += np.log(np.maximum(at_work[team], 1.0))
+        return np.asarray(known)
+
+    def _teams(self) -> Int[np.ndarray, "event"]:
+        """The team whose service ends in each event, -1 where no or several teams' do."""
+        d, events = self.description, self.events
+        found = np.full(events.max(initial=-1) + 1, -1)
+        for number, team in enumerate(d.teams):
+            for flow, carried in zip(d.flows, self._table, strict=False):
+                if _ends_service(flow, team):
+                    mine = np.unique(events[carried > 0])
+                    found[mine] = np.where(found[mine] == -1, number, -2)
+        return np.maximum(found, -1)
 
     @classmethod
     def learn(cls, description: SystemDescription, transitions: Transitions) -> Patterns:
@@ -234,10 +264,14 @@ def _cause(flow: Flow, description: SystemDescription) -> tuple[str, str, float]
     if flow.source is None:
         return ARRIVALS, str(flow.target).removesuffix("_waiting"), 1.0
     for team in description.teams:
-        # Whoever is interrupted goes back to the queue of the team, and no service ends.
-        if flow.source == f"{team.name}_busy" and flow.target != team.queue:
+        if _ends_service(flow, team):
             return HANDLE_TIME, team.queue.removesuffix("_waiting"), -1.0
     return None
+
+
+def _ends_service(flow: Flow, team: Team) -> bool:
+    # Whoever is interrupted goes back to the queue of the team, and no service ends.
+    return flow.source == f"{team.name}_busy" and flow.target != team.queue
 
 
 def _limited_pools(description: SystemDescription) -> list[tuple[list[int], float]]:
@@ -253,49 +287,3 @@ def _limited_pools(description: SystemDescription) -> list[tuple[list[int], floa
             if values.size == 1 and not description.calendar.scaled_by[column]:
                 found.append((mine, float(values[0, 0])))
     return found
-
-
-def inputs_of(
-    states: Float[np.ndarray, "state batch"],
-    decisions: Float[np.ndarray, "lever batch"],
-    parameters: Float[np.ndarray, "parameter batch"],
-    description: SystemDescription,
-) -> Float[np.ndarray, "input batch"]:
-    """What the rates of events depend on.
-
-    How many customers are in each place, whether anybody is and whether there are two: an event
-    needs somebody, and the second decides who comes next. Decisions enter level by level,
-    parameters as logarithms, for rates are products of them.
-    """
-    numbers = states[: len(description.stocks)]
-    others = states[len(description.stocks) : -2]
-    levels = [
-        (chosen == level).astype(float)[None]
-        for lever, chosen in zip(description.levers, decisions, strict=True)
-        for level in lever.levels
-    ]
-    return np.concatenate(
-        [
-            np.sqrt(numbers),
-            (numbers >= 1).astype(float),
-            (numbers >= 2).astype(float),
-            others,
-            *levels,
-            np.log(parameters),
-        ]
-    )
-
-
-def rows_asked(
-    transitions: Transitions,
-) -> tuple[
-    Float[np.ndarray, "state row"],
-    Float[np.ndarray, "lever row"],
-    Float[np.ndarray, "parameter row"],
-]:
-    """The questions of observed epochs, a row a name."""
-    return (
-        rows_of(transitions.state),
-        rows_of(transitions.decision),
-        rows_of(transitions.parameters),
-    )

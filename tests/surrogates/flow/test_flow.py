@@ -18,7 +18,8 @@ from surrogates.dataset import Transitions, concatenate
 from surrogates.design import PlannedEpisode, plan_episodes
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow, obstacle_to_flow
 from surrogates.flow.jumps import JumpLaw
-from surrogates.flow.patterns import Patterns, rows_asked
+from surrogates.flow.patterns import Patterns
+from surrogates.flow.questions import rows_asked
 from surrogates.interface import SupportsUpdate
 from tests.systems import small_centre, unchecked
 
@@ -199,8 +200,8 @@ def test_the_rates_of_the_n_model_are_found(race: FlowSurrogate) -> None:
     for name, rate in truths.items():
         found = epochs.outputs[:, names.index(name)].sum() / minutes
         assert found == pytest.approx(rate, rel=0.15), name
-    # Nobody is there to be served so; a short fit has not quite learnt it.
-    assert epochs.outputs[:, names.index("server_1_serves_2_finished")].mean() < 0.03
+    # Nobody is there to be served so.
+    assert epochs.outputs[:, names.index("server_1_serves_2_finished")].mean() < 0.002
     assert race.law.rates(state, decision, parameters).sum() == pytest.approx(3.615, rel=0.15)
 
 
