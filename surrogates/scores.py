@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from sim.description import Description
 from surrogates.coordinates.ledger import ledger_of
@@ -18,6 +18,7 @@ from surrogates.coordinates.plain import DURATION
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.interface import Epochs, SupportsLikelihood, Surrogate
+from surrogates.log_scores import log_scores_of_draws
 
 LEVELS = (0.5, 0.8, 0.95)
 """Central intervals whose coverage is measured."""
@@ -33,6 +34,9 @@ class Scores:
     """Continuous ranked probability score of each flow and measure, in its own unit."""
     crps_by_state: dict[str, float]
     """The same of each component of the state that is not sure beforehand."""
+    log_scores: dict[str, float]
+    """Mean negative log score of each quantity in nats, of a count's probability or a measure's
+    density, from draws (see `log_scores_of_draws`)."""
     standardised_crps: float
     """Mean over outputs and state of CRPS over the held-out standard deviation; 0 is perfect.
     What only counts an output again is left out."""
@@ -60,6 +64,8 @@ class Foretold:
     """How many of the columns are components of the state."""
     counted: list[int]
     """Columns that do not repeat another."""
+    is_count: Bool[np.ndarray, "quantity"]
+    """Of which columns the numbers are whole."""
     drawn: Float[np.ndarray, "row draw quantity"]
     seen: Float[np.ndarray, "row quantity"]
 
@@ -89,6 +95,7 @@ class Foretold:
             names=scored.names,
             states=len(scored.states),
             counted=scored.counted,
+            is_count=np.array(scored.is_count),
             drawn=columns.reshape(len(held_out), -1, len(scored.names)),
             seen=scored.columns(held_out.next_state, held_out.outputs, held_out.duration),
         )
@@ -136,11 +143,13 @@ def score_foretold(
     counted, states = foretold.counted, foretold.states
     crps = crps_of_draws(foretold.drawn, foretold.seen)
     unit = (foretold.spread if spread is None else spread)[counted]
+    log_scores = log_scores_of_draws(foretold.drawn, foretold.seen, foretold.is_count)
     bias = (foretold.drawn.mean(axis=1) - foretold.seen).mean(axis=0)
     named = list(zip(foretold.names, crps.tolist(), strict=True))
     return Scores(
         crps_by_output=dict(named[states:]),
         crps_by_state=dict(named[:states]),
+        log_scores=dict(zip(foretold.names, log_scores.tolist(), strict=True)),
         standardised_crps=float((crps[counted] / unit).mean()),
         energy=_energy(foretold.drawn[:, :, counted] / unit, foretold.seen[:, counted] / unit),
         coverage={percent(level): _coverage(pit[:, counted], level) for level in LEVELS},
@@ -196,6 +205,7 @@ class Scorable:
     outputs: tuple[int, ...]
     has_durations: bool
     names: tuple[str, ...]
+    is_count: tuple[bool, ...]
     counted: list[int]
     """Positions among the names of those that do not repeat another."""
 
@@ -211,7 +221,10 @@ class Scorable:
         # A simulator of the user's may call a component and an output alike.
         components = [description.state_names[i] for i in states]
         names = (*(f"{name} (state)" if name in told else name for name in components), *told)
+        quantities = [description.components[i] for i in states]
+        quantities += [description.outputs[i] for i in outputs] + [DURATION] * has_durations
         return cls(
+            is_count=tuple(quantity.is_count for quantity in quantities),
             states=states,
             outputs=outputs,
             has_durations=has_durations,

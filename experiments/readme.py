@@ -1,0 +1,83 @@
+"""The README's sentences on the studies of surrogates, from their figures and from nothing else.
+
+`python -m experiments.readme` rewrites the block of the README between its two markers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.surrogate_comparison.settings import GROUNDS
+
+ROOT = Path(__file__).resolve().parents[1]
+STUDIES = ROOT / "experiments"
+BEGIN, END = "<!-- studies: begin -->", "<!-- studies: end -->"
+Figures = dict[str, dict[str, Any]]
+
+
+def figures(study: str) -> tuple[Figures, str]:
+    """A study's figures by name, and where they come from."""
+    told = json.loads((STUDIES / study / "summary.json").read_text(encoding="utf-8"))
+    origin = f"commit {told['commit']}, {told['date']}, {told['machine']}"
+    return {figure["name"]: figure for figure in told["figures"]}, origin
+
+
+def block() -> str:
+    """The block as Markdown."""
+    return "\n".join([BEGIN, *_comparison(), "", *_where_to_simulate(), END])
+
+
+def _comparison() -> list[str]:
+    found, origin = figures("surrogate_comparison")
+    return [
+        "| learnt from the same transitions | CRPS | ranking of 24 policies | 95% covers |",
+        "| --- | --- | --- | ---: |",
+        *(
+            f"| {name} | {_place(found[f'{name}_crps_rank'])} | "
+            f"{_place(found[f'{name}_tau_rank'])} | {found[f'{name}_coverage_95']['value']:.1%} |"
+            for name in GROUNDS
+            if f"{name}_crps_rank" in found
+        ),
+        "",
+        f"Places among all, BoTorch, SMT, scikit-learn and mbrl's ensemble with them ({origin}).",
+    ]
+
+
+def _place(figure: dict[str, Any]) -> str:
+    _, _, who = figure["unit"].partition("place of ")
+    return f"{figure['value']:g}. {who}"
+
+
+def _where_to_simulate() -> list[str]:
+    found, origin = figures("where_to_simulate")
+    head = "epochs that a Latin hypercube needs over those of a campaign"
+    lines = [f"| {head} | at equal CRPS | at equal tau |", "| --- | ---: | ---: |"]
+    for name, figure in found.items():
+        scenario, saves, _ = name.partition("_epochs_saved")
+        if saves and name.endswith("_epochs_saved"):
+            tau = found[f"{name}_at_equal_tau"]
+            lines.append(f"| {scenario} | {_ratio(figure)} | {_ratio(tau)} |")
+    return [*lines, "", f"Above 1 a campaign saves; the goal was 2 ({origin})."]
+
+
+def _ratio(figure: dict[str, Any]) -> str:
+    return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
+
+
+def rewrite(text: str) -> str:
+    """The README with its block replaced."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{block()}{tail}"
+
+
+def main() -> None:
+    """Rewrite the README."""
+    readme = ROOT / "README.md"
+    readme.write_text(rewrite(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
