@@ -26,7 +26,7 @@ _STEPS = {"flow": ">= 1000000", "ensemble": ">= 300000", "gp": ">= 100000"}
 """By family, the environment steps a second asked of it."""
 _FITS = {"flow": "<= 30", "gp": "<= 90"}
 """By family, the most seconds for a fit to 50,000 epochs."""
-_RATIOS = {200: ">= 10000", 1000: ">= 50000"}
+_RATIOS = {40: "information", 200: ">= 10000", 1000: ">= 50000"}
 """By agents on duty, how many times faster than the simulator the flow surrogate is to be."""
 _FITTED_FEW = 5_000
 """Epochs for families of which only the steps are asked: the speed of a step is that of any fit."""

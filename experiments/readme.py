@@ -9,11 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from experiments.surrogate_comparison.analysis import fields, largest
 from experiments.surrogate_comparison.settings import GROUNDS
+from experiments.surrogate_comparison.study import stored
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = ROOT / "experiments"
 BEGIN, END = "<!-- studies: begin -->", "<!-- studies: end -->"
+_PLACES = "Places among all families, BoTorch, SMT, scikit-learn and mbrl's ensemble"
 Figures = dict[str, dict[str, Any]]
 
 
@@ -41,8 +44,20 @@ def _comparison() -> list[str]:
             if f"{name}_crps_rank" in found
         ),
         "",
-        f"Places among all, BoTorch, SMT, scikit-learn and mbrl's ensemble with them ({origin}).",
+        f"{_PLACES}, from {_amounts()} transitions; {_seeds(found)} ({origin}).",
     ]
+
+
+def _amounts() -> str:
+    rows = stored(STUDIES / "surrogate_comparison" / "rows.jsonl")
+    return " or ".join(f"{n:,}" for n in sorted({field.amount for field in largest(fields(rows))}))
+
+
+def _seeds(found: Figures) -> str:
+    fewest = min(figure["n"] for figure in found.values())
+    if fewest == 1:
+        return "one seed, which proves no lead"
+    return f"means over {fewest} seeds or more"
 
 
 def _place(figure: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from experiments import readme as studies
 from experiments.main_job import readme
 
 TEXT = (readme.ROOT / "README.md").read_text()
@@ -14,6 +15,7 @@ TEXT = (readme.ROOT / "README.md").read_text()
 def test_the_readme_states_the_stored_rows() -> None:
     """A table that was typed by hand would drift from what was measured."""
     assert readme.rewrite(TEXT) == TEXT
+    assert studies.rewrite(TEXT) == TEXT
 
 
 def test_the_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,6 +69,12 @@ class Field:
         ours = found[self.champion(reading)]
         return 1 + sum(bool(v < ours) for name, v in found.items() if name not in BEST)
 
+    def ties(self, reading: Reading) -> tuple[str, ...]:
+        """The others who come to the very value of the champion."""
+        means = self.means(reading)
+        mine = means[self.champion(reading)]
+        return tuple(name for name, v in means.items() if name not in BEST and v == mine)
+
     def lead(self, reading: Reading) -> tuple[float, float, float] | None:
         """Champion less rival, seed by seed: mean and 95% Student interval; None for one seed."""
         rival = self.rival(reading)
@@ -141,13 +147,15 @@ def _figures(field: Field) -> list[dict[str, Any]]:
 
 def _rank(field: Field, what: str, reading: Reading) -> dict[str, Any]:
     single = [field.rank(reading, [seed]) for seed in field.seeds]
+    ties = field.ties(reading)
+    shared = f", beside {', '.join(ties)}" if ties else ""
     return {
         "name": f"{field.scenario}_{what}_rank",
         "value": field.rank(reading),
         "low": min(single),
         "high": max(single),
         "n": len(field.seeds),
-        "unit": f"place of {field.champion(reading)} among {len(field.rows)}",
+        "unit": f"place of {field.champion(reading)} among {len(field.rows)}{shared}",
         "goal": "1",
     }
 

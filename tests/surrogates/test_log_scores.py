@@ -25,8 +25,8 @@ def test_the_score_of_the_right_law_is_its_entropy() -> None:
     seen = np.stack([random.normal(centre, 2.0), random.poisson(rate)], axis=1).astype(float)
     found = log_scores_of_draws(drawn, seen, np.array([False, True]))
     truth = [
-        -stats.norm.logpdf(seen[:, 0], centre, 2.0).mean(),
-        -stats.poisson.logpmf(seen[:, 1], rate).mean(),
+        -np.mean(stats.norm.logpdf(seen[:, 0], centre, 2.0)),
+        -np.mean(stats.poisson.logpmf(seen[:, 1], rate)),
     ]
     assert found == pytest.approx(truth, abs=0.06)
     assert (found > np.array(truth) - 0.02).all()
