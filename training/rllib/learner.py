@@ -14,7 +14,7 @@ from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.utils.metrics import NUM_MODULE_STEPS_TRAINED_LIFETIME
 
 from sim.errors import SurrogymError
-from training.policies import NetworkPolicy
+from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.advantages import evaluate_rollout, natural_reward_scale
 from training.rllib.rollout import Rollout
 from training.rllib.weights import (
@@ -25,6 +25,7 @@ from training.rllib.weights import (
 )
 
 REWARD_SCALE = "reward_scale"
+REFERENCE, REFERENCE_KL = "reference_log_probabilities", "reference_kl"
 
 
 class TrainingDiverged(SurrogymError):
@@ -41,6 +42,8 @@ class Annealing:
     """Weight of the bonus for keeping decisions random."""
     trains_policy: bool = True
     """False fits the value network alone and leaves the policy untouched."""
+    reference_weight: float = 0.0
+    """Weight of the KL divergence from the policy that was loaded."""
 
 
 class LeanPPOLearner(PPOTorchLearner):
@@ -66,6 +69,7 @@ class LeanPPOLearner(PPOTorchLearner):
         self.reward_scale: float | None = self.config.reward_scale
         self._annealing: Annealing | None = None
         self._has_learned_values = False
+        self._reference: NetworkPolicy | None = None
         self._losses: dict[str, torch.Tensor] = {}
         self._generator = torch.Generator().manual_seed(self.config.seed or 0)
 
@@ -86,6 +90,8 @@ class LeanPPOLearner(PPOTorchLearner):
             for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
                 self._set_optimizer_lr(optimizer, annealing.learning_rate)
         batch = self._to_batch(rollouts)
+        if annealing is not None and annealing.reference_weight > 0.0:
+            batch[REFERENCE] = self._reference_logits(batch[Columns.OBS])
         for _ in range(self.config.num_epochs):
             for minibatch in self._minibatches(batch):
                 self._step(minibatch)
@@ -103,6 +109,36 @@ class LeanPPOLearner(PPOTorchLearner):
         scale = self.reward_scale or 1.0
         module.set_state(to_module_state(policy, module.get_state(), reward_scale=scale))
         self._has_learned_values = policy.has_values
+        self._reference = policy
+
+    def optimiser_tensors(self) -> dict[str, np.ndarray]:
+        """What the optimiser remembers, such as `0.exp_avg` -> array; empty before any step."""
+        ((_, optimizer),) = self.get_optimizers_for_module(DEFAULT_MODULE_ID)
+        return {
+            f"{number}.{name}": value.numpy(force=True).copy()
+            for number, state in optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+
+    def load_optimiser(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Go on with what `optimiser_tensors` gave.
+
+        Raises InconsistentNetwork when it remembers layers of other shapes.
+        """
+        ((_, optimizer),) = self.get_optimizers_for_module(DEFAULT_MODULE_ID)
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        remembered: dict[int, dict[str, torch.Tensor]] = {}
+        for key, array in tensors.items():
+            place, _, name = key.partition(".")
+            remembered.setdefault(int(place), {})[name] = torch.tensor(array)
+        for number, state in remembered.items():
+            shapes = {tuple(value.shape) for value in state.values() if value.ndim}
+            if number >= len(weights) or shapes - {tuple(weights[number].shape)}:
+                raise InconsistentNetwork(
+                    f"the optimiser remembers a weight {number} of shape {sorted(shapes)}, which "
+                    "is none of this network's: start without it"
+                )
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": remembered})
 
     def to_policy(self, name: str) -> NetworkPolicy:
         """The present weights as a policy that acts with numpy."""
@@ -130,6 +166,12 @@ class LeanPPOLearner(PPOTorchLearner):
         entropy = decisions.entropy().mean()
         self._losses |= {POLICY_LOSS_KEY: policy_loss, ENTROPY_KEY: entropy}
         loss += policy_loss - self._entropy_coefficient(module_id) * entropy
+        if REFERENCE in batch and self._annealing is not None:
+            present = torch.log_softmax(fwd_out[Columns.ACTION_DIST_INPUTS], dim=1)
+            reference = batch[REFERENCE]
+            divergence = (reference.exp() * (reference - present)).sum(dim=1).mean()
+            self._losses[REFERENCE_KL] = divergence
+            loss += self._annealing.reference_weight * divergence
         return loss
 
     def postprocess_gradients(self, gradients_dict: dict[Any, Any]) -> dict[Any, Any]:
@@ -199,6 +241,12 @@ class LeanPPOLearner(PPOTorchLearner):
             module = self.module[DEFAULT_MODULE_ID]
             state = module.get_state()
             module.set_state({**state, **rescaled_values(state, self.reward_scale)})
+
+    def _reference_logits(self, observations: torch.Tensor) -> torch.Tensor:
+        """Log probabilities of the policy that was loaded; of the present one without any."""
+        reference = self._reference or self.to_policy("present")
+        logits = torch.from_numpy(reference.logits(observations.numpy()))
+        return torch.log_softmax(logits, dim=1)
 
     @torch.no_grad()
     def _values(self, observations: np.ndarray) -> np.ndarray:

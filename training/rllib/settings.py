@@ -43,6 +43,10 @@ class PPOSettings:
     """What rewards are multiplied by for the value network; None: chosen from the first rollout."""
     value_warmup_iterations: int = 0
     """Iterations of a warm start that fit only the value network, which guards the policy."""
+    step_warmup_iterations: int = 0
+    """Iterations after that over which the steps of a warm start grow to their size."""
+    reference_weight: float = 0.0
+    """Weight of the KL divergence from the warm start's policy; it falls to 0 over the budget."""
     num_env_runners: int = 0
     """Ray processes that collect; 0 collects in the calling process."""
     seed: int = 0
@@ -52,7 +56,13 @@ class PPOSettings:
         """Raise InvalidSettings for values no training could mean."""
         for name in ("num_envs", "rollout_length", "minibatch_size", "num_epochs"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("value_warmup_iterations", "num_env_runners", "final_learning_rate"):
+        for name in (
+            "value_warmup_iterations",
+            "step_warmup_iterations",
+            "reference_weight",
+            "num_env_runners",
+            "final_learning_rate",
+        ):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("discount", "gae_lambda"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "between 0 and 1")

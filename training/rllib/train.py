@@ -1,10 +1,11 @@
 """Training a policy by PPO within a budget of time or steps."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from gymnasium.vector import VectorEnv
 
 from training.policies import NetworkPolicy
@@ -47,6 +48,8 @@ class Training:
     """Wall time in all, Ray's start included when this call started it."""
     evaluation_seconds: float
     """The part of it spent in `evaluate`."""
+    optimiser: dict[str, np.ndarray]
+    """What the optimiser remembered in the end, for a training that goes on."""
 
     @property
     def steps_per_second(self) -> float:
@@ -60,6 +63,7 @@ def train_ppo(
     budget: Budget,
     *,
     warm_start: NetworkPolicy | None = None,
+    optimiser: Mapping[str, np.ndarray] | None = None,
     on_point: Callable[[CurvePoint], None] | None = None,
     evaluate: Callable[[NetworkPolicy], float] | None = None,
     evaluate_every: int = 0,
@@ -68,7 +72,8 @@ def train_ppo(
     """Train until the budget is spent, at least one iteration.
 
     `make_env(num_envs)` builds an environment that `BatchedEnvRunner` accepts; with remote runners
-    it must be picklable. A warm start takes over weights, not the optimiser. `evaluate`
+    it must be picklable. A warm start takes over weights, and the optimiser where that is given; an
+    optimiser of other layers raises InconsistentNetwork. `evaluate`
     (larger is better) is asked of the warm start, every `evaluate_every` iterations and at the
     end, and decides which policy is kept: so a warm start is never lost to worse training.
     `on_point` sees every point as it comes; an exception from it ends the training.
@@ -78,6 +83,8 @@ def train_ppo(
     """
     clock = _Clock(time.perf_counter())
     with ray_session(), built_algorithm(make_env, settings, warm_start) as algorithm:
+        if optimiser is not None:
+            algorithm.learner.load_optimiser(optimiser)
         choice = _Choice(evaluate, clock)
         if warm_start is not None:
             choice.consider(algorithm.to_policy(name))
@@ -95,12 +102,14 @@ def train_ppo(
             if on_point is not None:
                 on_point(curve[-1])
         policy = choice.policy or algorithm.to_policy(name)
+        remembered = algorithm.learner.optimiser_tensors()
     return Training(
         policy=policy,
         curve=tuple(curve),
         steps=loop.steps,
         seconds=clock.elapsed(),
         evaluation_seconds=clock.evaluating,
+        optimiser=remembered,
     )
 
 
@@ -170,9 +179,13 @@ class _Loop:
     def _annealing(self, seconds: float) -> Annealing:
         left = 1.0 - self.budget.spent(seconds=seconds, steps=self.steps)
         last = self.settings.final_learning_rate
-        warms_up = self.warmup and self.iterations < self.settings.value_warmup_iterations
+        since = self.iterations - self.settings.value_warmup_iterations
+        grown = 1.0
+        if self.warmup and since >= 0:
+            grown = min(1.0, (since + 1) / (self.settings.step_warmup_iterations + 1))
         return Annealing(
-            learning_rate=last + (self.settings.learning_rate - last) * left,
+            learning_rate=grown * (last + (self.settings.learning_rate - last) * left),
             entropy_coefficient=self.settings.entropy_coefficient * left,
-            trains_policy=not warms_up,
+            trains_policy=not (self.warmup and since < 0),
+            reference_weight=self.settings.reference_weight * left if self.warmup else 0.0,
         )

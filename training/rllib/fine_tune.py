@@ -1,0 +1,116 @@
+"""Going on from a policy on a changed system, as one call."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from jaxtyping import Float
+
+from sim.output import Estimate
+from sim.streams import stream
+from training.evaluation import relative_difference
+from training.policies import NetworkPolicy
+from training.rllib.settings import Budget, PPOSettings
+from training.rllib.train import CurvePoint, Training, train_ppo
+from training.spaces import Spaces, adapt_policy
+
+Judge = Callable[[NetworkPolicy, str], Float[np.ndarray, "episode"]]
+"""Costs of a policy, episode by episode, on seeds that depend on the purpose alone."""
+
+CHOOSE, GATE = "choose", "gate"
+"""Purposes: which policy of the training to keep, and whether to keep it in place of the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FineTuned:
+    """What came of it."""
+
+    policy: NetworkPolicy
+    """The one to use: the trained one if it is surely no worse, else the one to begin with."""
+    is_improved: bool
+    evidence: Estimate
+    """Relative difference of paired costs, trained less given, on episodes that chose neither."""
+    start: NetworkPolicy
+    """The given policy, in the spaces of the environment."""
+    training: Training
+
+    @property
+    def reason(self) -> str:
+        """Which was taken and why, in a sentence."""
+        e = self.evidence
+        told = f"{e.value:+.1%} [{e.low:+.1%}, {e.high:+.1%}] on {e.count} paired episodes"
+        if self.is_improved:
+            return f"fine-tuning is cheaper: {told}"
+        return f"{self.start.name} stays, a gain is not certain: {told}"
+
+
+def gentle(settings: PPOSettings) -> PPOSettings:
+    """The same settings with what guards a good policy at the start.
+
+    The value network learns alone for two iterations, steps grow over four more, are small and
+    clipped early, and a KL term holds the policy to the given one, less and less.
+    """
+    return replace(
+        settings,
+        learning_rate=min(settings.learning_rate, 5e-5),
+        entropy_coefficient=0.0,
+        clip=min(settings.clip, 0.1),
+        value_warmup_iterations=max(settings.value_warmup_iterations, 2),
+        step_warmup_iterations=max(settings.step_warmup_iterations, 4),
+        reference_weight=max(settings.reference_weight, 0.1),
+    )
+
+
+def fine_tune(
+    policy: NetworkPolicy,
+    make_env: Callable[[int], VectorEnv[Any, Any, Any]],
+    budget: Budget,
+    judge: Judge,
+    *,
+    settings: PPOSettings | None = None,
+    spaces: tuple[Spaces, Spaces] | None = None,
+    adapt: bool = False,
+    optimiser: Mapping[str, np.ndarray] | None = None,
+    evaluate_every: int = 0,
+    on_point: Callable[[CurvePoint], None] | None = None,
+    seed: int = 0,
+) -> FineTuned:
+    """Load a policy onto a changed system and go on, never for the worse.
+
+    `make_env(num_envs)` builds the changed system; `judge` runs a policy on paired episodes of the
+    system that counts. `spaces` are those that the policy was made for and those of the
+    environment: inputs and decisions are matched by name, differences refused (ChangedSpaces)
+    unless `adapt`. `optimiser` is that of an earlier training (`Training.optimiser`), for the same
+    spaces. Settings are `gentle` ones unless given.
+
+    Of the policies on the way, each `evaluate_every` iterations, the cheapest on episodes of their
+    own is taken, the given one among them; it replaces the given one only if its paired costs on
+    fresh episodes lie below with their whole 95% interval.
+    """
+    start = policy
+    if spaces is not None:
+        start = adapt_policy(policy, *spaces, across_changes=adapt)
+    training = train_ppo(
+        make_env,
+        settings or gentle(PPOSettings(hidden=policy.hidden)),
+        budget,
+        warm_start=start,
+        optimiser=optimiser,
+        on_point=on_point,
+        evaluate=lambda trained: -float(judge(trained, CHOOSE).mean()),
+        evaluate_every=evaluate_every,
+        name=f"{policy.name} fine-tuned",
+    )
+    trained = training.policy
+    costs = [judge(each, GATE) for each in (trained, start)]
+    evidence = relative_difference(costs[0], costs[1], stream(seed, "fine-tuning"))
+    is_improved = evidence.high < 0
+    return FineTuned(
+        policy=trained if is_improved else start,
+        is_improved=is_improved,
+        evidence=evidence,
+        start=start,
+        training=training,
+    )
