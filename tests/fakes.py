@@ -81,6 +81,27 @@ class Chain(BatchedEnv):
         self.place[chosen] = self.generator.integers(self.places, size=int(chosen.sum()))
 
 
+class MaskedChain(Chain):
+    """A chain that allows the right action and one wrong one, and breaks at the other wrong one.
+
+    Steps from even places take 10 minutes, from odd ones 30.
+    """
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        observations, _ = super().reset(seed=seed, options=options)
+        return observations, {"action_mask": self.allowed()}
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        if not self.allowed()[np.arange(self.num_envs), actions].all():
+            raise ArithmeticError("an action was taken that is not allowed")
+        minutes = np.where(self.place % 2 == 0, 10.0, 30.0)
+        *answer, infos = super().step(actions)
+        return (*answer, infos | {"action_mask": self.allowed(), "duration": minutes})
+
+    def allowed(self) -> np.ndarray:
+        return np.asarray(np.arange(3) != ((self.place + 1) % 3)[:, None])
+
+
 class Counter(BatchedEnv):
     """Shows (environment, episode, time) and earns time: every observation can be foretold.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from envs.masks import Mask, find_mask
 from envs.observation import Viewpoint
 from training.policies import NetworkPolicy
 
@@ -18,7 +19,12 @@ class PolicyController:
     policy: NetworkPolicy
     observation: Viewpoint
     name: str
+    mask: Mask | None = None
+    """Among which decisions it chooses; among all where it is None."""
 
     def decide(self, states: Float[np.ndarray, "batch state"]) -> Int[np.ndarray, "batch"]:
         """The network's best choice for each state."""
-        return self.policy.act(self.observation(states))
+        allowed = None
+        if self.mask is not None:
+            allowed = find_mask(self.mask)(self.observation.description, states)
+        return self.policy.act(self.observation(states), allowed)

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from sim.errors import SurrogymError
 
 POLICY = "policy"
 VALUE = "value"
+NOT_ALLOWED = -1e9
+"""Logit of a decision that is not allowed: its chance is 0 in single precision."""
 
 
 class InconsistentNetwork(SurrogymError):
@@ -84,9 +86,16 @@ class NetworkPolicy:
         """Whether the value network was kept."""
         return bool(self.value_weights)
 
-    def act(self, observation: Float[np.ndarray, "batch features"]) -> Int[np.ndarray, " batch"]:
-        """The decision of largest logit for each row; the first one on ties."""
-        decisions: np.ndarray = self.logits(observation).argmax(axis=1)
+    def act(
+        self,
+        observation: Float[np.ndarray, "batch features"],
+        allowed: Bool[np.ndarray, "batch decisions"] | None = None,
+    ) -> Int[np.ndarray, " batch"]:
+        """The decision of largest logit for each row, of those allowed; the first one on ties."""
+        logits = self.logits(observation)
+        if allowed is not None:
+            logits = np.where(allowed, logits, NOT_ALLOWED)
+        decisions: np.ndarray = logits.argmax(axis=1)
         return decisions
 
     def logits(

@@ -31,6 +31,7 @@ from training.evaluation import Day, compare, evaluation_seeds, run_days
 from training.gate import decide_promotion
 from training.likelihood import DayLikelihood
 from training.policies import NetworkPolicy
+from training.rllib.fine_tune import gentle
 from training.rllib.session import RayExecutor
 from training.rllib.train import Budget, PPOSettings, Training, train_ppo
 
@@ -238,17 +239,15 @@ def _fine_tune(context: Context, watch: Watch, policy: NetworkPolicy) -> Trainin
     parameters = context.description.parameter_values(watch.beliefs)
     workers, epochs = context.settings.workers, context.description.epochs
     length = rollout_length(epochs)
-    settings = PPOSettings(
-        num_envs=8 * workers,
-        num_env_runners=workers if workers > 1 else 0,
-        rollout_length=length,
-        minibatch_size=min(112, 8 * workers * length),
-        learning_rate=5e-5,
-        entropy_coefficient=0.0,
-        clip=0.1,
-        discount=discount(epochs),
-        value_warmup_iterations=2,
-        seed=context.settings.seed,
+    settings = gentle(
+        PPOSettings(
+            num_envs=8 * workers,
+            num_env_runners=workers if workers > 1 else 0,
+            rollout_length=length,
+            minibatch_size=min(112, 8 * workers * length),
+            discount=discount(epochs),
+            seed=context.settings.seed,
+        )
     )
     seconds = context.settings.fine_tune_seconds
     environments = VectorEnvironments(problem=context.true_problem(parameters))

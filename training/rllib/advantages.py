@@ -26,14 +26,15 @@ def estimate_advantages(
     next_values: Float[np.ndarray, "steps envs"],
     terminated: Bool[np.ndarray, "steps envs"],
     truncated: Bool[np.ndarray, "steps envs"],
-    discount: float,
+    discount: float | Float[np.ndarray, "steps envs"],
     gae_lambda: float,
 ) -> Advantages:
     """Advantages by a backward recursion that stops at the end of every episode.
 
     `next_values` is the value of what truly followed each step: of the final observation where
     an episode ended, never of the one after the reset. It counts for nothing at a termination,
-    and in full at a truncation and at the edge of the rollout.
+    and in full at a truncation and at the edge of the rollout. In a semi-Markov process each step
+    has a discount of its own, by how long it took.
     """
     errors = rewards + discount * ~terminated * next_values - values
     decay = discount * gae_lambda * ~(terminated | truncated)
@@ -51,6 +52,7 @@ def evaluate_rollout(
     value_of: Callable[[Float[np.ndarray, "rows features"]], Float[np.ndarray, " rows"]],
     reward_scale: float,
     discount: float,
+    discount_minutes: float | None = None,
     gae_lambda: float,
 ) -> Advantages:
     """Advantages of a rollout by a value function of scaled rewards, asked for all rows at once."""
@@ -69,12 +71,14 @@ def evaluate_rollout(
         next_values=next_values,
         terminated=rollout.terminated,
         truncated=rollout.truncated,
-        discount=discount,
+        discount=rollout.discounts(discount, discount_minutes),
         gae_lambda=gae_lambda,
     )
 
 
-def natural_reward_scale(rollout: Rollout, *, discount: float) -> float:
+def natural_reward_scale(
+    rollout: Rollout, *, discount: float, discount_minutes: float | None = None
+) -> float:
     """A factor that brings discounted returns to unit spread, so that one network fits them.
 
     The spread is that of the discounted reward collected so far, as running reward normalisers
@@ -82,8 +86,11 @@ def natural_reward_scale(rollout: Rollout, *, discount: float) -> float:
     """
     collected = np.empty_like(rollout.rewards)
     running = np.zeros_like(rollout.rewards[0])
+    weights = np.broadcast_to(
+        np.float32(rollout.discounts(discount, discount_minutes)), rollout.rewards.shape
+    )
     for step, ended in enumerate(rollout.ended):
-        running = rollout.rewards[step] + discount * running
+        running = rollout.rewards[step] + weights[step] * running
         collected[step] = running
         running = np.where(ended, np.float32(0.0), running)
     spread = float(collected.std())

@@ -20,11 +20,15 @@ from ray.rllib.utils.metrics import (
 )
 
 from sim.errors import SurrogymError
+from training.policies import NOT_ALLOWED
 from training.rllib.episodes import EpisodeCutter
 from training.rllib.rollout import Rollout
 
 MAKE_ENV = "make_env"
 """Key of `env_config` under which the runner finds the function from `num_envs` to a VectorEnv."""
+
+MASK, DURATION = "action_mask", "duration"
+"""Keys of `infos` that are learnt from: which decisions are allowed next, and minutes passed."""
 
 
 class UnsupportedEnvironment(SurrogymError):
@@ -50,7 +54,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     The environment comes from `env_config["make_env"](num_envs)`, has flat Box observations and
     Discrete actions from 0, and declares SAME_STEP autoreset with `infos["final_obs"]`: where
     an episode ends, the step returns the next episode's first observation. Anything else, and a
-    network with state, raises UnsupportedEnvironment.
+    network with state, raises UnsupportedEnvironment. Where `infos["action_mask"]` tells which
+    decisions are allowed, no other is taken.
 
     It overrides private methods of RLlib, so a new Ray release needs the tests to pass first.
     """
@@ -69,6 +74,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         if self._seed is not None:
             self._generator.manual_seed(self._seed)
         self._current: np.ndarray | None = None
+        self._allowed: np.ndarray | None = None
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, dtype=np.int64)
 
@@ -128,13 +134,13 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     @torch.no_grad()
     def _collect(self, steps: int, *, explore: bool, force_reset: bool) -> Rollout:
         current = self._start(force_reset)
-        record = _Record(
-            steps, self.num_envs, current.shape[1], int(self.env.single_action_space.n)
-        )
+        decisions = int(self.env.single_action_space.n)
+        record = _Record(steps, self.num_envs, current.shape[1], decisions)
         for step in range(steps):
             record.observations[step] = current
             actions = self._decide(record, step, explore)
             current, rewards, terminated, truncated, infos = self.env.step(actions)
+            self._hear(record, step, infos)
             record.rewards[step] = rewards
             record.terminated[step], record.truncated[step] = terminated, truncated
             self._returns += record.rewards[step]
@@ -151,7 +157,9 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         if self._current is not None and not (force_reset or self._needs_initial_reset):
             return self._current
         # A seed is for the first reset only: later ones must not repeat the same episodes.
-        observations, _ = self.env.reset(seed=self._seed if self._needs_initial_reset else None)
+        seed = self._seed if self._needs_initial_reset else None
+        observations, infos = self.env.reset(seed=seed)
+        self._allowed = infos.get(MASK)
         self._needs_initial_reset = False
         self._returns[:] = 0.0
         self._lengths[:] = 0
@@ -168,6 +176,9 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         else:
             outputs = self.module.forward_inference(batch)
         logits = outputs[Columns.ACTION_DIST_INPUTS]
+        if self._allowed is not None:
+            record.allowed.append(_checked(self._allowed, logits.shape))
+            logits = logits.masked_fill(~torch.from_numpy(self._allowed), NOT_ALLOWED)
         log_probabilities = torch.log_softmax(logits, dim=1)
         if explore:
             chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)
@@ -178,6 +189,18 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         record.actions[step] = chosen.squeeze(1).numpy()
         decisions: np.ndarray = record.actions[step].copy()
         return decisions
+
+    def _hear(self, record: "_Record", step: int, infos: dict[str, Any]) -> None:
+        """Keep what the environment tells beside its answers: durations and the next mask."""
+        if DURATION in infos:
+            record.durations.append(np.asarray(infos[DURATION], dtype=np.float32))
+        if self._allowed is not None or MASK in infos:
+            if self._allowed is None or MASK not in infos:
+                raise UnsupportedEnvironment(
+                    f"infos[{MASK!r}] must come with every reset and every step, or never; it came "
+                    f"{'only before' if MASK not in infos else 'not before'} step {step}"
+                )
+            self._allowed = infos[MASK]
 
     def _finish(
         self, record: "_Record", ended: Bool[np.ndarray, " envs"], infos: dict[str, Any]
@@ -215,6 +238,20 @@ def check_environment(env: VectorEnv[Any, Any, Any], num_envs: int) -> None:
         raise UnsupportedEnvironment(f"make_env({num_envs}) built {env.num_envs} environments")
 
 
+def _checked(allowed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if allowed.shape != tuple(shape) or allowed.dtype != np.bool_:
+        raise UnsupportedEnvironment(
+            f"infos[{MASK!r}] is {allowed.dtype} of shape {allowed.shape}: give bools of shape "
+            f"{tuple(shape)}, a row for each environment"
+        )
+    stuck = np.flatnonzero(~allowed.any(axis=1))
+    if len(stuck):
+        raise UnsupportedEnvironment(
+            f"infos[{MASK!r}] allows nothing in environments {stuck[:5].tolist()}"
+        )
+    return allowed.copy()
+
+
 def final_observations(
     infos: dict[str, Any], ended: Bool[np.ndarray, " envs"]
 ) -> Float[np.ndarray, "ends features"]:
@@ -244,6 +281,8 @@ class _Record:
         self.rewards = np.empty((steps, envs), dtype=np.float32)
         self.terminated = np.empty((steps, envs), dtype=np.bool_)
         self.truncated = np.empty((steps, envs), dtype=np.bool_)
+        self.allowed: list[np.ndarray] = []
+        self.durations: list[np.ndarray] = []
         self.finals = [np.empty((0, features), dtype=np.float32)]
         self.returns = [np.empty(0)]
         self.lengths = [np.empty(0, dtype=np.int64)]
@@ -259,6 +298,10 @@ class _Record:
             truncated=self.truncated,
             final_observations=np.concatenate(self.finals),
             last_observations=last_observations,
+            allowed=np.stack(self.allowed) if self.allowed else None,
+            durations=np.stack(self.durations)
+            if len(self.durations) == len(self.rewards)
+            else None,
             episode_returns=np.concatenate(self.returns),
             episode_lengths=np.concatenate(self.lengths),
         )

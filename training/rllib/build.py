@@ -50,7 +50,7 @@ def build_config(
     # A runner that fails must end the training, not leave it waiting for data that never comes.
     config.fault_tolerance(restart_failed_env_runners=False)
     config.debugging(seed=settings.seed, log_level="ERROR")
-    return config.scale_rewards(settings.reward_scale)
+    return config.scale_rewards(settings.reward_scale).discount_time(settings.discount_minutes)
 
 
 @contextmanager

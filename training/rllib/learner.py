@@ -14,7 +14,7 @@ from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.utils.metrics import NUM_MODULE_STEPS_TRAINED_LIFETIME
 
 from sim.errors import SurrogymError
-from training.policies import InconsistentNetwork, NetworkPolicy
+from training.policies import NOT_ALLOWED, InconsistentNetwork, NetworkPolicy
 from training.rllib.advantages import evaluate_rollout, natural_reward_scale
 from training.rllib.rollout import Rollout
 from training.rllib.weights import (
@@ -25,7 +25,7 @@ from training.rllib.weights import (
 )
 
 REWARD_SCALE = "reward_scale"
-REFERENCE, REFERENCE_KL = "reference_log_probabilities", "reference_kl"
+REFERENCE, REFERENCE_KL, ALLOWED = "reference_logits", "reference_kl", "allowed"
 
 
 class TrainingDiverged(SurrogymError):
@@ -156,9 +156,8 @@ class LeanPPOLearner(PPOTorchLearner):
         loss: torch.Tensor = config.vf_loss_coeff * value_loss
         if self._annealing is not None and not self._annealing.trains_policy:
             return loss
-        decisions = module.get_train_action_dist_cls().from_logits(
-            fwd_out[Columns.ACTION_DIST_INPUTS]
-        )
+        logits = _allowed_logits(fwd_out[Columns.ACTION_DIST_INPUTS], batch)
+        decisions = module.get_train_action_dist_cls().from_logits(logits)
         ratio = torch.exp(decisions.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP])
         advantages = batch[Postprocessing.ADVANTAGES]
         clipped = ratio.clamp(1 - config.clip_param, 1 + config.clip_param)
@@ -167,8 +166,8 @@ class LeanPPOLearner(PPOTorchLearner):
         self._losses |= {POLICY_LOSS_KEY: policy_loss, ENTROPY_KEY: entropy}
         loss += policy_loss - self._entropy_coefficient(module_id) * entropy
         if REFERENCE in batch and self._annealing is not None:
-            present = torch.log_softmax(fwd_out[Columns.ACTION_DIST_INPUTS], dim=1)
-            reference = batch[REFERENCE]
+            present = torch.log_softmax(logits, dim=1)
+            reference = torch.log_softmax(_allowed_logits(batch[REFERENCE], batch), dim=1)
             divergence = (reference.exp() * (reference - present)).sum(dim=1).mean()
             self._losses[REFERENCE_KL] = divergence
             loss += self._annealing.reference_weight * divergence
@@ -220,6 +219,7 @@ class LeanPPOLearner(PPOTorchLearner):
                 value_of=self._values,
                 reward_scale=self.reward_scale or 1.0,
                 discount=self.config.gamma,
+                discount_minutes=self.config.discount_minutes,
                 gae_lambda=self.config.lambda_,
             )
             for rollout in rollouts
@@ -231,22 +231,28 @@ class LeanPPOLearner(PPOTorchLearner):
             Postprocessing.ADVANTAGES: [each.advantages for each in estimated],
             Postprocessing.VALUE_TARGETS: [each.targets for each in estimated],
         }
+        masks = [rollout.allowed for rollout in rollouts if rollout.allowed is not None]
+        if masks:
+            columns[ALLOWED] = masks
         batch = {name: _flat(arrays) for name, arrays in columns.items()}
         batch[Postprocessing.ADVANTAGES] = _standardised(batch[Postprocessing.ADVANTAGES])
         return batch
 
     def _choose_reward_scale(self, rollout: Rollout) -> None:
-        self.reward_scale = natural_reward_scale(rollout, discount=self.config.gamma)
+        self.reward_scale = natural_reward_scale(
+            rollout,
+            discount=self.config.gamma,
+            discount_minutes=self.config.discount_minutes,
+        )
         if self._has_learned_values:
             module = self.module[DEFAULT_MODULE_ID]
             state = module.get_state()
             module.set_state({**state, **rescaled_values(state, self.reward_scale)})
 
     def _reference_logits(self, observations: torch.Tensor) -> torch.Tensor:
-        """Log probabilities of the policy that was loaded; of the present one without any."""
+        """Logits of the policy that was loaded; of the present one without any."""
         reference = self._reference or self.to_policy("present")
-        logits = torch.from_numpy(reference.logits(observations.numpy()))
-        return torch.log_softmax(logits, dim=1)
+        return torch.from_numpy(reference.logits(observations.numpy()))
 
     @torch.no_grad()
     def _values(self, observations: np.ndarray) -> np.ndarray:
@@ -279,6 +285,11 @@ class LeanPPOLearner(PPOTorchLearner):
         last = {name: loss.item() for name, loss in self._losses.items()}
         self.metrics.log_dict(last, key=DEFAULT_MODULE_ID, window=1)
         return self.metrics.reduce()
+
+
+def _allowed_logits(logits: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
+    """Logits of the decisions that were allowed; of the others, chances of 0."""
+    return logits.masked_fill(~batch[ALLOWED], NOT_ALLOWED) if ALLOWED in batch else logits
 
 
 def _flat(arrays: Sequence[np.ndarray]) -> torch.Tensor:

@@ -33,6 +33,7 @@ class LeanPPOConfig(PPOConfig):
         build: Any = super().__init__
         build(algo_class=algo_class or LeanPPO)
         self.reward_scale: float | None = None
+        self.discount_minutes: float | None = None
         self.use_kl_loss = False
         self.kl_coeff = 0.0
         self.env_runners(env_runner_cls=BatchedEnvRunner)
@@ -40,6 +41,11 @@ class LeanPPOConfig(PPOConfig):
     def scale_rewards(self, reward_scale: float | None) -> "LeanPPOConfig":
         """Learn rewards times `reward_scale`; None chooses it from the first rollout."""
         self.reward_scale = reward_scale
+        return self
+
+    def discount_time(self, minutes: float | None) -> "LeanPPOConfig":
+        """Let gamma count for so many minutes, by `infos["duration"]`; None: for each step."""
+        self.discount_minutes = minutes
         return self
 
     def get_default_learner_class(self) -> type[LeanPPOLearner]:

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from sim.errors import SurrogymError
+
+
+class MissingDurations(SurrogymError):
+    """Time is to be discounted by minutes that nobody told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rollout:
@@ -33,6 +39,10 @@ class Rollout:
     """What followed each step that ended an episode, ordered by step, then environment."""
     last_observations: Float[np.ndarray, "envs features"]
     """What followed the last step; of a new episode where the last step ended one."""
+    allowed: Bool[np.ndarray, "steps envs decisions"] | None = None
+    """Which decisions the environments allowed; None where they told nothing."""
+    durations: Float[np.ndarray, "steps envs"] | None = None
+    """Minutes that each step took; None where the environments told nothing."""
     episode_returns: Float[np.ndarray, " ends"]
     """Undiscounted return of each episode that ended here, from its own start."""
     episode_lengths: Int[np.ndarray, " ends"]
@@ -43,6 +53,22 @@ class Rollout:
         """Whether an episode ended with the step, for either reason."""
         ended: np.ndarray = self.terminated | self.truncated
         return ended
+
+    def discounts(
+        self, discount: float, minutes: float | None
+    ) -> float | Float[np.ndarray, "steps envs"]:
+        """Weight of what follows each step: `discount` a step, or for so many minutes.
+
+        Raises MissingDurations where minutes are asked for and none were told.
+        """
+        if minutes is None:
+            return discount
+        if self.durations is None:
+            raise MissingDurations(
+                f"discount_minutes={minutes} needs infos['duration'] of every step, which this "
+                "environment does not tell"
+            )
+        return np.power(np.float32(discount), self.durations / np.float32(minutes))
 
     @property
     def transitions(self) -> int:

@@ -21,6 +21,8 @@ class PPOSettings:
     """Step size when the budget is spent; it falls linearly."""
     discount: float = 0.99
     """Weight of the next step's reward against this one's."""
+    discount_minutes: float | None = None
+    """Minutes for which `discount` counts, where epochs differ in length; None: for each step."""
     gae_lambda: float = 0.95
     """Trust in collected rewards (1) against the value network (0) when judging a decision."""
     clip: float = 0.2
@@ -66,6 +68,8 @@ class PPOSettings:
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("discount", "gae_lambda"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
+        if self.discount_minutes is not None:
+            _require(self, "discount_minutes", self.discount_minutes > 0, "positive")
         for name in ("learning_rate", "clip"):
             _require(self, name, getattr(self, name) > 0, "positive")
         _require(self, "hidden", bool(self.hidden) and min(self.hidden) > 0, "positive widths")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from training.rllib.advantages import estimate_advantages, evaluate_rollout, natural_reward_scale
-from training.rllib.rollout import Rollout
+from training.rllib.rollout import MissingDurations, Rollout
 
 DISCOUNT, GAE_LAMBDA = 0.9, 0.8
 
@@ -116,3 +116,35 @@ def test_the_natural_scale_undoes_the_units_of_the_reward() -> None:
     scale = natural_reward_scale(rollout, discount=DISCOUNT)
     in_cents = replace(rollout, rewards=100.0 * rollout.rewards)
     assert natural_reward_scale(in_cents, discount=DISCOUNT) == pytest.approx(scale / 100.0)
+
+
+def test_time_is_discounted_by_minutes_where_steps_differ_in_length() -> None:
+    """A semi-Markov process: half an hour in one step or in three weighs what follows the same.
+
+    One reward of 1 at the end of two steps of 10 and 20 minutes, at .9 for every 30 minutes.
+    """
+    one = build_rollout(steps=2, envs=1)
+    never = np.zeros((2, 1), dtype=np.bool_)
+    ended = np.array([[False], [True]])
+    rollout = replace(
+        one,
+        rewards=np.array([[0.0], [1.0]]),
+        terminated=ended,
+        truncated=never,
+        final_observations=np.zeros((1, 2)),
+        durations=np.array([[10.0], [20.0]]),
+        episode_returns=np.zeros(1),
+        episode_lengths=np.ones(1, dtype=np.int64),
+    )
+    found = evaluate_rollout(
+        rollout,
+        value_of=lambda rows: np.zeros(len(rows)),
+        reward_scale=1.0,
+        discount=0.9,
+        discount_minutes=30.0,
+        gae_lambda=1.0,
+    )
+    # The first step takes a third of half an hour, after which the reward is a step away.
+    assert found.advantages[:, 0] == pytest.approx([0.9 ** (1 / 3), 1.0], rel=1e-6)
+    with pytest.raises(MissingDurations, match="discount_minutes=30"):
+        replace(rollout, durations=None).discounts(0.9, 30.0)

@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from envs.vector import VectorEnvironment
 from envs.world import SurrogateWorld
 from tests.envs.clockwork import ClockworkSurrogate, clockwork_problem
-from tests.fakes import Counter, MakeChain
+from tests.fakes import Counter, MakeChain, MaskedChain
 from training.rllib.batched_runner import (
     BatchedEnvRunner,
     UnsupportedEnvironment,
@@ -137,3 +137,41 @@ def test_final_observations_may_be_objects_or_an_array() -> None:
         np.testing.assert_array_equal(final_observations({"final_obs": given}, ended), rows[1:])
     with pytest.raises(UnsupportedEnvironment, match="rows"):
         final_observations({"final_obs": rows[1:]}, ended)
+
+
+def test_only_what_is_allowed_is_decided_and_remembered_as_such() -> None:
+    """The environment breaks at anything else; chances are those among what was allowed."""
+    runner = build_runner(lambda envs: MaskedChain(envs))
+    rollout = runner.collect(3 * STEPS)
+    assert rollout.allowed is not None
+    chosen = np.take_along_axis(rollout.allowed, rollout.actions[:, :, None], axis=2)
+    assert chosen.all()
+    logits = np.where(rollout.allowed, rollout.logits, -np.inf)
+    chances = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    taken = np.take_along_axis(chances, rollout.actions[:, :, None], axis=2)[:, :, 0]
+    np.testing.assert_allclose(np.exp(rollout.log_probabilities), taken, rtol=1e-5)
+    places = rollout.observations[:, :, :4].argmax(axis=2)
+    np.testing.assert_array_equal(rollout.durations, np.where(places % 2 == 0, 10.0, 30.0))
+
+
+class Silent(MaskedChain):
+    """Tells its mask at the beginning and never again."""
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        *answer, infos = super().step(actions)
+        return (*answer, {name: value for name, value in infos.items() if name != "action_mask"})
+
+
+class Stuck(MaskedChain):
+    """Allows nothing."""
+
+    def allowed(self) -> np.ndarray:
+        return np.zeros((self.num_envs, 3), dtype=bool)
+
+
+@pytest.mark.parametrize(("env", "told"), [(Silent, "or never"), (Stuck, "allows nothing")])
+def test_a_mask_that_cannot_be_obeyed_is_refused(env: type[MaskedChain], told: str) -> None:
+    """A mask that is not renewed would forbid what is right now."""
+    runner = build_runner(lambda envs: env(envs))
+    with pytest.raises(UnsupportedEnvironment, match=told):
+        runner.collect(STEPS)

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fakes import Chain, Failing, MakeChain
+from tests.fakes import Chain, Failing, MakeChain, MaskedChain
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.build import build_config, built_algorithm
 from training.rllib.learner import Annealing
@@ -43,6 +43,21 @@ def test_training_finds_the_best_policy(solved: Training) -> None:
     assert greedy_return(solved.policy) == LENGTH
     assert solved.policy.name == "chain"
     assert solved.policy.features == Chain.places + 1
+
+
+def test_a_masked_policy_learns_among_what_is_allowed() -> None:
+    """Whoever acts has to be told the mask too; then every step is right."""
+    settings = replace(SETTINGS, discount_minutes=20.0)
+    budget = Budget(steps=12 * ITERATION)
+    policy = train_ppo(MaskedChain, settings, budget).policy
+    env = MaskedChain(64)
+    observations, infos = env.reset(seed=9)
+    total = np.zeros(64)
+    for _ in range(LENGTH):
+        actions = policy.act(observations, infos["action_mask"])
+        observations, rewards, _, _, infos = env.step(actions)
+        total += rewards
+    assert total.mean() == LENGTH
 
 
 def test_truncated_episodes_are_learned_from_as_well() -> None:
