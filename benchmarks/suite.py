@@ -18,6 +18,7 @@ from benchmarks.rows import Origin, Row, append_row, latest, origins, read_rows
 from benchmarks.scaling import Scaling
 from benchmarks.speed import Speed
 from benchmarks.stepping import Stepping
+from benchmarks.training_speed import TrainingSpeed
 from sim.errors import suggestion
 
 
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Kind] = {
     "collecting": Kind(whole=Collecting, quick=Collecting.quick),
     "stepping": Kind(whole=Stepping, quick=Stepping.quick),
     "environment_steps": Kind(whole=EnvironmentSteps, quick=EnvironmentSteps.quick),
+    "training_speed": Kind(whole=TrainingSpeed, quick=TrainingSpeed.quick),
 }
 """In the order in which they run and their figures are listed."""
 

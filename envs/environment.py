@@ -17,7 +17,7 @@ from sim.streams import stream
 _ONE = np.zeros(1, dtype=int)
 
 
-class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.int64]):
+class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.integer[Any] | int]):
     """A `gymnasium.Env` over the true simulator or a surrogate.
 
     `info` has the epoch's `cost` in money and its `duration` in minutes, so that a semi-Markov
@@ -47,7 +47,7 @@ class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.int64]):
         return self._sight.seen[0], self._masked({})
 
     def step(
-        self, action: np.int64
+        self, action: np.integer[Any] | int
     ) -> tuple[Float32[np.ndarray, "observation"], float, bool, bool, dict[str, Any]]:
         """Apply a joint choice for one epoch. Raises InvalidDecision where no episode goes on."""
         if self._has_ended:

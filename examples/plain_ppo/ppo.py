@@ -84,9 +84,11 @@ def collect(envs, agent, seen, settings):
         ended[t] = torch.from_numpy((terminated | truncated).astype(np.float32))
         seen = torch.from_numpy(after)
         following[t] = agent.critic(seen).squeeze(-1)
-        for row in np.flatnonzero(terminated | truncated):
-            last = torch.from_numpy(np.asarray(infos["final_obs"][row]))
-            following[t, row] = 0.0 if terminated[row] else agent.critic(last).squeeze(-1)
+        rows_ended = np.flatnonzero(terminated | truncated)
+        if len(rows_ended):
+            last = torch.from_numpy(np.stack([infos["final_obs"][row] for row in rows_ended]))
+            goes_on = torch.from_numpy(~terminated[rows_ended])
+            following[t, rows_ended] = agent.critic(last).squeeze(-1) * goes_on
     advantages, running = torch.zeros(rows), torch.zeros(envs.num_envs)
     for t in reversed(range(settings.steps)):
         surprise = rewards[t] + settings.discount * following[t] - values[t]

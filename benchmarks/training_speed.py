@@ -1,0 +1,175 @@
+"""Environment steps a second of whole training: lean RLlib, a plain loop, stock RLlib."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from benchmarks.figures import Figure, median_figure
+from benchmarks.rows import Measurement, Row
+from envs import (
+    Environment,
+    Objective,
+    Problem,
+    SurrogateWorld,
+    VectorEnvironment,
+    viewpoint_of,
+)
+from sim.scenario import load_scenario
+from sim.simulator import ServiceSystem
+from sim.streams import stream
+from surrogates.collect import run_episodes
+from surrogates.design import plan_episodes
+from surrogates.families import fit_family
+from training.rllib.session import one_torch_thread, ray_session
+from training.rllib.settings import Budget, PPOSettings
+from training.rllib.stock import train_stock_ppo
+from training.rllib.train import train_ppo
+
+_EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "plain_ppo" / "ppo.py"
+_LEAN, _PLAIN, _STOCK = "lean", "plain_loop", "stock_single"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSpeed:
+    """PPO on the flow surrogate of the clinic: the same network, batches and passes for all.
+
+    The plain loop is the one of the examples, in one file. Stock RLlib has one environment, as
+    who follows its documentation would. Rates are of whole training, started up already.
+    """
+
+    episodes: int = 60
+    """Simulated, to fit the surrogate."""
+    envs: int = 256
+    length: int = 64
+    minibatch: int = 512
+    iterations: int = 8
+    stock_steps: int = 6_000
+    rounds: int = 5
+
+    @classmethod
+    def quick(cls) -> TrainingSpeed:
+        """One round of few steps."""
+        return cls(
+            episodes=4, envs=16, length=16, minibatch=64, iterations=2, stock_steps=128, rounds=1
+        )
+
+    def measure(self) -> Iterator[Measurement]:
+        """The three by turns."""
+        problem = self._problem()
+        with ray_session(num_cpus=2), one_torch_thread():
+            for number in range(self.rounds):
+                for who, seconds, steps in (
+                    (_LEAN, *self._lean(problem, number)),
+                    (_PLAIN, *self._plain(problem, number)),
+                    (_STOCK, *self._stock(problem, number)),
+                ):
+                    yield Measurement(
+                        settings={"what": who, "round": number, "envs": self.envs},
+                        seconds={who: seconds},
+                        answers={who: {"steps": float(steps)}},
+                    )
+
+    def _problem(self) -> Problem:
+        scenario = load_scenario("clinic")
+        build = partial(ServiceSystem, scenario.system())
+        description = build().describe()
+        seen = run_episodes(build, plan_episodes(description, self.episodes, seed=1))
+        surrogate = fit_family("flow", seen, description, stream(1, "fit"))
+        return Problem(
+            build_world=partial(SurrogateWorld, surrogate),
+            objective=Objective.from_costs(
+                description, scenario.costs.outputs, scenario.costs.at_close
+            ),
+            observation=viewpoint_of(description, description.nominal, seen.state),
+        )
+
+    def _settings(self, number: int) -> PPOSettings:
+        return PPOSettings(
+            num_envs=self.envs,
+            rollout_length=self.length,
+            minibatch_size=self.minibatch,
+            num_epochs=4,
+            seed=number,
+        )
+
+    def _lean(self, problem: Problem, number: int) -> tuple[float, int]:
+        """Without the first iteration, in which everything is started."""
+        settings = self._settings(number)
+        budget = Budget(steps=(self.iterations + 1) * settings.transitions_per_iteration)
+        curve = train_ppo(partial(VectorEnvironment, problem), settings, budget).curve
+        return curve[-1].seconds - curve[0].seconds, curve[-1].steps - curve[0].steps
+
+    def _plain(self, problem: Problem, number: int) -> tuple[float, int]:
+        loop = _plain_loop()
+        transitions = self.envs * self.length
+        settings = loop.Settings(
+            updates=self.iterations,
+            steps=self.length,
+            epochs=4,
+            minibatches=transitions // self.minibatch,
+            seed=number,
+        )
+        began = time.perf_counter()
+        loop.train(VectorEnvironment(problem, self.envs), settings)
+        return time.perf_counter() - began, self.iterations * transitions
+
+    def _stock(self, problem: Problem, number: int) -> tuple[float, int]:
+        """In batches of 2,000 steps, that an iteration is over before the benchmark is."""
+        settings = PPOSettings(
+            num_envs=1,
+            rollout_length=max(self.stock_steps // 3, self.minibatch),
+            minibatch_size=self.minibatch,
+            num_epochs=4,
+            seed=number,
+        )
+        budget = Budget(steps=self.stock_steps)
+        found = train_stock_ppo(partial(Environment, problem), settings, budget)
+        return found.seconds[-1] - found.seconds[0], found.steps[-1] - found.steps[0]
+
+    def figures(self, rows: Sequence[Row]) -> list[Figure]:
+        """Rates, and the ratios of the lean one to the others, round by round."""
+        rates = {who: _rates(rows, who) for who in (_LEAN, _PLAIN, _STOCK)}
+        found = [
+            median_figure(
+                f"ppo_{who}_steps_per_second", list(rate.values()), unit="1/s", goal="information"
+            )
+            for who, rate in rates.items()
+            if rate
+        ]
+        for who, goal in ((_PLAIN, ">= 0.9"), (_STOCK, ">= 35")):
+            shared = sorted(rates[_LEAN].keys() & rates[who].keys())
+            if shared:
+                ratios = [rates[_LEAN][n] / rates[who][n] for n in shared]
+                found.append(median_figure(f"ppo_vs_{who}", ratios, unit="ratio", goal=goal))
+        return found
+
+
+def _plain_loop() -> ModuleType:
+    """The example, which is a script and no package."""
+    name = "examples_plain_ppo"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, _EXAMPLE)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def _rates(rows: Sequence[Row], who: str) -> dict[int, float]:
+    """Steps a second by round."""
+    return {
+        int(row.settings["round"]): row.measurement.answers[who]["steps"] / row.seconds[who]
+        for row in rows
+        if row.settings.get("what") == who and np.isfinite(row.seconds[who])
+    }
