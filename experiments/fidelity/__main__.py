@@ -28,7 +28,7 @@ class Example:
     """Simulated days of the bank that the flow surrogate is fitted to."""
 
 
-EXAMPLES = (Example(name="good", episodes=400), Example(name="starved", episodes=12))
+EXAMPLES = (Example(name="good", episodes=400), Example(name="starved", episodes=5))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

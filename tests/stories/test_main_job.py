@@ -47,14 +47,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     first = start("demo", "--quick", "--runs", str(runs), "--run-id", "story")
     wait_for(run / ".simulate.partial", first)
     first.send_signal(signal.SIGINT)
-    _, said = first.communicate(timeout=60)
+    _, said = first.communicate(timeout=240)
     assert first.returncode == 130, said
     assert "go on with --resume" in said
     after_interrupt = sorted(path.name for path in run.iterdir())
     second = start("demo", "--runs", str(runs), "--run-id", "story", "--resume")
     wait_for(run / ".collect.partial", second)
     os.killpg(second.pid, signal.SIGKILL)
-    second.communicate(timeout=60)
+    second.communicate(timeout=240)
     after_kill = {stage: (run / stage).exists() for stage in STAGES}
     learnt = (run / "learn" / "summary.json").stat().st_mtime_ns
     third = start("demo", "--runs", str(runs), "--run-id", "story", "--resume", "--json")
