@@ -1,4 +1,4 @@
-"""`python -m experiments.fidelity`: a surrogate that may be trained on, and a starved one."""
+"""`python -m experiments.fidelity`: surrogates that saw enough, too little and nearly nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ class Example:
     """Simulated days of the bank that the flow surrogate is fitted to."""
 
 
-EXAMPLES = (Example(name="good", episodes=400), Example(name="starved", episodes=5))
+EXAMPLES = (
+    Example(name="good", episodes=400),
+    Example(name="scant", episodes=12),
+    Example(name="starved", episodes=5),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
