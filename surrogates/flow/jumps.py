@@ -233,9 +233,11 @@ class JumpLaw:
         """
         patterns = Patterns.learn(self._patterns.description, transitions)
         network = _network(self._weights_for(patterns, transitions))
-        parts = _parts(transitions, patterns, settings, random)
-        passes = settings.update_passes_over(len(parts.train))
-        return parts.climbed(network, settings, passes, random, on_progress)
+        routing = Routing.learn(transitions, patterns)
+        train, test = _sides(transitions, routing, settings, random)
+        passes = settings.update_passes_over(len(train))
+        best = climb(network, train, test, settings, passes, random, on_progress)
+        return JumpLaw(routing, _network(best))
 
     def _weights_for(self, patterns: Patterns, transitions: Transitions) -> dict[str, np.ndarray]:
         """The network's weights with rows for other patterns, new ones as they start."""
@@ -270,49 +272,26 @@ def fit_jumps(
 ) -> JumpLaw:
     """Fit by maximum likelihood, keeping the best pass by held-out likelihood."""
     patterns = Patterns.learn(description, transitions)
-    parts = _parts(transitions, patterns, settings, random)
+    routing = Routing.learn(transitions, patterns)
+    train, test = _sides(transitions, routing, settings, random)
     torch.manual_seed(int(random.integers(2**31)))
-    network = Race(parts.train.inputs.shape[1], len(patterns), settings.hidden)
-    spread = parts.train.inputs.std(dim=0)
+    network = Race(train.inputs.shape[1], len(patterns), settings.hidden)
+    spread = train.inputs.std(dim=0)
     with torch.no_grad():
-        network.centre.copy_(parts.train.inputs.mean(dim=0))
+        network.centre.copy_(train.inputs.mean(dim=0))
         network.width.copy_(torch.where(spread > 1e-6, spread, 1.0))
         network.head.bias.copy_(torch.from_numpy(_start(transitions, patterns)))
-    passes = settings.passes_over(len(parts.train))
-    return parts.climbed(network, settings, passes, random, on_progress)
+    passes = settings.passes_over(len(train))
+    best = climb(network, train, test, settings, passes, random, on_progress)
+    return JumpLaw(routing, _network(best))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """The trees, which all rows have grown, and the rows that a network learns from."""
-
-    routing: Routing
-    train: Events
-    test: Events
-
-    def climbed(
-        self,
-        network: Race,
-        settings: FlowSettings,
-        passes: int,
-        random: np.random.Generator,
-        on_progress: Callable[[float], None],
-    ) -> JumpLaw:
-        """The law with the weights of the best pass."""
-        best = climb(network, self.train, self.test, settings, passes, random, on_progress)
-        return JumpLaw(self.routing, _network(best))
-
-
-def _parts(
-    transitions: Transitions,
-    patterns: Patterns,
-    settings: FlowSettings,
-    random: np.random.Generator,
-) -> _Parts:
-    routing = Routing.learn(transitions, patterns)
+def _sides(
+    transitions: Transitions, routing: Routing, settings: FlowSettings, random: np.random.Generator
+) -> tuple[Events, Events]:
+    """The rows that a network learns from, and those that choose the best pass."""
     kept, held = set_aside(transitions, settings.held_out, random)
-    train, test = (Events.of(part, routing) for part in (kept, held))
-    return _Parts(routing=routing, train=train, test=test)
+    return Events.of(kept, routing), Events.of(held, routing)
 
 
 def _start(transitions: Transitions, patterns: Patterns) -> Float[np.ndarray, "out"]:

@@ -10,6 +10,7 @@ are these numbers times the duration and stocks change by what the flows carry: 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -70,7 +71,7 @@ class Patterns:
     def __len__(self) -> int:
         return len(self.seen)
 
-    @property
+    @cached_property
     def events(self) -> Int[np.ndarray, "pattern"]:
         """Which event each pattern is one of: who came, or whose service ended, is the same."""
         d = self.description
@@ -78,13 +79,14 @@ class Patterns:
         _, which = np.unique(self._table[causes], axis=1, return_inverse=True)
         return np.asarray(which.reshape(-1))
 
-    @property
+    @cached_property
     def members(self) -> Float[np.ndarray, "event pattern"]:
         """1 where a pattern is one of an event."""
         events = self.events
         matrix = events[None, :] == np.arange(events.max(initial=-1) + 1)[:, None]
         return np.asarray(matrix, dtype=np.float32)
 
+    @cached_property
     def powers(self) -> Float[np.ndarray, "event parameter"]:
         """How the rate of each event goes with the parameters: as arrivals or as services do.
 
@@ -106,12 +108,13 @@ class Patterns:
         at_work: Float[np.ndarray, "team batch"],
     ) -> Float[np.ndarray, "event batch"]:
         """The part of the log rates of events that parameters tell, and how many are at work."""
-        known = self.powers() @ np.log(parameters)
-        for event, team in enumerate(self._teams()):
+        known = self.powers @ np.log(parameters)
+        for event, team in enumerate(self._teams):
             if team >= 0:
                 known[event] += np.log(np.maximum(at_work[team], 1.0))
         return np.asarray(known)
 
+    @cached_property
     def _teams(self) -> Int[np.ndarray, "event"]:
         """The team whose service ends in each event, -1 where no or several teams' do."""
         d, events = self.description, self.events
