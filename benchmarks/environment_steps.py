@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.figures import Figure, median_figure
 from benchmarks.pairs import one_core
-from benchmarks.rows import Measurement, Row, Setting
+from benchmarks.rows import Measurement, Row, Setting, steps_per_second
 from benchmarks.workloads import BankDay, bank_recipe
 from envs import Objective, Observation, Problem, SurrogateWorld, VectorEnvironment
 from sim.description import SystemDescription
@@ -116,19 +116,19 @@ class EnvironmentSteps:
         """Steps a second, the ratio to the simulator round by round, and seconds to fit."""
         found = []
         for family, goal in _STEPS.items():
-            speeds = list(_speeds(rows, "steps", family=family).values())
+            speeds = list(steps_per_second(rows, what="steps", family=family).values())
             if speeds:
                 name = f"{family}_env_steps_per_second"
                 found.append(median_figure(name, speeds, unit="1/s", goal=goal))
-        flow = _speeds(rows, "steps", family="flow")
+        flow = steps_per_second(rows, what="steps", family="flow")
         for agents, goal in _RATIOS.items():
-            simulated = _speeds(rows, "simulator", agents=agents)
+            simulated = steps_per_second(rows, what="simulator", agents=agents)
             ratios = [flow[r] / speed for r, speed in simulated.items() if r in flow]
             if ratios:
                 name = f"flow_vs_simpy_bank_{agents}"
                 found.append(median_figure(name, ratios, unit="ratio", goal=goal))
         for family, goal in _FITS.items():
-            took = [r.seconds[family] for r in rows if _is(r, what="fit", family=family)]
+            took = [r.seconds[family] for r in rows if r.has(what="fit", family=family)]
             if took:
                 found.append(median_figure(f"{family}_fit_seconds_50k", took, unit="s", goal=goal))
         return found
@@ -141,18 +141,3 @@ def _problem(surrogate: Surrogate, description: SystemDescription) -> Problem:
         objective=Objective.from_costs(description, costs.outputs, costs.at_close),
         observation=Observation(description=description, parameters=description.nominal),
     )
-
-
-def _is(row: Row, **settings: str | int) -> bool:
-    return all(row.settings.get(name) == value for name, value in settings.items())
-
-
-def _speeds(rows: Sequence[Row], what: str, **settings: str | int) -> dict[int, float]:
-    """Steps a second by round."""
-    found = {}
-    for row in rows:
-        if _is(row, what=what, **settings):
-            ((who, took),) = row.seconds.items()
-            speed = row.measurement.answers[who]["steps"] / took
-            found[int(row.settings["round"])] = speed
-    return found

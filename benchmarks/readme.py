@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.rows import Row, latest, origins, read_rows
 from benchmarks.suite import STORED, figures
+from experiments.blocks import with_block
 
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 READMES = (STORED / "README.md", STORED.parent / "README.md")
@@ -55,11 +56,7 @@ def _sources(rows: Sequence[Row]) -> list[str]:
 
 def rewrite(text: str) -> str:
     """A text with its block replaced; as it is where it has none."""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
-        return text
-    return f"{head}{BEGIN}\n{render_table()}\n{END}{tail}"
+    return with_block(text, BEGIN, END, render_table)
 
 
 def main() -> None:

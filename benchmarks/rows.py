@@ -68,6 +68,10 @@ class Row:
         """Seconds by contestant."""
         return self.measurement.seconds
 
+    def has(self, **settings: Setting) -> bool:
+        """Whether it was measured so."""
+        return all(self.settings.get(name) == value for name, value in settings.items())
+
     def to_line(self) -> str:
         """The row as one line of JSON."""
         record = {
@@ -106,6 +110,16 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         return ()
     lines = path.read_text(encoding="utf-8").splitlines()
     return tuple(Row.from_line(line) for line in lines if line.strip())
+
+
+def steps_per_second(rows: Iterable[Row], **settings: Setting) -> dict[int, float]:
+    """By round how many steps a second the one contestant of each such row took."""
+    found = {}
+    for row in rows:
+        if row.has(**settings):
+            ((who, took),) = row.seconds.items()
+            found[int(row.settings["round"])] = row.measurement.answers[who]["steps"] / took
+    return found
 
 
 def latest(rows: Sequence[Row]) -> dict[str, tuple[Row, ...]]:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-
-import numpy as np
 
 from benchmarks.figures import Figure, median_figure
-from benchmarks.rows import Measurement, Row
+from benchmarks.rows import Measurement, Row, steps_per_second
 from envs import (
     Environment,
     Objective,
@@ -23,6 +18,7 @@ from envs import (
     VectorEnvironment,
     viewpoint_of,
 )
+from sim.adapting import private_copy
 from sim.scenario import load_scenario
 from sim.simulator import ServiceSystem
 from sim.streams import stream
@@ -67,11 +63,12 @@ class TrainingSpeed:
         problem = self._problem()
         with ray_session(num_cpus=2), one_torch_thread():
             for number in range(self.rounds):
-                for who, seconds, steps in (
-                    (_LEAN, *self._lean(problem, number)),
-                    (_PLAIN, *self._plain(problem, number)),
-                    (_STOCK, *self._stock(problem, number)),
+                for who, contestant in (
+                    (_LEAN, self._lean),
+                    (_PLAIN, self._plain),
+                    (_STOCK, self._stock),
                 ):
+                    seconds, steps = contestant(problem, number)
                     yield Measurement(
                         settings={"what": who, "round": number, "envs": self.envs},
                         seconds={who: seconds},
@@ -109,7 +106,7 @@ class TrainingSpeed:
         return curve[-1].seconds - curve[0].seconds, curve[-1].steps - curve[0].steps
 
     def _plain(self, problem: Problem, number: int) -> tuple[float, int]:
-        loop = _plain_loop()
+        loop = private_copy(_EXAMPLE)
         transitions = self.envs * self.length
         settings = loop.Settings(
             updates=self.iterations,
@@ -124,20 +121,15 @@ class TrainingSpeed:
 
     def _stock(self, problem: Problem, number: int) -> tuple[float, int]:
         """In batches of 2,000 steps, that an iteration is over before the benchmark is."""
-        settings = PPOSettings(
-            num_envs=1,
-            rollout_length=max(self.stock_steps // 3, self.minibatch),
-            minibatch_size=self.minibatch,
-            num_epochs=4,
-            seed=number,
-        )
+        length = max(self.stock_steps // 3, self.minibatch)
+        settings = replace(self._settings(number), num_envs=1, rollout_length=length)
         budget = Budget(steps=self.stock_steps)
         found = train_stock_ppo(partial(Environment, problem), settings, budget)
         return found.seconds[-1] - found.seconds[0], found.steps[-1] - found.steps[0]
 
     def figures(self, rows: Sequence[Row]) -> list[Figure]:
         """Rates, and the ratios of the lean one to the others, round by round."""
-        rates = {who: _rates(rows, who) for who in (_LEAN, _PLAIN, _STOCK)}
+        rates = {who: steps_per_second(rows, what=who) for who in (_LEAN, _PLAIN, _STOCK)}
         found = [
             median_figure(
                 f"ppo_{who}_steps_per_second", list(rate.values()), unit="1/s", goal="information"
@@ -151,25 +143,3 @@ class TrainingSpeed:
                 ratios = [rates[_LEAN][n] / rates[who][n] for n in shared]
                 found.append(median_figure(f"ppo_vs_{who}", ratios, unit="ratio", goal=goal))
         return found
-
-
-def _plain_loop() -> ModuleType:
-    """The example, which is a script and no package."""
-    name = "examples_plain_ppo"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, _EXAMPLE)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-def _rates(rows: Sequence[Row], who: str) -> dict[int, float]:
-    """Steps a second by round."""
-    return {
-        int(row.settings["round"]): row.measurement.answers[who]["steps"] / row.seconds[who]
-        for row in rows
-        if row.settings.get("what") == who and np.isfinite(row.seconds[who])
-    }

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from experiments.blocks import with_block
 from experiments.surrogate_comparison.analysis import fields, largest
 from experiments.surrogate_comparison.settings import GROUNDS
 from experiments.surrogate_comparison.study import stored
@@ -29,7 +30,7 @@ def figures(study: str) -> tuple[Figures, str]:
 
 def block() -> str:
     """The block as Markdown."""
-    return "\n".join([BEGIN, *_comparison(), "", *_where_to_simulate(), END])
+    return "\n".join([*_comparison(), "", *_where_to_simulate()])
 
 
 def _comparison() -> list[str]:
@@ -83,9 +84,7 @@ def _ratio(figure: dict[str, Any]) -> str:
 
 def rewrite(text: str) -> str:
     """The README with its block replaced."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{block()}{tail}"
+    return with_block(text, BEGIN, END, block)
 
 
 def main() -> None:

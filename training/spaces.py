@@ -14,7 +14,6 @@ from jaxtyping import Float, Int
 
 from envs.problem import Problem
 from envs.sight import seen_names
-from sim.description import Description
 from sim.errors import SurrogymError
 from training.policies import NetworkPolicy
 
@@ -43,13 +42,9 @@ class Spaces:
     @classmethod
     def of(cls, problem: Problem) -> Spaces:
         """Those of a problem, as its environments have them."""
-        return cls.named(seen_names(problem), problem.observation.description)
-
-    @classmethod
-    def named(cls, observed: Sequence[str], description: Description) -> Spaces:
-        """Those of a simulator of which these numbers are seen."""
+        description = problem.observation.description
         return cls(
-            observed=tuple(observed),
+            observed=seen_names(problem),
             levers=description.lever_names,
             levels=tuple(tuple(row) for row in description.decisions.tolist()),
         )

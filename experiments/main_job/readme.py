@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from experiments.blocks import with_block
 from experiments.main_job.errors import InvalidRun
 from experiments.main_job.plots import comparison, draw
 from experiments.main_job.run_folder import write_json
@@ -46,7 +47,6 @@ def block() -> str:
     paired = f"on the true simulator, {evaluated['days']} paired days"
     origin = f"seed {rows['settings']['seed']}, commit {results['commit']}, {results['date']}"
     lines = [
-        BEGIN,
         "![Every controller against the best rule](docs/main_job/comparison.svg)",
         "",
         evaluated["verdict"],
@@ -66,7 +66,6 @@ def block() -> str:
         *(_figure(figure) for figure in results["figures"]),
         "",
         f"One run: {origin}, {results['machine']}. The rows are in `docs/main_job`.",
-        END,
     ]
     return "\n".join(lines)
 
@@ -98,9 +97,7 @@ def _figure(figure: dict[str, Any]) -> str:
 
 def rewrite(text: str) -> str:
     """The README with its block replaced."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{block()}{tail}"
+    return with_block(text, BEGIN, END, block)
 
 
 def main() -> None:

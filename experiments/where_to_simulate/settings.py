@@ -55,9 +55,7 @@ class Setting:
     @property
     def digest(self) -> str:
         """Twelve characters that change with any of these; seeds only say how often."""
-        small = SMALL.get(self.family)
-        fitted = small(1000) if small else DEFAULT_SETTINGS.get(self.family)
-        told = (replace(self, seeds=()), fitted)
+        told = (replace(self, seeds=()), _settings(self.family, 1000))
         return sha256(repr(told).encode()).hexdigest()[:12]
 
 
@@ -105,6 +103,11 @@ SMALL: Mapping[str, Callable[[int], Any]] = {"gp": _gaussian_process}
 their own."""
 
 
+def _settings(family: str, rows: int) -> Any:
+    small = SMALL.get(family)
+    return small(rows) if small else DEFAULT_SETTINGS[family]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallFit:
     """Fits a family in a few seconds, holding out a tenth of all episodes whoever decided."""
@@ -117,8 +120,7 @@ class SmallFit:
         # One name for all, or a family that holds out an episode of every policy would hold out
         # half of a small data set with many policies.
         alike = replace(transitions, policy=np.full(len(transitions), "any"))
-        small = SMALL.get(self.family)
-        settings = small(len(transitions)) if small else DEFAULT_SETTINGS[self.family]
+        settings = _settings(self.family, len(transitions))
         return FAMILIES[self.family](alike, self.description, settings, random)
 
 

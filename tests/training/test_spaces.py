@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Discrete
 
+from envs.vector import VectorEnvironment
+from envs.world import SurrogateWorld
+from tests.envs.clockwork import DESCRIPTION, ClockworkSurrogate, clockwork_problem
 from training.policies import NetworkPolicy
 from training.spaces import ChangedSpaces, Spaces, adapt_policy
 
@@ -108,3 +113,16 @@ def test_a_policy_that_is_not_of_the_spaces_it_is_said_to_be_of_is_refused() -> 
     foreign = Spaces(observed=WAS.observed, levers=("speed",), levels=((1.0,), (2.0,)))
     with pytest.raises(ChangedSpaces, match="share no lever"):
         adapt_policy(some_policy(), WAS, foreign, across_changes=True)
+
+
+def test_a_problem_s_spaces_are_those_of_its_environments() -> None:
+    """Names must stand in the order in which an environment shows and takes them."""
+    problem = replace(
+        clockwork_problem(build_world=partial(SurrogateWorld, ClockworkSurrogate())), history=2
+    )
+    spaces, environment = Spaces.of(problem), VectorEnvironment(problem, 1)
+    assert (len(spaces.observed),) == environment.single_observation_space.shape
+    assert len(spaces.levels) == len(spaces.decisions)
+    assert environment.single_action_space == Discrete(len(spaces.levels))
+    assert spaces.levels == tuple(map(tuple, DESCRIPTION.decisions.tolist()))
+    assert not spaces.change_to(spaces)

@@ -194,13 +194,12 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         """Keep what the environment tells beside its answers: durations and the next mask."""
         if DURATION in infos:
             record.durations.append(np.asarray(infos[DURATION], dtype=np.float32))
-        if self._allowed is not None or MASK in infos:
-            if self._allowed is None or MASK not in infos:
-                raise UnsupportedEnvironment(
-                    f"infos[{MASK!r}] must come with every reset and every step, or never; it came "
-                    f"{'only before' if MASK not in infos else 'not before'} step {step}"
-                )
-            self._allowed = infos[MASK]
+        if (self._allowed is None) != (MASK not in infos):
+            raise UnsupportedEnvironment(
+                f"infos[{MASK!r}] must come with every reset and every step, or never; it came "
+                f"{'only before' if MASK not in infos else 'not before'} step {step}"
+            )
+        self._allowed = infos.get(MASK)
 
     def _finish(
         self, record: "_Record", ended: Bool[np.ndarray, " envs"], infos: dict[str, Any]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from gymnasium.vector import VectorEnv
+from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.tune.registry import register_env
 
@@ -28,6 +29,15 @@ def build_config(
         num_envs_per_env_runner=settings.num_envs // max(settings.num_env_runners, 1),
         rollout_fragment_length=settings.rollout_length,
     )
+    apply_settings(config, settings)
+    config.training(grad_clip_by="norm")
+    # A runner that fails must end the training, not leave it waiting for data that never comes.
+    config.fault_tolerance(restart_failed_env_runners=False)
+    return config.scale_rewards(settings.reward_scale).discount_time(settings.discount_minutes)
+
+
+def apply_settings(config: PPOConfig, settings: PPOSettings) -> None:
+    """Tell RLlib's config of the network and of how to learn, whoever collects."""
     config.rl_module(
         # Spelled out, because this class overrides PPO's own default of separate networks.
         model_config=DefaultModelConfig(
@@ -42,15 +52,11 @@ def build_config(
         entropy_coeff=settings.entropy_coefficient,
         vf_loss_coeff=settings.value_coefficient,
         grad_clip=settings.gradient_norm,
-        grad_clip_by="norm",
         train_batch_size_per_learner=settings.transitions_per_iteration,
         minibatch_size=settings.minibatch_size,
         num_epochs=settings.num_epochs,
     )
-    # A runner that fails must end the training, not leave it waiting for data that never comes.
-    config.fault_tolerance(restart_failed_env_runners=False)
     config.debugging(seed=settings.seed, log_level="ERROR")
-    return config.scale_rewards(settings.reward_scale).discount_time(settings.discount_minutes)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from jaxtyping import Float
 
 from sim.output import Estimate
 from sim.streams import stream
-from training.evaluation import relative_difference
+from training.evaluation import Comparison
+from training.gate import decide_promotion
 from training.policies import NetworkPolicy
 from training.rllib.settings import Budget, PPOSettings
 from training.rllib.train import CurvePoint, Training, train_ppo
@@ -28,7 +29,7 @@ class FineTuned:
     """What came of it."""
 
     policy: NetworkPolicy
-    """The one to use: the trained one if it is surely no worse, else the one to begin with."""
+    """The one to use: the trained one if it is surely cheaper, else the one to begin with."""
     is_improved: bool
     evidence: Estimate
     """Relative difference of paired costs, trained less given, on episodes that chose neither."""
@@ -104,13 +105,12 @@ def fine_tune(
         name=f"{policy.name} fine-tuned",
     )
     trained = training.policy
-    costs = [judge(each, GATE) for each in (trained, start)]
-    evidence = relative_difference(costs[0], costs[1], stream(seed, "fine-tuning"))
-    is_improved = evidence.high < 0
+    comparison = Comparison(costs={each.name: judge(each, GATE) for each in (trained, start)})
+    verdict = decide_promotion(comparison, start.name, (trained.name,), stream(seed, "fine-tuning"))
     return FineTuned(
-        policy=trained if is_improved else start,
-        is_improved=is_improved,
-        evidence=evidence,
+        policy=trained if verdict.is_promotion else start,
+        is_improved=verdict.is_promotion,
+        evidence=verdict.evidence,
         start=start,
         training=training,
     )

@@ -90,8 +90,9 @@ class LeanPPOLearner(PPOTorchLearner):
             for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
                 self._set_optimizer_lr(optimizer, annealing.learning_rate)
         batch = self._to_batch(rollouts)
-        if annealing is not None and annealing.reference_weight > 0.0:
-            batch[REFERENCE] = self._reference_logits(batch[Columns.OBS])
+        if annealing is not None and annealing.reference_weight > 0.0 and self._reference:
+            logits = self._reference.logits(batch[Columns.OBS].numpy())
+            batch[REFERENCE] = torch.from_numpy(logits)
         for _ in range(self.config.num_epochs):
             for minibatch in self._minibatches(batch):
                 self._step(minibatch)
@@ -248,11 +249,6 @@ class LeanPPOLearner(PPOTorchLearner):
             module = self.module[DEFAULT_MODULE_ID]
             state = module.get_state()
             module.set_state({**state, **rescaled_values(state, self.reward_scale)})
-
-    def _reference_logits(self, observations: torch.Tensor) -> torch.Tensor:
-        """Logits of the policy that was loaded; of the present one without any."""
-        reference = self._reference or self.to_policy("present")
-        return torch.from_numpy(reference.logits(observations.numpy()))
 
     @torch.no_grad()
     def _values(self, observations: np.ndarray) -> np.ndarray:

@@ -8,11 +8,11 @@ from typing import Any
 import gymnasium
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
-from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
 from ray.tune.registry import register_env
 
 from training.policies import NetworkPolicy
+from training.rllib.build import apply_settings
 from training.rllib.session import ray_session
 from training.rllib.settings import Budget, PPOSettings
 from training.rllib.weights import to_network_policy
@@ -77,24 +77,7 @@ def _config(settings: PPOSettings) -> PPOConfig:
     config = PPOConfig()
     config.environment(ENVIRONMENT)
     config.env_runners(num_env_runners=settings.num_env_runners, num_envs_per_env_runner=1)
-    config.rl_module(
-        model_config=DefaultModelConfig(
-            fcnet_hiddens=list(settings.hidden), fcnet_activation="tanh", vf_share_layers=False
-        )
-    )
-    config.training(
-        lr=settings.learning_rate,
-        gamma=settings.discount,
-        lambda_=settings.gae_lambda,
-        clip_param=settings.clip,
-        entropy_coeff=settings.entropy_coefficient,
-        vf_loss_coeff=settings.value_coefficient,
-        grad_clip=settings.gradient_norm,
-        train_batch_size_per_learner=settings.transitions_per_iteration,
-        minibatch_size=settings.minibatch_size,
-        num_epochs=settings.num_epochs,
-    )
-    config.debugging(seed=settings.seed, log_level="ERROR")
+    apply_settings(config, settings)
     return config
 
 

@@ -73,9 +73,9 @@ def train_ppo(
 
     `make_env(num_envs)` builds an environment that `BatchedEnvRunner` accepts; with remote runners
     it must be picklable. A warm start takes over weights, and the optimiser where that is given; an
-    optimiser of other layers raises InconsistentNetwork. `evaluate`
-    (larger is better) is asked of the warm start, every `evaluate_every` iterations and at the
-    end, and decides which policy is kept: so a warm start is never lost to worse training.
+    optimiser of other layers raises InconsistentNetwork. `evaluate` (larger is better) is asked of
+    the warm start, every `evaluate_every` iterations and at the end, and decides which policy is
+    kept: so a warm start is never lost to worse training.
     `on_point` sees every point as it comes; an exception from it ends the training.
 
     The same seed and a budget of steps give the same policy. Opens a `ray_session` for its own
