@@ -7,8 +7,8 @@ cost of an episode is the sum of the costs of its epochs, and nothing is remembe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -108,6 +108,29 @@ class Objective:
             closing_weights=_weights("state component", at_close, description.state_names),
             targets=tuple(targets),
             constraints=tuple(constraints),
+        )
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {
+            "output_names": list(self.output_names),
+            "state_names": list(self.state_names),
+            "output_weights": self.output_weights.tolist(),
+            "closing_weights": self.closing_weights.tolist(),
+            "targets": [asdict(target) for target in self.targets],
+            "constraints": [asdict(constraint) for constraint in self.constraints],
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Objective:
+        """Rebuild from a record."""
+        return cls(
+            output_names=tuple(record["output_names"]),
+            state_names=tuple(record["state_names"]),
+            output_weights=np.array(record["output_weights"], dtype=float),
+            closing_weights=np.array(record["closing_weights"], dtype=float),
+            targets=tuple(Target(**target) for target in record["targets"]),
+            constraints=tuple(_constraint(told) for told in record["constraints"]),
         )
 
     @property
@@ -214,6 +237,11 @@ class Objective:
         targets, constraints = len(self.targets), len(self.constraints)
         sizes = (len(self.output_names), len(self.state_names), targets, targets, constraints)
         return tuple(np.split(numbers, np.cumsum(sizes), axis=-1))
+
+
+def _constraint(told: Mapping[str, Any]) -> Constraint:
+    pair = {name: tuple(told[name]) for name in ("numerator", "denominator")}
+    return Constraint(**{**told, **pair})
 
 
 def _priced(

@@ -13,6 +13,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+_RETRIES = 3
+"""Times that a task runs again when its process is lost; an exception of its own ends it."""
 
 
 class RayNotRunning(RuntimeError):
@@ -124,7 +126,8 @@ class RayExecutor(Executor):
 
     Functions and arguments are pickled, so a function must be importable where it runs, and a
     live simulator must not be an argument: send what builds it. An exception arrives with its
-    own type, its cause being Ray's error with the remote traceback. No thread is kept per task.
+    own type, its cause being Ray's error with the remote traceback. A task whose process was lost
+    runs again, so it must give the same answer twice. No thread is kept per task.
 
     Open a `ray_session` first: constructing without one raises RayNotRunning.
     """
@@ -135,7 +138,9 @@ class RayExecutor(Executor):
 
         if not ray.is_initialized():
             raise RayNotRunning("no Ray in this process: use RayExecutor inside `ray_session()`")
-        self._run = ray.remote(_call).options(num_cpus=cpus_per_task, max_retries=0)
+        self._run = ray.remote(_call).options(
+            num_cpus=cpus_per_task, max_retries=_RETRIES, retry_exceptions=False
+        )
         self._pending: dict[Future[Any], Any] = {}
         self._lock = threading.Lock()
         self._is_open = True

@@ -1,0 +1,288 @@
+"""The loop on a small centre: pre-trained with refresh, watched, and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envs.conditioning import Conditioned
+from envs.objective import Objective
+from envs.observation import Observation
+from sim.simulator import ServiceSystem
+from surrogates.collect import run_episodes
+from surrogates.dataset import Transitions
+from surrogates.design import plan_episodes
+from surrogates.errors import InvalidDataset
+from surrogates.interface import SupportsLikelihood
+from tests.training.conftest import SmallCentre
+from training.drift import DetectorSettings
+from training.journal import InvalidJournal, Journal, Step
+from training.loop import (
+    Change,
+    Decision,
+    LoopSettings,
+    PretrainSettings,
+    RetrainingLoop,
+    RetrainSettings,
+    pretrain,
+    retrain,
+)
+from training.loop.retraining import around, widened
+from training.loop.visits import visit
+from training.plant import Plant
+from training.rllib.settings import Budget, PPOSettings
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+
+PPO = PPOSettings(hidden=(16,), num_envs=64, rollout_length=8, minibatch_size=256, discount=1.0)
+ITERATION = PPO.transitions_per_iteration
+SETTINGS = LoopSettings(
+    pretraining=PretrainSettings(
+        episodes=64,
+        ppo=PPO,
+        budget=Budget(steps=10 * ITERATION),
+        visits=20,
+        imagined=256,
+        final_episodes=10,
+    ),
+    retraining=RetrainSettings(
+        ppo=PPO, budget=Budget(steps=4 * ITERATION), gate_episodes=20, episodes=6
+    ),
+    detector=DetectorSettings(run_length=200.0, resamples=4, chains=20),
+    in_control_days=60,
+    refining_days=0,
+)
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    """One thread: what is tested does not depend on who runs the episodes."""
+    with ThreadPoolExecutor(max_workers=1) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def plant(small_centre: SmallCentre) -> Plant:
+    """Calls that wait and are lost cost money; work on cases keeps agents from them."""
+    description = small_centre.system.describe()
+    costs = {"call_wait": 0.05, "call_abandoned": 3.0, "case_wait": 0.02}
+    return Plant(
+        build=partial(ServiceSystem, small_centre.system),
+        objective=Objective.from_costs(description, costs, {}),
+        observation=Observation(description=description, parameters=description.nominal),
+        cost_unit=100.0,
+    )
+
+
+def learnt(plant: Plant, episodes: int) -> Transitions:
+    """What some days under all kinds of behaviour show."""
+    return run_episodes(plant.build, plan_episodes(plant.description, episodes, 5))
+
+
+@pytest.fixture(scope="module")
+def loop(
+    plant: Plant, executor: Executor, tmp_path_factory: pytest.TempPathFactory
+) -> RetrainingLoop:
+    """Pre-trained, then service times grew by a quarter and the alarm was answered."""
+    found = RetrainingLoop(plant, SETTINGS, Journal(tmp_path_factory.mktemp("loop")), executor)
+    run_days(found, executor, days=8, handle_time_scale=1.25)
+    if found.watch.has_alarm:
+        found.respond()
+    return found
+
+
+def run_days(loop: RetrainingLoop, executor: Executor, days: int, **changed: float) -> None:
+    """Live days under who is in charge, recorded as believed, to the first alarm."""
+    for day in range(days):
+        seen = visit(loop.plant, loop.controller, (9000 + day,), executor, changed).telemetry
+        beliefs = np.tile(loop.incumbent.beliefs, (len(seen), 1))
+        if loop.observe(f"day {day}", replace(seen, parameters=beliefs)).alarm:
+            return
+
+
+def test_pretraining_ends_with_a_gap_inside_its_interval(loop: RetrainingLoop) -> None:
+    """That is the evidence that the policy is as good as the surrogate says."""
+    found = loop.pretrained
+    assert found.is_believed
+    gap = found.rounds[-1].gap
+    assert gap.low <= 0.02
+    assert gap.high >= -0.02
+
+
+def test_every_true_epoch_is_counted(loop: RetrainingLoop) -> None:
+    """Simulator epochs are what a surrogate saves, so none may be hidden."""
+    found, epochs = loop.pretrained, loop.plant.description.epochs
+    settings = SETTINGS.pretraining
+    visits = len(found.rounds) * settings.visits
+    final = len(found.rounds) * settings.final_episodes if len(found.rounds) > 1 else 0
+    assert found.simulator_epochs == (settings.episodes + visits + final) * epochs
+
+
+def test_a_surrogate_that_is_wrong_about_its_policy_learns_from_it(
+    plant: Plant, executor: Executor, tmp_path: Path
+) -> None:
+    """Six days teach a surrogate little; the policy's own days are where it has to be right."""
+    few = learnt(plant, 6)
+    settings = replace(SETTINGS.pretraining, tolerance=0.0, rounds=2, visits=40)
+    found = pretrain(plant, settings, Journal(tmp_path), executor, transitions=few)
+    assert len(found.rounds) > 1
+    assert len(found.transitions) == len(few) + (len(found.rounds) - 1) * 40 * 8
+    assert abs(found.rounds[-1].gap.value) < abs(found.rounds[0].gap.value)
+
+
+def test_refresh_stops_at_the_budget_of_simulation(
+    plant: Plant, executor: Executor, tmp_path: Path
+) -> None:
+    """Who pays for the simulator says how often it runs."""
+    few = learnt(plant, 6)
+    settings = replace(SETTINGS.pretraining, tolerance=0.0, most_epochs=200)
+    found = pretrain(plant, settings, Journal(tmp_path), executor, transitions=few)
+    assert len(found.rounds) == 1
+    assert "200" in found.reason
+
+
+def test_a_change_is_found_named_and_estimated(loop: RetrainingLoop) -> None:
+    """The answer depends on what has changed, so that must be right first."""
+    (response,) = loop.responses
+    assert response.decision.change is Change.INSIDE
+    assert "handle_time_scale" in response.decision.moved
+    assert response.calibration is not None
+    (found,) = (e for e in response.calibration.estimates if e.name == "handle_time_scale")
+    assert found.low < 1.25 < found.high
+    position = [p.name for p in loop.plant.description.parameters].index("handle_time_scale")
+    assert loop.incumbent.beliefs[position] == found.value
+
+
+def test_parameters_inside_the_box_cost_only_the_gate(loop: RetrainingLoop) -> None:
+    """The surrogate has learnt what they do: no episode is simulated but to compare."""
+    (response,) = loop.responses
+    assert response.retrained is not None
+    assert response.retrained.simulator_epochs == 2 * 20 * loop.plant.description.epochs
+
+
+def test_nobody_is_replaced_without_evidence(loop: RetrainingLoop) -> None:
+    """Promotion needs the whole interval on the better side."""
+    (response,) = loop.responses
+    done = response.retrained
+    assert done is not None
+    assert done.is_promoted == (done.evidence.high < 0)
+    assert loop.incumbent.policy.name == ("re-trained 1" if done.is_promoted else "round 1")
+
+
+def test_a_loop_that_is_opened_again_is_where_it_was(
+    loop: RetrainingLoop, executor: Executor
+) -> None:
+    """A service restarts; its policies must not."""
+    done: list[str] = []
+    path = loop._journal.path
+
+    def hear(step: Step) -> None:
+        if not step.was_there:
+            done.append(step.name)
+
+    journal = Journal(path, hear=hear)
+    again = RetrainingLoop(loop.plant, SETTINGS, journal, executor)
+    assert done == []
+    assert [r.decision for r in again.responses] == [r.decision for r in loop.responses]
+    assert np.array_equal(again.incumbent.beliefs, loop.incumbent.beliefs)
+    for name, tensor in loop.incumbent.policy.to_tensors().items():
+        assert np.array_equal(again.incumbent.policy.to_tensors()[name], tensor)
+
+
+def test_a_day_is_taken_in_once(loop: RetrainingLoop, executor: Executor) -> None:
+    """Telemetry is sent again when an answer is lost on the way."""
+    first = loop._watches[0].days[0]
+    assert loop.observe(first.label, first.telemetry) is first
+
+
+def test_days_after_an_alarm_wait_for_the_answer(
+    plant: Plant, executor: Executor, loop: RetrainingLoop
+) -> None:
+    """Whoever goes on watching by a detector that has spoken learns nothing new."""
+    first, *_ = loop._watches
+    with pytest.raises(InvalidDataset, match="answer it"):
+        first.observe("another day", first.days[0].telemetry)
+    with pytest.raises(InvalidDataset, match="no alarm"):
+        loop.respond()
+
+
+def test_another_objective_is_served_without_new_data(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """The surrogate knows no reward."""
+    wanted = Objective.from_costs(loop.plant.description, {"case_wait": 1.0}, {})
+    decision = Decision(change=Change.OBJECTIVE, moved=(), reason="cases are dear now")
+    long = replace(SETTINGS.retraining, budget=Budget(steps=30 * ITERATION))
+    done = retrain(
+        loop.plant.wanting(wanted), loop.incumbent, decision, long, Journal(tmp_path), executor
+    )
+    assert done.incumbent.transitions is loop.incumbent.transitions
+    assert done.simulator_epochs == 2 * 20 * loop.plant.description.epochs
+    assert done.evidence.value <= 0.0
+
+
+def test_outside_the_box_the_surrogate_learns_first(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """It has never seen service times twice as long."""
+    beliefs = loop.plant.description.nominal.copy()
+    beliefs[1] = 2.0
+    incumbent = replace(loop.incumbent, beliefs=beliefs)
+    decision = Decision(change=Change.OUTSIDE, moved=("handle_time_scale",), reason="beyond")
+    done = retrain(
+        loop.plant, incumbent, decision, SETTINGS.retraining, Journal(tmp_path), executor
+    )
+    box = done.incumbent.surrogate.description.parameters[1]
+    assert box.high >= 2.0
+    new = len(done.incumbent.transitions) - len(incumbent.transitions)
+    assert new == 6 * loop.plant.description.epochs
+    there = done.incumbent.transitions.take(np.arange(-new, 0))
+    before, after = loop.incumbent.surrogate, done.incumbent.surrogate
+    assert isinstance(before, SupportsLikelihood)
+    assert isinstance(after, SupportsLikelihood)
+    assert after.log_prob(there).mean() > before.log_prob(there).mean()
+
+
+def test_a_new_structure_is_learnt_from_new_days_alone(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """What the system did before it will not do again."""
+    decision = Decision(change=Change.STRUCTURE, moved=(), reason="a new rule")
+    done = retrain(
+        loop.plant, loop.incumbent, decision, SETTINGS.retraining, Journal(tmp_path), executor
+    )
+    assert len(done.incumbent.transitions) == 6 * loop.plant.description.epochs
+
+
+def test_going_on_with_another_job_is_refused(loop: RetrainingLoop, executor: Executor) -> None:
+    """Another seed is another job."""
+    other = replace(SETTINGS, pretraining=replace(SETTINGS.pretraining, seed=7))
+    with pytest.raises(InvalidJournal, match="other settings"):
+        RetrainingLoop(loop.plant, other, Journal(loop._journal.path), executor)
+
+
+def test_whoever_sees_what_is_believed_and_wanted_is_told(plant: Plant) -> None:
+    """A conditioned policy answers a change at once, before any training."""
+    seen = Conditioned.of(plant.observation)
+    beliefs = plant.description.nominal * 1.1
+    told = replace(plant, observation=seen).believing(beliefs).observation
+    assert isinstance(told, Conditioned)
+    assert np.array_equal(told.parameters, beliefs)
+
+
+def test_boxes_hold_what_is_believed_and_what_was_learnt(plant: Plant) -> None:
+    """A surrogate keeps what it knows when it is taken further."""
+    beliefs = plant.description.nominal.copy()
+    beliefs[1] = 2.0
+    there = around(plant.description, beliefs, 0.1)
+    wide = widened(plant.description, there)
+    first, box = plant.description.parameters[1], wide.parameters[1]
+    assert box.low == first.low
+    assert box.high == pytest.approx(2.2)
+    assert there.parameters[1].nominal == 2.0

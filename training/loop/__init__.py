@@ -1,0 +1,27 @@
+"""The loop that keeps a policy good: pre-train, watch, find out, decide, re-train, promote."""
+
+from training.loop.decision import Change, Decision, Findings, decide
+from training.loop.loop import LoopSettings, Response, RetrainingLoop
+from training.loop.pretraining import Pretrained, PretrainSettings, Round, pretrain
+from training.loop.retraining import Incumbent, Retrained, RetrainSettings, retrain
+from training.loop.watching import SeenDay, Watch
+
+__all__ = [
+    "Change",
+    "Decision",
+    "Findings",
+    "Incumbent",
+    "LoopSettings",
+    "PretrainSettings",
+    "Pretrained",
+    "Response",
+    "RetrainSettings",
+    "Retrained",
+    "RetrainingLoop",
+    "Round",
+    "SeenDay",
+    "Watch",
+    "decide",
+    "pretrain",
+    "retrain",
+]

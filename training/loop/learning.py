@@ -1,0 +1,122 @@
+"""What the loop does to surrogates and policies, each as one finished piece of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sim.description import Description
+from sim.streams import stream
+from surrogates.dataset import Transitions
+from surrogates.families import LOADERS, fit_family
+from surrogates.interface import SupportsUpdate, Surrogate
+from surrogates.storage import SupportsStorage
+from training.forms import PolicyForm, read_json
+from training.journal import write_json
+from training.plant import Environments, Plant, Where
+from training.policies import NetworkPolicy
+from training.rllib.fine_tune import gentle
+from training.rllib.recovery import run_again
+from training.rllib.settings import Budget, PPOSettings
+from training.rllib.train import Training, train_ppo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """A policy and what it took."""
+
+    policy: NetworkPolicy
+    steps: int
+    """Environment steps of the training."""
+    seconds: float
+    """Its wall time."""
+
+    @classmethod
+    def of(cls, training: Training) -> Trained:
+        """The end of a training."""
+        return cls(policy=training.policy, steps=training.steps, seconds=training.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedForm:
+    """A policy as it is stored for others too, and JSON."""
+
+    policies: PolicyForm
+
+    def write(self, folder: Path, value: Trained) -> None:
+        """Side by side."""
+        self.policies.write(folder, value.policy)
+        write_json(folder / "trained.json", {"steps": value.steps, "seconds": value.seconds})
+
+    def read(self, folder: Path) -> Trained:
+        """Raises TamperedArtefact and InvalidJournal for anything but what was written."""
+        told = read_json(folder / "trained.json")
+        return Trained(
+            policy=self.policies.read(folder),
+            steps=int(told["steps"]),
+            seconds=float(told["seconds"]),
+        )
+
+
+def refit(surrogate: Surrogate, transitions: Transitions, random: np.random.Generator) -> Surrogate:
+    """Learn on from where a surrogate stands; from the start where its family cannot."""
+    if isinstance(surrogate, SupportsUpdate):
+        return surrogate.update(transitions, random)
+    return fit_family(surrogate.name, transitions, surrogate.description, random)
+
+
+def redescribed(surrogate: Surrogate, description: Description) -> Surrogate:
+    """The same surrogate of a system whose parameters may move in another box.
+
+    What it says there it has not learnt: refit it to transitions from there before it is used.
+    """
+    if not isinstance(surrogate, SupportsStorage):
+        raise TypeError(f"surrogate {surrogate.name!r} cannot be taken apart: fit a new one")
+    return LOADERS[surrogate.name](surrogate.to_tensors(), description)
+
+
+def train_imagined(
+    plant: Plant,
+    surrogate: Surrogate,
+    settings: PPOSettings,
+    budget: Budget,
+    *,
+    where: Where = None,
+    warm_start: NetworkPolicy | None = None,
+    name: str,
+) -> Trained:
+    """PPO on the surrogate; a warm start fits its values first and takes smaller steps."""
+    if warm_start is not None:
+        settings = replace(
+            settings,
+            learning_rate=settings.learning_rate / 2,
+            entropy_coefficient=settings.entropy_coefficient / 3,
+            value_warmup_iterations=max(settings.value_warmup_iterations, 3),
+        )
+    environments = Environments(problem=plant.practice(surrogate, where))
+    found = train_ppo(environments, settings, budget, warm_start=warm_start, name=name)
+    return Trained.of(found)
+
+
+def train_true(
+    plant: Plant,
+    settings: PPOSettings,
+    budget: Budget,
+    *,
+    parameters: dict[str, float] | None,
+    warm_start: NetworkPolicy,
+    name: str,
+) -> Trained:
+    """PPO on the true simulator from a policy that is good already: gently."""
+    environments = Environments(problem=plant.true(parameters))
+    found = run_again(
+        lambda: train_ppo(environments, gentle(settings), budget, warm_start=warm_start, name=name)
+    )
+    return Trained.of(found)
+
+
+def seeds_of(seed: int, count: int, *purpose: str) -> tuple[int, ...]:
+    """Seeds of episodes that no other purpose meets."""
+    return tuple(stream(seed, "loop", *purpose).integers(2**31, size=count).tolist())

@@ -1,0 +1,283 @@
+"""From no data to a policy: learn on the surrogate, look at the truth, correct, and again.
+
+A policy finds what a surrogate gets wrong in its favour. So every round the policy runs on the true
+simulator; where its cost there lies outside what the surrogate promised, those episodes are learnt
+from and the policy goes on from where it is (the refresh of model-based policy optimisation, Janner
+et al. 2019, with whole true episodes as the test). The policy that is kept is the best of the
+rounds on fresh paired episodes.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sim.streams import stream
+from surrogates.collect import collect
+from surrogates.dataset import Transitions, concatenate
+from surrogates.design import plan_episodes
+from surrogates.errors import InvalidDataset
+from surrogates.families import fit_family, refuse_unfit
+from surrogates.fidelity.gap import Gap, optimism
+from surrogates.interface import Surrogate
+from training.evaluation import compare
+from training.forms import CostsForm, PolicyForm, RecordForm, SurrogateForm, TransitionsForm
+from training.journal import Journal
+from training.loop.learning import Trained, TrainedForm, refit, seeds_of, train_imagined
+from training.loop.visits import Visit, VisitForm, visit
+from training.plant import Plant, Where
+from training.policies import NetworkPolicy
+from training.rllib.settings import Budget, PPOSettings
+from training.search import episode_costs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainSettings:
+    """How much of everything."""
+
+    family: str = "flow"
+    """Of the surrogate."""
+    episodes: int = 200
+    """True episodes to begin with, over the box of parameters and all kinds of behaviour."""
+    ppo: PPOSettings = field(default_factory=PPOSettings)
+    budget: Budget = field(default_factory=lambda: Budget(steps=3_000_000))
+    """Of each round of training."""
+    rounds: int = 3
+    """Rounds at most."""
+    visits: int = 40
+    """True episodes under each round's policy."""
+    imagined: int = 512
+    """Episodes on the surrogate that they are compared with."""
+    tolerance: float = 0.02
+    """Share of the true cost by which the surrogate may be surely wrong and still be believed."""
+    most_epochs: int | None = None
+    """Epochs of the true simulator that no further round may pass."""
+    final_episodes: int = 40
+    """True paired episodes on which the policies of the rounds are compared."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "rounds", "visits", "imagined", "final_episodes"):
+            if getattr(self, name) < 1:
+                raise InvalidDataset(f"{name} {getattr(self, name)}: at least 1")
+        if not self.tolerance >= 0:
+            raise InvalidDataset(f"tolerance {self.tolerance}: 0 or more, a share of the cost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One round of training and looking."""
+
+    gap: Gap
+    """What the surrogate promised too much, of that round's policy."""
+    steps: int
+    """Surrogate epochs of its training."""
+    seconds: float
+    """Wall time of its training."""
+
+    def is_believed(self, tolerance: float) -> bool:
+        """Whether the surrogate is not surely wrong by more than this share of the cost."""
+        return self.gap.low <= tolerance and self.gap.high >= -tolerance
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Round:
+        """Rebuild from a record."""
+        return cls(**{**record, "gap": Gap(**record["gap"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pretrained:
+    """What came of it."""
+
+    policy: NetworkPolicy
+    surrogate: Surrogate
+    """As refitted last."""
+    transitions: Transitions
+    """All it was fitted to."""
+    rounds: tuple[Round, ...]
+    simulator_epochs: int
+    """Epochs of the true simulator in all: collected, visited and compared."""
+    reason: str
+    """Why it ended where it did."""
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether the gap came inside its interval."""
+        return self.reason == _BELIEVED
+
+
+_BELIEVED = "the surrogate is not surely wrong about its policy"
+
+
+def pretrain(
+    plant: Plant,
+    settings: PretrainSettings,
+    journal: Journal,
+    executor: Executor,
+    *,
+    where: Where = None,
+    transitions: Transitions | None = None,
+) -> Pretrained:
+    """Collect, fit, and train with refresh until the gap is small or the budget is spent.
+
+    `where` says at which parameters policies are trained, nominal by default; they are judged at
+    nominal ones. `transitions` that are there already take the place of the first collection.
+    Every step is kept in the journal: a job that was killed goes on after its last finished one.
+    """
+    refuse_unfit(settings.family, plant.description)
+    job = _Pretraining(plant, settings, journal, executor, where)
+    gathered = job.collect() if transitions is None else transitions
+    surrogate = job.fit(gathered)
+    policies: list[NetworkPolicy] = []
+    rounds: list[Round] = []
+    spent = len(gathered) if transitions is None else 0
+    reason = None
+    while reason is None:
+        number = len(rounds)
+        trained = job.train(number, surrogate, policies[-1] if policies else None)
+        policies.append(trained.policy)
+        seen = job.visit(number, trained.policy)
+        spent += len(seen.telemetry)
+        rounds.append(job.judge(number, surrogate, trained, seen))
+        reason = job.reason_to_end(rounds, spent)
+        if reason is None:
+            gathered = concatenate([gathered, seen.telemetry])
+            surrogate = job.refit(number, surrogate, gathered)
+    best, compared = job.choose(policies)
+    return Pretrained(
+        policy=best,
+        surrogate=surrogate,
+        transitions=gathered,
+        rounds=tuple(rounds),
+        simulator_epochs=spent + compared * plant.description.epochs,
+        reason=reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pretraining:
+    """The steps, each kept in the journal."""
+
+    plant: Plant
+    settings: PretrainSettings
+    journal: Journal
+    executor: Executor
+    where: Where
+
+    def collect(self) -> Transitions:
+        settings, description = self.settings, self.plant.description
+        plans = plan_episodes(description, settings.episodes, settings.seed)
+        return self.journal.step(
+            "collect",
+            lambda: collect(self.plant.build, plans, self.executor),
+            TransitionsForm(description=description, lineage=self._lineage),
+            {"seed": settings.seed, "episodes": settings.episodes},
+        )
+
+    def fit(self, gathered: Transitions) -> Surrogate:
+        family, description = self.settings.family, self.plant.description
+        random = stream(self.settings.seed, "fit")
+        return self.journal.step(
+            "fit",
+            lambda: fit_family(family, gathered, description, random),
+            self._surrogates,
+            {"family": family, "rows": len(gathered)},
+        )
+
+    def train(self, number: int, surrogate: Surrogate, before: NetworkPolicy | None) -> Trained:
+        settings = self.settings
+        return self.journal.step(
+            f"round-{number + 1}/train",
+            lambda: train_imagined(
+                self.plant,
+                surrogate,
+                settings.ppo,
+                settings.budget,
+                where=self.where,
+                warm_start=before,
+                name=f"round {number + 1}",
+            ),
+            TrainedForm(
+                policies=PolicyForm(system=self.plant.description.name, lineage=self._lineage)
+            ),
+            {"ppo": asdict(settings.ppo), "budget": asdict(settings.budget)},
+        )
+
+    def visit(self, number: int, policy: NetworkPolicy) -> Visit:
+        settings = self.settings
+        seeds = seeds_of(settings.seed, settings.visits, "visit", str(number))
+        controller = self.plant.controller(policy)
+        return self.journal.step(
+            f"round-{number + 1}/visit",
+            lambda: visit(self.plant, controller, seeds, self.executor),
+            VisitForm(description=self.plant.description, lineage=self._lineage),
+            {"seeds": list(seeds)},
+        )
+
+    def judge(self, number: int, surrogate: Surrogate, trained: Trained, seen: Visit) -> Round:
+        settings = self.settings
+
+        def make() -> Round:
+            random = stream(settings.seed, "gap", str(number))
+            problem, controller = (
+                self.plant.imagined(surrogate),
+                self.plant.controller(trained.policy),
+            )
+            seed = int(random.integers(2**31))
+            promised = episode_costs(problem, controller, settings.imagined, seed)
+            gap = optimism(seen.costs, promised, random)
+            return Round(gap=gap, steps=trained.steps, seconds=trained.seconds)
+
+        return self.journal.step(
+            f"round-{number + 1}/judge", make, RecordForm(from_record=Round.from_record)
+        )
+
+    def reason_to_end(self, rounds: list[Round], spent: int) -> str | None:
+        settings, epochs = self.settings, self.plant.description.epochs
+        if rounds[-1].is_believed(settings.tolerance):
+            return _BELIEVED
+        if len(rounds) >= settings.rounds:
+            return f"{settings.rounds} rounds were all there were"
+        wanted = spent + (settings.visits + settings.final_episodes * (len(rounds) + 1)) * epochs
+        if settings.most_epochs is not None and wanted > settings.most_epochs:
+            return f"another round would pass {settings.most_epochs:,} simulator epochs"
+        return None
+
+    def refit(self, number: int, surrogate: Surrogate, gathered: Transitions) -> Surrogate:
+        random = stream(self.settings.seed, "refit", str(number))
+        return self.journal.step(
+            f"round-{number + 1}/refit",
+            lambda: refit(surrogate, gathered, random),
+            self._surrogates,
+            {"rows": len(gathered)},
+        )
+
+    def choose(self, policies: list[NetworkPolicy]) -> tuple[NetworkPolicy, int]:
+        """The best on paired fresh episodes, and how many episodes that took."""
+        if len(policies) == 1:
+            return policies[0], 0
+        settings, plant = self.settings, self.plant
+        seeds = seeds_of(settings.seed, settings.final_episodes, "final")
+        controllers = [plant.controller(policy) for policy in policies]
+        costs = self.journal.step(
+            "final",
+            lambda: compare(plant.build, controllers, plant.objective, seeds, self.executor),
+            CostsForm(),
+            {"seeds": list(seeds), "policies": [policy.name for policy in policies]},
+        )
+        best = costs.best([policy.name for policy in policies])
+        chosen = next(policy for policy in policies if policy.name == best)
+        return chosen, len(policies) * len(seeds)
+
+    @property
+    def _lineage(self) -> dict[str, Any]:
+        return {"seed": self.settings.seed}
+
+    @property
+    def _surrogates(self) -> SurrogateForm:
+        return SurrogateForm(description=self.plant.description, lineage=self._lineage)
