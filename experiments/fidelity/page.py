@@ -10,9 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from experiments.fidelity.plots import PICTURES
 from experiments.main_job.plots import draw
-from experiments.main_job.run_folder import write_json
 from surrogates.fidelity.policies import SMALLEST_DIFFERENCE
 from surrogates.fidelity.verdict import FEWEST_POLICIES
+from training.journal import write_json
 
 COLOURS = {"train on it": "#2f855a", "short rollouts only": "#d9730d", "do not use": "#c53030"}
 

@@ -16,9 +16,9 @@ from envs.objective import Objective
 from envs.observation import Viewpoint, viewpoint_of
 from envs.problem import Problem
 from experiments.fidelity.progress import Steps
-from experiments.main_job.context import Context, SurrogateWorlds, commit
+from experiments.main_job.context import Context, commit
 from experiments.main_job.errors import InvalidRun
-from experiments.main_job.pretrain import VectorEnvironments, discount, rollout_length
+from experiments.main_job.pretrain import discount, rollout_length
 from sim.arrivals import fit_doubly_stochastic
 from sim.description import Description
 from sim.scenario import Scenario, SimulatorRecipe, load_scenario
@@ -33,6 +33,7 @@ from surrogates.interface import Surrogate
 from surrogates.storage import load_artefact, load_support, load_surrogate
 from surrogates.support import Support
 from training.controllers import PolicyController
+from training.plant import Environments, SurrogateWorlds
 from training.policies import NetworkPolicy
 from training.rllib.train import Budget, PPOSettings, train_ppo
 
@@ -187,14 +188,14 @@ def train_policy(subject: Subject, seconds: float, seed: int, steps: Steps) -> D
         seed=seed,
     )
     problem = Problem(
-        build_world=SurrogateWorlds(surrogate=subject.surrogate, parameters=None),
+        build_world=SurrogateWorlds(surrogate=subject.surrogate),
         objective=subject.objective,
         observation=subject.observation,
     )
     title = "training a policy on the surrogate"
     steps.hear(title, 0.0, seconds)
     training = train_ppo(
-        VectorEnvironments(problem=problem),
+        Environments(problem=problem),
         settings,
         Budget(seconds=seconds),
         on_point=lambda point: steps.hear(title, min(point.seconds, seconds), seconds),

@@ -16,11 +16,11 @@ import numpy as np
 from envs.objective import Objective
 from envs.observation import Viewpoint, viewpoint_of
 from envs.problem import Problem
-from envs.world import SimulatedWorld, SurrogateWorld
 from experiments.main_job.errors import InvalidRun
 from experiments.main_job.reporter import Reporter
 from experiments.main_job.run_folder import RunFolder
 from experiments.main_job.settings import MainJobSettings
+from experiments.rule_book import RuleBook, rule_book
 from sim.arrivals import DoublyStochasticArrivals
 from sim.description import Description
 from sim.scenario import Scenario, SimulatorRecipe, load_scenario
@@ -31,10 +31,12 @@ from surrogates.dataset import Transitions, read_transitions
 from surrogates.errors import InvalidDataset, NotFitted
 from surrogates.interface import Surrogate
 from surrogates.storage import fingerprint, load_artefact, load_surrogate, save_artefact
-from training.controllers import PolicyController
 from training.likelihood import LikelihoodSurrogate
+from training.plant import Plant
 from training.policies import NetworkPolicy
 
+_FEWEST_EPISODES = 4
+"""Of long episodes, on which a rule is judged."""
 _EPOCHS = 28
 """Decisions in an episode for which the numbers of episodes in the settings are meant."""
 
@@ -142,25 +144,26 @@ class Context:
     def _fitted(self, family: str) -> Surrogate:
         return load_surrogate(self.run.folder("fit") / family, self.description)[0]
 
+    @cached_property
+    def plant(self) -> Plant:
+        """The system that policies are trained for."""
+        return Plant(build=self.build, objective=self.objective, observation=self.observation)
+
     def surrogate_problem(self, parameters: np.ndarray | None = None) -> Problem:
         """The decision problem over the fitted surrogate."""
-        return Problem(
-            build_world=SurrogateWorlds(surrogate=self.surrogate, parameters=parameters),
-            objective=self.objective,
-            observation=self.observation,
-        )
+        return self.plant.imagined(self.surrogate, parameters)
 
-    def true_problem(self, parameters: dict[str, float] | None = None) -> Problem:
-        """The decision problem over the true simulator."""
-        return Problem(
-            build_world=SimulatedWorlds(build=self.build, parameters=parameters),
-            objective=self.objective,
-            observation=self.observation,
+    def rule_book(self) -> RuleBook:
+        """The rules that a policy has to beat, judged on the surrogate."""
+        days = self.settings.search_days
+        return rule_book(
+            self.plant,
+            self.system,
+            self.surrogate_problem(),
+            days=days,
+            episodes=self.worth(days, least=_FEWEST_EPISODES),
+            seed=self.settings.seed,
         )
-
-    def controller(self, policy: NetworkPolicy, name: str) -> PolicyController:
-        """A trained policy as a controller."""
-        return PolicyController(policy=policy, observation=self.observation, name=name)
 
     def policy(self, stage: str, name: str) -> NetworkPolicy:
         """A policy that a stage saved."""
@@ -180,30 +183,6 @@ class Context:
     def lineage(self) -> dict[str, Any]:
         """Where artefacts come from."""
         return {"seed": self.settings.seed, "commit": commit(), "run": self.run.path.name}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurrogateWorlds:
-    """Builds surrogate worlds in whatever process calls it."""
-
-    surrogate: Surrogate
-    parameters: np.ndarray | None
-
-    def __call__(self, copies: int) -> SurrogateWorld:
-        """A world of so many copies."""
-        return SurrogateWorld(self.surrogate, copies, self.parameters)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedWorlds:
-    """Builds true worlds in whatever process calls it."""
-
-    build: WithClock
-    parameters: dict[str, float] | None
-
-    def __call__(self, copies: int) -> SimulatedWorld:
-        """A world of so many simulators."""
-        return SimulatedWorld(self.build, copies, self.parameters)
 
 
 def save_arrivals(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from experiments.main_job.context import Context
-from experiments.main_job.rules import RuleBook, constant, rule_book
+from experiments.rule_book import RuleBook, constant
 from sim.output import Estimate
 from sim.streams import stream
 from training.evaluation import Comparison, compare, evaluation_seeds
@@ -27,16 +27,16 @@ _FINALISTS = 4
 def evaluate(context: Context, folder: Path) -> dict[str, Any]:
     """Decide between the rules' finalists, then compare everything on fresh common days."""
     del folder
-    settings, book = context.settings, rule_book(context)
+    settings, book = context.settings, context.rule_book()
     tuned = json.loads((context.run.folder("pretrain") / "rules.json").read_text())
     began = time.perf_counter()
     with RayExecutor() as executor:
         choice = _choose(context, book, tuned, executor)
         rules = _rules(book, tuned, choice)
         controllers = [
-            context.controller(context.policy("pretrain", "policy"), POLICY),
+            context.plant.controller(context.policy("pretrain", "policy"), POLICY),
             *rules,
-            context.controller(context.policy("pretrain", "direct"), DIRECT),
+            context.plant.controller(context.policy("pretrain", "direct"), DIRECT),
         ]
         total = len(controllers) * settings.evaluation_days
         seeds = evaluation_seeds(settings.seed, settings.evaluation_days, "comparison")

@@ -39,7 +39,7 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
             "could be noticed: declare some with their boxes."
         )
     days = replay.days
-    watch = begin_watch(context)
+    watch = begin_watch(context, folder)
     target = watch.detector.settings.run_length
     never = _run(context, watch.champion, days)
     kept, rows = list(never), list[dict[str, Any]]()
@@ -52,7 +52,9 @@ def live(context: Context, folder: Path) -> dict[str, Any]:
             kept[len(rows) :] = _run(context, watch.champion, days[len(rows) :])
     for row, day in zip(rows, never, strict=True):
         row["cost_never"] = day.cost
-    context.save_policy(folder / "champion", watch.policy, {"champion": watch.champion.name})
+    context.save_policy(
+        folder / "champion", watch.incumbent.policy, {"champion": watch.champion.name}
+    )
     summary = {
         "days": rows,
         "episode": context.episode,

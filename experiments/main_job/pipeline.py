@@ -20,8 +20,8 @@ from experiments.main_job.live import live
 from experiments.main_job.memory import MemoryWatch
 from experiments.main_job.pretrain import pretrain
 from experiments.main_job.report import report
-from experiments.main_job.run_folder import write_json
 from experiments.main_job.simulate import simulate
+from training.journal import write_json
 from training.rllib.session import ray_session
 
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from envs.problem import Problem
-from envs.vector import VectorEnvironment
 from experiments.main_job.context import Context
 from experiments.main_job.reporter import sparkline
-from experiments.main_job.rules import RuleBook, constant, rule_book
-from experiments.main_job.run_folder import write_json
+from experiments.rule_book import RuleBook, constant
+from training.journal import write_json
+from training.plant import Environments
 from training.rllib.session import RayExecutor
 from training.rllib.train import Budget, CurvePoint, PPOSettings, Training, train_ppo
 from training.search import search_rule
@@ -31,17 +31,6 @@ _LONG_EPISODE = 100
 """Epochs beyond which later costs are discounted, or no value could be learnt in time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VectorEnvironments:
-    """Builds batched environments of one problem in whatever process calls it."""
-
-    problem: Problem
-
-    def __call__(self, copies: int) -> VectorEnvironment:
-        """An environment of so many copies."""
-        return VectorEnvironment(self.problem, copies)
-
-
 def pretrain(context: Context, folder: Path) -> dict[str, Any]:
     """Train on the surrogate, train on the simulator at equal cost, tune the rules."""
     collected, fitted = context.run.summary("collect"), context.run.summary("fit")
@@ -50,13 +39,13 @@ def pretrain(context: Context, folder: Path) -> dict[str, Any]:
     bill = paid + context.settings.pretrain_seconds
     with RayExecutor() as executor:
         direct_job = executor.submit(
-            train_direct, VectorEnvironments(problem=context.true_problem()), bill,
+            train_direct, Environments(problem=context.plant.true()), bill,
             context.settings.seed,
         )  # fmt: skip
         trained = train_on_surrogate(
             context, "PPO on the surrogate", context.settings.pretrain_seconds
         )
-        rules = _tune_rules(context, rule_book(context))
+        rules = _tune_rules(context, context.rule_book())
         with context.reporter.task(f"PPO on the simulator ({bill:.0f} s in all)", bill) as advance:
             began = time.perf_counter()
             while not direct_job.done():
@@ -102,7 +91,7 @@ def train_on_surrogate(
         value_warmup_iterations=0 if warm_start is None else 3,
         seed=context.settings.seed,
     )
-    environments = VectorEnvironments(problem=context.surrogate_problem(parameters))
+    environments = Environments(problem=context.surrogate_problem(parameters))
     with context.reporter.task(title, seconds) as advance:
         return train_ppo(
             environments, settings, Budget(seconds=seconds, steps=None),
@@ -120,7 +109,7 @@ def discount(epochs: int) -> float:
     return 1.0 if epochs <= _LONG_EPISODE else 1.0 - 10.0 / max(epochs, 1000)
 
 
-def train_direct(environments: VectorEnvironments, seconds: float, seed: int) -> Training:
+def train_direct(environments: Environments, seconds: float, seed: int) -> Training:
     """PPO on the true simulator within a time; short rollouts, because steps are dear."""
     epochs = environments.problem.observation.description.epochs
     length = rollout_length(epochs)

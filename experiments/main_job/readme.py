@@ -14,8 +14,8 @@ from typing import Any
 from experiments.blocks import with_block
 from experiments.main_job.errors import InvalidRun
 from experiments.main_job.plots import comparison, draw
-from experiments.main_job.run_folder import write_json
 from experiments.main_job.settings import MainJobSettings
+from training.journal import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "docs" / "main_job"

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from experiments.main_job.context import Context, commit, machine
 from experiments.main_job.plots import PICTURES, draw
-from experiments.main_job.run_folder import write_json
+from training.journal import write_json
 
 _STAGES = ("learn", "simulate", "collect", "fit", "pretrain", "evaluate", "live")
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.main_job.context import Context
-from experiments.main_job.pretrain import (
-    VectorEnvironments,
-    curve_watcher,
-    discount,
-    rollout_length,
-    train_on_surrogate,
-)
+from experiments.main_job.pretrain import discount, rollout_length
 from sim.streams import stream
 from surrogates.dataset import Transitions, concatenate
 from training.calibrate import Calibration, calibrate_since_change, refine_calibration
@@ -27,13 +22,13 @@ from training.drift import (
     Verdict,
     calibrate_detector,
 )
-from training.evaluation import Day, compare, evaluation_seeds, run_days
-from training.gate import decide_promotion
+from training.evaluation import Day, evaluation_seeds, run_days
+from training.journal import Journal
 from training.likelihood import DayLikelihood
-from training.policies import NetworkPolicy
-from training.rllib.fine_tune import gentle
+from training.loop import Decision, Findings, Incumbent, RetrainSettings, decide, retrain
+from training.loop.decision import corrected
 from training.rllib.session import RayExecutor
-from training.rllib.train import Budget, PPOSettings, Training, train_ppo
+from training.rllib.settings import Budget, PPOSettings
 
 _CHUNK = 10
 _LONGEST_LOOK_BACK = 10
@@ -47,9 +42,10 @@ _FEWEST_IN_CONTROL, _FEWEST_AGAIN = 30, 12
 class Watch:
     """Who is in charge, what is believed of the system, and the detector that doubts it."""
 
-    policy: NetworkPolicy
+    incumbent: Incumbent
     champion: PolicyController
-    beliefs: np.ndarray
+    folder: Path
+    """Where the steps of each answer are kept."""
     detector: ScoreCusum
     state: DetectorState
     corrections: int = 0
@@ -63,20 +59,24 @@ class Watch:
         self.state = self.detector.begin()
 
 
-def begin_watch(context: Context) -> Watch:
+def begin_watch(context: Context, folder: Path) -> Watch:
     """Put the pre-trained policy in charge and calibrate a detector for it."""
-    policy = context.policy("pretrain", "policy")
-    champion = context.controller(policy, "pre-trained")
-    beliefs = context.description.nominal
-    detector = _detector(context, champion, beliefs)
+    incumbent = Incumbent(
+        policy=replace(context.policy("pretrain", "policy"), name="pre-trained"),
+        surrogate=context.surrogate,
+        transitions=context.transitions,
+        beliefs=context.description.nominal,
+    )
+    champion = context.plant.controller(incumbent.policy)
+    detector = _detector(context, champion, incumbent.beliefs)
     context.reporter.say(
         f"detector set to one false alarm in {detector.settings.run_length:.0f} "
         f"{context.episode}s in control"
     )
     return Watch(
-        policy=policy,
+        incumbent=incumbent,
         champion=champion,
-        beliefs=beliefs,
+        folder=folder,
         detector=detector,
         state=detector.begin(),
     )
@@ -94,25 +94,28 @@ def respond(context: Context, watch: Watch, seen: list[Day], today: str, verdict
     telemetry = concatenate([day.telemetry for day in recent])
     found = calibrate_since_change(watch.detector.likelihood, telemetry, watch.detector.control)
     telemetry = concatenate([day.telemetry for day in recent[-found.days :]])
-    moved = _others(found.moved, given)
-    if moved:
+    if _others(found.moved, given):
         found = _refine(context, watch, telemetry, found)
-        moved = _others(found.moved, given)
-    changed = _changed(found, settings.smallest_change)
-    alarm = _alarm_record(today, verdict, found, changed)
+    decision = decide(
+        Findings(calibration=found), smallest_change=settings.smallest_change, given=given
+    )
+    alarm = _alarm_record(today, verdict, found, decision)
     watch.alarms.append(alarm)
-    context.reporter.say(f"{today}: alarm, changed: {', '.join(changed) or 'nothing that matters'}")
+    changed = ", ".join(decision.moved) or "nothing that matters"
+    context.reporter.say(f"{today}: alarm, changed: {changed}")
+    moved = _others(found.moved, given)
     if not moved or watch.corrections >= settings.most_corrections:
         spent = "no correction is left in the budget" if moved else "the dynamics have not changed"
         alarm["action"] = f"Noted: {spent}."
         watch.restart()
         return False
     watch.corrections += 1
-    watch.beliefs = _new_beliefs(watch, found, moved)
+    beliefs = corrected(context.description, watch.incumbent.beliefs, found, given)
+    watch.incumbent = replace(watch.incumbent, beliefs=beliefs)
     is_promoted = False
-    if _others(changed, given) and len(watch.retrainings) < settings.most_retrainings:
-        record, policies = _retrain(context, watch)
-        is_promoted = _gate(context, watch, policies, record)
+    if decision.retrains and len(watch.retrainings) < settings.most_retrainings:
+        record = _retrain(context, watch, decision)
+        is_promoted = record["promoted"]
         watch.retrainings.append({"date": today, **record})
         alarm["action"] = record["reason"]
     else:
@@ -120,7 +123,7 @@ def respond(context: Context, watch: Watch, seen: list[Day], today: str, verdict
         alarm["action"] = "Beliefs corrected; " + (
             "the change is too small to re-train." if left else "no re-training was left."
         )
-    watch.restart(_detector(context, watch.champion, watch.beliefs))
+    watch.restart(_detector(context, watch.champion, watch.incumbent.beliefs))
     return is_promoted
 
 
@@ -131,12 +134,6 @@ def _given(context: Context) -> tuple[str, ...]:
 
 def _others(changed: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in changed if name not in given)
-
-
-def _changed(calibration: Calibration, smallest: float) -> tuple[str, ...]:
-    """Parameters that have moved surely and by enough to matter, the clearest first."""
-    relative = {e.name: abs(e.value / e.start - 1) for e in calibration.estimates}
-    return tuple(name for name in calibration.moved if relative[name] >= smallest)
 
 
 def _simulated(
@@ -187,23 +184,13 @@ def _refine(
     return replace(refined, estimates=tuple(kept.get(e.name, e) for e in refined.estimates))
 
 
-def _new_beliefs(watch: Watch, calibration: Calibration, changed: tuple[str, ...]) -> np.ndarray:
-    """Take over what has changed; the rest stays as it was believed."""
-    names = [p.name for p in watch.detector.likelihood.surrogate.description.parameters]
-    beliefs = watch.beliefs.copy()
-    for estimate in calibration.estimates:
-        if estimate.name in changed:
-            beliefs[names.index(estimate.name)] = estimate.value
-    return beliefs
-
-
 def _alarm_record(
-    today: str, verdict: Verdict, calibration: Calibration, changed: tuple[str, ...]
+    today: str, verdict: Verdict, calibration: Calibration, decision: Decision
 ) -> dict[str, Any]:
     return {
         "date": today,
         "drifted": list(verdict.drifted),
-        "changed": list(changed),
+        "changed": list(decision.moved),
         "since_days": verdict.since_days,
         "estimated_on": calibration.days,
         "estimates": {
@@ -212,84 +199,54 @@ def _alarm_record(
     }
 
 
-def _retrain(context: Context, watch: Watch) -> tuple[dict[str, Any], dict[str, NetworkPolicy]]:
-    """On the surrogate at the new beliefs, then on the true simulator, both from the champion."""
-    number = len(watch.retrainings) + 1
+def _retrain(context: Context, watch: Watch, decision: Decision) -> dict[str, Any]:
+    """On the surrogate at the new beliefs, then on the true simulator, and through the gate."""
+    number, settings = len(watch.retrainings) + 1, context.settings
     began = time.perf_counter()
-    trained = train_on_surrogate(
-        context,
-        "re-training on the surrogate",
-        context.settings.retrain_seconds,
-        parameters=watch.beliefs,
-        warm_start=watch.policy,
-    )
-    tuned = _fine_tune(context, watch, trained.policy)
-    record = {
-        "beliefs": context.description.parameter_values(watch.beliefs),
-        "surrogate_steps": trained.steps,
-        "simulator_steps": tuned.steps,
+    seconds = settings.retrain_seconds + settings.fine_tune_seconds
+    with RayExecutor() as executor, context.reporter.task(f"answer {number}", seconds) as advance:
+        done = retrain(
+            context.plant, watch.incumbent, decision, _settings(context),
+            Journal(watch.folder / f"answer-{number}"), executor,
+            number=number, on_point=lambda name, point: advance(point.seconds, name),
+        )  # fmt: skip
+    context.reporter.say(done.reason)
+    watch.incumbent = done.incumbent
+    watch.champion = context.plant.controller(done.incumbent.policy)
+    e = done.evidence
+    return {
+        "beliefs": context.description.parameter_values(watch.incumbent.beliefs),
+        "surrogate_steps": done.surrogate_steps,
+        "simulator_steps": done.simulator_epochs,
         "seconds": time.perf_counter() - began,
+        "promoted": done.is_promoted,
+        "reason": done.reason,
+        "costs": {name: float(costs.mean()) for name, costs in done.comparison.costs.items()},
+        "evidence": {"value": e.value, "low": e.low, "high": e.high, "n": e.count},
     }
-    policies = {f"re-trained {number}": trained.policy, f"fine-tuned {number}": tuned.policy}
-    return record, policies
 
 
-def _fine_tune(context: Context, watch: Watch, policy: NetworkPolicy) -> Training:
-    """PPO on the true simulator at the beliefs: small steps, the value network first."""
-    parameters = context.description.parameter_values(watch.beliefs)
-    workers, epochs = context.settings.workers, context.description.epochs
-    length = rollout_length(epochs)
-    settings = gentle(
-        PPOSettings(
+def _settings(context: Context) -> RetrainSettings:
+    """As in the pre-training, and short rollouts on the true simulator, where steps are dear."""
+    settings, epochs = context.settings, context.description.epochs
+    workers, length = settings.workers, rollout_length(epochs)
+    practice = PPOSettings(
+        num_envs=settings.num_envs,
+        rollout_length=length,
+        minibatch_size=min(2048, settings.num_envs * length),
+        discount=discount(epochs),
+        seed=settings.seed,
+    )
+    return RetrainSettings(
+        ppo=practice,
+        budget=Budget(seconds=settings.retrain_seconds),
+        tuning=replace(
+            practice,
             num_envs=8 * workers,
             num_env_runners=workers if workers > 1 else 0,
-            rollout_length=length,
             minibatch_size=min(112, 8 * workers * length),
-            discount=discount(epochs),
-            seed=context.settings.seed,
-        )
+        ),
+        tuning_budget=Budget(seconds=settings.fine_tune_seconds),
+        gate_episodes=settings.gate_days,
+        seed=settings.seed,
     )
-    seconds = context.settings.fine_tune_seconds
-    environments = VectorEnvironments(problem=context.true_problem(parameters))
-    with context.reporter.task("fine-tuning on the true simulator", seconds) as advance:
-        return train_ppo(
-            environments,
-            settings,
-            Budget(seconds=seconds, steps=None),
-            warm_start=policy,
-            on_point=curve_watcher(advance, environments.problem),
-        )
-
-
-def _gate(
-    context: Context, watch: Watch, policies: dict[str, NetworkPolicy], record: dict[str, Any]
-) -> bool:
-    """Compare champion and challengers on paired true days at the beliefs; promote or keep."""
-    parameters = context.description.parameter_values(watch.beliefs)
-    challengers = [context.controller(policy, name) for name, policy in policies.items()]
-    days = context.settings.gate_days
-    purpose = f"gate {len(watch.retrainings) + 1}"
-    seeds = evaluation_seeds(context.settings.seed, days, purpose)
-    with RayExecutor() as executor, context.reporter.task("gate", 3 * days) as advance:
-        comparison = compare(
-            context.build, [watch.champion, *challengers], context.objective, seeds, executor,
-            parameters=parameters, chunk=5, on_progress=lambda done: advance(done, ""),
-        )  # fmt: skip
-    random = stream(context.settings.seed, purpose)
-    decided = decide_promotion(comparison, watch.champion.name, tuple(policies), random)
-    context.reporter.say(decided.reason)
-    record |= {
-        "promoted": decided.is_promotion,
-        "reason": decided.reason,
-        "costs": {name: float(costs.mean()) for name, costs in comparison.costs.items()},
-        "evidence": {
-            "value": decided.evidence.value,
-            "low": decided.evidence.low,
-            "high": decided.evidence.high,
-            "n": decided.evidence.count,
-        },
-    }
-    if decided.is_promotion:
-        watch.policy = policies[decided.champion]
-        watch.champion = context.controller(watch.policy, decided.champion)
-    return decided.is_promotion

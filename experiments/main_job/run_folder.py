@@ -7,16 +7,15 @@ either a whole stage or none.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from experiments.main_job.errors import InvalidRun
 from experiments.main_job.settings import MainJobSettings
+from training.journal import whole_folder, write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +30,8 @@ class RunFolder:
         """Make a new run; refuses a folder that exists."""
         if path.exists():
             raise InvalidRun(f"{path} exists: give --resume to go on with it, or another --run-id")
-        partial = path.with_name(f".{path.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
+        with whole_folder(path) as partial:
             write_json(partial / "run.json", settings.to_record())
-            partial.replace(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
         return cls(path=path, settings=settings)
 
     @classmethod
@@ -85,28 +78,6 @@ class RunFolder:
         for stage in stages:
             shutil.rmtree(self.folder(stage), ignore_errors=True)
 
-    @contextmanager
-    def writing(self, stage: str) -> Iterator[Path]:
+    def writing(self, stage: str) -> AbstractContextManager[Path]:
         """A folder to write a stage into; it takes its place when the block ends well."""
-        partial = self.path / f".{stage}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
-            yield partial
-            shutil.rmtree(self.folder(stage), ignore_errors=True)
-            partial.replace(self.folder(stage))
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w") as file:
-            json.dump(record, file, indent=1, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        return whole_folder(self.folder(stage))

@@ -11,8 +11,9 @@ import pytest
 from experiments.main_job.context import Context
 from experiments.main_job.learn import learn
 from experiments.main_job.reporter import Reporter
-from experiments.main_job.run_folder import RunFolder, write_json
+from experiments.main_job.run_folder import RunFolder
 from experiments.main_job.settings import MainJobSettings
+from training.journal import write_json
 
 Begin = Callable[..., Context]
 TINY = """

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from experiments.main_job.errors import InvalidRun
-from experiments.main_job.run_folder import RunFolder, write_json
+from experiments.main_job.run_folder import RunFolder
 from experiments.main_job.settings import MainJobSettings
+from training.journal import write_json
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from training.loop.decision import Change, Decision, Findings, decide
 from training.loop.loop import LoopSettings, Response, RetrainingLoop
 from training.loop.pretraining import Pretrained, PretrainSettings, Round, pretrain
-from training.loop.retraining import Incumbent, Retrained, RetrainSettings, retrain
+from training.loop.renewal import Incumbent, RenewalSettings, Renewed, renew
+from training.loop.retraining import Retrained, RetrainSettings, retrain
 from training.loop.watching import SeenDay, Watch
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "LoopSettings",
     "PretrainSettings",
     "Pretrained",
+    "RenewalSettings",
+    "Renewed",
     "Response",
     "RetrainSettings",
     "Retrained",
@@ -23,5 +26,6 @@ __all__ = [
     "Watch",
     "decide",
     "pretrain",
+    "renew",
     "retrain",
 ]

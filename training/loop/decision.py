@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
+from sim.description import Description
 from training.calibrate import Calibration
 
 
@@ -95,6 +99,22 @@ def decide(
     if findings.objective_changed:
         return Decision(change=Change.OBJECTIVE, moved=(), reason="something else is wanted")
     return Decision(change=Change.NOTHING, moved=(), reason="nothing that matters has moved")
+
+
+def corrected(
+    description: Description,
+    beliefs: Float[np.ndarray, "parameter"],
+    calibration: Calibration,
+    given: tuple[str, ...] = (),
+) -> Float[np.ndarray, "parameter"]:
+    """Beliefs with the estimates of what has surely moved, however little, but for the `given`."""
+    found = {e.name: e.value for e in calibration.estimates}
+    moved = [name for name in calibration.moved if name not in given]
+    names = [p.name for p in description.parameters]
+    after = beliefs.copy()
+    for name in moved:
+        after[names.index(name)] = found[name]
+    return after
 
 
 def _moved(

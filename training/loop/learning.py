@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,10 @@ from training.policies import NetworkPolicy
 from training.rllib.fine_tune import gentle
 from training.rllib.recovery import run_again
 from training.rllib.settings import Budget, PPOSettings
-from training.rllib.train import Training, train_ppo
+from training.rllib.train import CurvePoint, Training, train_ppo
+
+OnPoint = Callable[[str, CurvePoint], None]
+"""Hears how the training of the policy of that name goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +82,16 @@ def redescribed(surrogate: Surrogate, description: Description) -> Surrogate:
     return LOADERS[surrogate.name](surrogate.to_tensors(), description)
 
 
+def warm(settings: PPOSettings) -> PPOSettings:
+    """Going on from a policy on a surrogate: values first, smaller steps, less chance."""
+    return replace(
+        settings,
+        learning_rate=settings.learning_rate / 2,
+        entropy_coefficient=settings.entropy_coefficient / 3,
+        value_warmup_iterations=max(settings.value_warmup_iterations, 3),
+    )
+
+
 def train_imagined(
     plant: Plant,
     surrogate: Surrogate,
@@ -86,17 +101,18 @@ def train_imagined(
     where: Where = None,
     warm_start: NetworkPolicy | None = None,
     name: str,
+    on_point: OnPoint | None = None,
 ) -> Trained:
     """PPO on the surrogate; a warm start fits its values first and takes smaller steps."""
-    if warm_start is not None:
-        settings = replace(
-            settings,
-            learning_rate=settings.learning_rate / 2,
-            entropy_coefficient=settings.entropy_coefficient / 3,
-            value_warmup_iterations=max(settings.value_warmup_iterations, 3),
-        )
     environments = Environments(problem=plant.practice(surrogate, where))
-    found = train_ppo(environments, settings, budget, warm_start=warm_start, name=name)
+    found = train_ppo(
+        environments,
+        settings if warm_start is None else warm(settings),
+        budget,
+        warm_start=warm_start,
+        on_point=_named(on_point, name),
+        name=name,
+    )
     return Trained.of(found)
 
 
@@ -108,13 +124,25 @@ def train_true(
     parameters: dict[str, float] | None,
     warm_start: NetworkPolicy,
     name: str,
+    on_point: OnPoint | None = None,
 ) -> Trained:
     """PPO on the true simulator from a policy that is good already: gently."""
     environments = Environments(problem=plant.true(parameters))
     found = run_again(
-        lambda: train_ppo(environments, gentle(settings), budget, warm_start=warm_start, name=name)
+        lambda: train_ppo(
+            environments,
+            gentle(settings),
+            budget,
+            warm_start=warm_start,
+            on_point=_named(on_point, name),
+            name=name,
+        )
     )
     return Trained.of(found)
+
+
+def _named(on_point: OnPoint | None, name: str) -> Callable[[CurvePoint], None] | None:
+    return None if on_point is None else partial(on_point, name)
 
 
 def seeds_of(seed: int, count: int, *purpose: str) -> tuple[int, ...]:

@@ -25,10 +25,11 @@ from training.drift import DetectorSettings, ScoreCusum, calibrate_detector
 from training.forms import RecordForm, read_json
 from training.journal import Journal, write_json
 from training.likelihood import DayLikelihood, LikelihoodSurrogate
-from training.loop.decision import Decision, Findings, decide
+from training.loop.decision import Decision, Findings, corrected, decide
 from training.loop.learning import seeds_of
 from training.loop.pretraining import Pretrained, PretrainSettings, pretrain
-from training.loop.retraining import Incumbent, Retrained, RetrainSettings, retrain
+from training.loop.renewal import Incumbent
+from training.loop.retraining import Retrained, RetrainSettings, retrain
 from training.loop.visits import visit
 from training.loop.watching import SeenDay, Watch
 from training.plant import Plant
@@ -137,7 +138,7 @@ class RetrainingLoop:
             smallest_change=self.settings.smallest_change,
             given=self.settings.given,
         )
-        self._believe(calibration, decision)
+        self._believe(calibration)
         return self._carry_out(decision, calibration)
 
     def want(self, objective: Objective) -> Response:
@@ -221,13 +222,11 @@ class RetrainingLoop:
             )
         return surrogate
 
-    def _believe(self, calibration: Calibration, decision: Decision) -> None:
-        """Take over what has moved; the rest stays as it was believed."""
-        names = [p.name for p in self.plant.description.parameters]
-        beliefs = self.incumbent.beliefs.copy()
-        for estimate in calibration.estimates:
-            if estimate.name in decision.moved:
-                beliefs[names.index(estimate.name)] = estimate.value
+    def _believe(self, calibration: Calibration) -> None:
+        """Take over what has surely moved, however little; the rest stays as it was believed."""
+        beliefs = corrected(
+            self.plant.description, self.incumbent.beliefs, calibration, self.settings.given
+        )
         self.incumbent = replace(self.incumbent, beliefs=beliefs)
 
     def _carry_out(self, decision: Decision, calibration: Calibration | None) -> Response:
@@ -238,7 +237,7 @@ class RetrainingLoop:
                 self.plant,
                 self.incumbent,
                 decision,
-                replace(settings, seed=settings.seed + number),
+                settings.numbered(number),
                 self._part.within("answer"),
                 self._executor,
                 number=number,

@@ -24,7 +24,7 @@ from surrogates.interface import Surrogate
 from training.evaluation import compare
 from training.forms import CostsForm, PolicyForm, RecordForm, SurrogateForm, TransitionsForm
 from training.journal import Journal
-from training.loop.learning import Trained, TrainedForm, refit, seeds_of, train_imagined
+from training.loop.learning import OnPoint, Trained, TrainedForm, refit, seeds_of, train_imagined
 from training.loop.visits import Visit, VisitForm, visit
 from training.plant import Plant, Where
 from training.policies import NetworkPolicy
@@ -122,6 +122,7 @@ def pretrain(
     *,
     where: Where = None,
     transitions: Transitions | None = None,
+    on_point: OnPoint | None = None,
 ) -> Pretrained:
     """Collect, fit, and train with refresh until the gap is small or the budget is spent.
 
@@ -130,7 +131,7 @@ def pretrain(
     Every step is kept in the journal: a job that was killed goes on after its last finished one.
     """
     refuse_unfit(settings.family, plant.description)
-    job = _Pretraining(plant, settings, journal, executor, where)
+    job = _Pretraining(plant, settings, journal, executor, where, on_point)
     gathered = job.collect() if transitions is None else transitions
     surrogate = job.fit(gathered)
     policies: list[NetworkPolicy] = []
@@ -168,6 +169,7 @@ class _Pretraining:
     journal: Journal
     executor: Executor
     where: Where
+    on_point: OnPoint | None
 
     def collect(self) -> Transitions:
         settings, description = self.settings, self.plant.description
@@ -201,6 +203,7 @@ class _Pretraining:
                 where=self.where,
                 warm_start=before,
                 name=f"round {number + 1}",
+                on_point=self.on_point,
             ),
             TrainedForm(
                 policies=PolicyForm(system=self.plant.description.name, lineage=self._lineage)

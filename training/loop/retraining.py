@@ -12,35 +12,25 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
-from sim.description import Description
 from sim.errors import InvalidParameters
 from sim.output import Estimate
 from sim.streams import stream
-from surrogates.acquisition import AcquisitionSettings, choose_episodes
-from surrogates.acquisition.proposals import CURRENT, plan_purpose, propose_episodes
-from surrogates.collect import collect
-from surrogates.dataset import Transitions, concatenate
-from surrogates.design import PlannedEpisode
 from surrogates.interface import Surrogate
 from training.evaluation import Comparison, compare
-from training.forms import CostsForm, PolicyForm, SurrogateForm, TransitionsForm
+from training.forms import CostsForm, PolicyForm
 from training.gate import decide_promotion
 from training.journal import Journal
-from training.loop.decision import Change, Decision
+from training.loop.decision import Decision
 from training.loop.learning import (
+    OnPoint,
     Trained,
     TrainedForm,
-    redescribed,
-    refit,
     seeds_of,
     train_imagined,
     train_true,
 )
+from training.loop.renewal import Incumbent, RenewalSettings, renew
 from training.plant import Plant
-from training.policies import NetworkPolicy
 from training.rllib.settings import Budget, PPOSettings
 
 
@@ -55,34 +45,20 @@ class RetrainSettings:
     tuning: PPOSettings | None = None
     """On the true simulator, afterwards; None leaves that out."""
     tuning_budget: Budget = field(default_factory=lambda: Budget(steps=20_000))
-    episodes: int = 40
-    """True episodes that a surrogate learns on from, where it must."""
-    candidates: int = 4
-    """Candidates for each of them."""
-    around: float = 0.15
-    """How far around the new parameters they are spread, as a share of each."""
+    renewal: RenewalSettings = field(default_factory=RenewalSettings)
+    """Of what the surrogate has to learn first, where it must."""
     gate_episodes: int = 50
     """True paired episodes of the gate."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.episodes, self.candidates, self.gate_episodes) < 1 or not 0 <= self.around < 1:
-            raise InvalidParameters(
-                f"episodes {self.episodes}, candidates {self.candidates}, gate_episodes "
-                f"{self.gate_episodes}: at least 1; around {self.around}: from 0 to below 1"
-            )
+        if self.gate_episodes < 1:
+            raise InvalidParameters(f"gate_episodes {self.gate_episodes}: at least 1")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Incumbent:
-    """Who is in charge, and what is known and believed of the system."""
-
-    policy: NetworkPolicy
-    surrogate: Surrogate
-    transitions: Transitions
-    """What the surrogate was fitted to."""
-    beliefs: Float[np.ndarray, "parameter"]
-    """Parameters believed true, in the order of the description."""
+    def numbered(self, number: int) -> RetrainSettings:
+        """The same for the answer of that number, which meets other chance."""
+        renewal = replace(self.renewal, seed=self.renewal.seed + number)
+        return replace(self, seed=self.seed + number, renewal=renewal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,26 +87,28 @@ def retrain(
     executor: Executor,
     *,
     number: int = 1,
+    on_point: OnPoint | None = None,
 ) -> Retrained:
     """Carry out a decision for the plant as it is now, wanted as it is now.
 
     `incumbent.beliefs` are the parameters as re-estimated; `number` tells the challengers of one
-    answer from those of another. Every step is kept in the journal.
-    Raises InvalidParameters for a decision that asks for no training.
+    answer from those of another. Every step is kept in the journal. `on_point` hears how each
+    challenger's training goes. Raises InvalidParameters for a decision that asks for no training.
     """
     if not decision.retrains:
         raise InvalidParameters(f"nothing to retrain for: {decision.reason}")
+    renewed = renew(plant, incumbent, decision, settings.renewal, journal, executor)
+    collected = renewed.simulator_epochs
+    surrogate, transitions = renewed.surrogate, renewed.transitions
     job = _Retraining(
-        plant.believing(incumbent.beliefs), incumbent, settings, journal, executor, number
+        plant.believing(incumbent.beliefs),
+        incumbent,
+        settings,
+        journal,
+        executor,
+        number,
+        on_point,
     )
-    surrogate, transitions, collected = incumbent.surrogate, incumbent.transitions, 0
-    if decision.simulates:
-        new = job.collect()
-        collected = len(new)
-        # What the system did before its structure changed it will not do again.
-        is_another = decision.change is Change.STRUCTURE
-        transitions = new if is_another else concatenate([transitions, new])
-        surrogate = job.refit(transitions)
     challengers = job.train(surrogate)
     comparison = job.compare(challengers)
     names = tuple(challengers)
@@ -151,28 +129,6 @@ def retrain(
     )
 
 
-def around(
-    description: Description, parameters: Float[np.ndarray, "parameter"], share: float
-) -> Description:
-    """The same system with a box about the given parameters, which become the nominal ones."""
-    placed = tuple(
-        replace(p, low=value * (1 - share), high=value * (1 + share), nominal=value)
-        if p.low < p.high
-        else p
-        for p, value in zip(description.parameters, parameters.tolist(), strict=True)
-    )
-    return replace(description, parameters=placed)
-
-
-def widened(description: Description, to: Description) -> Description:
-    """The same system with a box that holds those of both."""
-    boxes = zip(description.parameters, to.parameters, strict=True)
-    wide = tuple(
-        replace(p, low=min(p.low, other.low), high=max(p.high, other.high)) for p, other in boxes
-    )
-    return replace(description, parameters=wide)
-
-
 @dataclass(frozen=True, slots=True)
 class _Retraining:
     """The steps, each kept in the journal."""
@@ -183,6 +139,7 @@ class _Retraining:
     journal: Journal
     executor: Executor
     number: int
+    on_point: OnPoint | None
 
     @property
     def retrained(self) -> str:
@@ -193,60 +150,6 @@ class _Retraining:
     def tuned(self) -> str:
         """Name of the challenger that was tuned on the truth."""
         return f"fine-tuned {self.number}"
-
-    @property
-    def _there(self) -> Description:
-        return around(self.plant.description, self.incumbent.beliefs, self.settings.around)
-
-    @property
-    def _wide(self) -> Description:
-        return widened(self.incumbent.surrogate.description, self._there)
-
-    @property
-    def _believed(self) -> dict[str, float]:
-        return self.plant.description.parameter_values(self.incumbent.beliefs)
-
-    def collect(self) -> Transitions:
-        """True episodes about the beliefs, where the surrogate doubts and the policy goes."""
-        controller = self.plant.controller(self.incumbent.policy)
-        return self.journal.step(
-            "collect",
-            lambda: collect(
-                self.plant.build, self._choose(), self.executor, policies={CURRENT: controller}
-            ),
-            TransitionsForm(description=self.plant.description, lineage=self._lineage),
-            {"episodes": self.settings.episodes, **self._asked},
-        )
-
-    def _choose(self) -> tuple[PlannedEpisode, ...]:
-        settings, there = self.settings, self._there
-        random = stream(settings.seed, "where to simulate")
-        offered_seed, purpose_seed = random.integers(2**31, size=2).tolist()
-        offered = propose_episodes(
-            there, settings.candidates * settings.episodes, offered_seed, policies=(CURRENT,)
-        )
-        matters = plan_purpose(there, (CURRENT, CURRENT, "linear"), 32, purpose_seed)
-        return choose_episodes(
-            redescribed(self.incumbent.surrogate, self._wide),
-            self.plant.build(),
-            self.incumbent.transitions,
-            offered,
-            matters,
-            settings.episodes,
-            random,
-            policies={CURRENT: self.plant.controller(self.incumbent.policy)},
-            settings=AcquisitionSettings(),
-        )
-
-    def refit(self, transitions: Transitions) -> Surrogate:
-        """Learn on from what is known, in a box that holds the beliefs."""
-        random = stream(self.settings.seed, "refit")
-        return self.journal.step(
-            "refit",
-            lambda: refit(redescribed(self.incumbent.surrogate, self._wide), transitions, random),
-            SurrogateForm(description=self._wide, lineage=self._lineage),
-            {"rows": len(transitions), **self._asked},
-        )
 
     def train(self, surrogate: Surrogate) -> dict[str, Trained]:
         """Challengers by name: from the surrogate, and where asked for tuned on the truth."""
@@ -265,6 +168,7 @@ class _Retraining:
                     where=self.incumbent.beliefs,
                     warm_start=self.incumbent.policy,
                     name=self.retrained,
+                    on_point=self.on_point,
                 ),
                 form,
                 {"ppo": asdict(settings.ppo), "budget": asdict(settings.budget), **self._asked},
@@ -281,6 +185,7 @@ class _Retraining:
                     parameters=self._believed,
                     warm_start=found[self.retrained].policy,
                     name=self.tuned,
+                    on_point=self.on_point,
                 ),
                 form,
                 {"ppo": asdict(tuning), "budget": asdict(settings.tuning_budget), **self._asked},
@@ -306,6 +211,10 @@ class _Retraining:
             CostsForm(),
             {"seeds": list(seeds), "who": [policy.name for policy in who], **self._asked},
         )
+
+    @property
+    def _believed(self) -> dict[str, float]:
+        return self.plant.description.parameter_values(self.incumbent.beliefs)
 
     @property
     def _asked(self) -> dict[str, Any]:

@@ -28,12 +28,13 @@ from training.loop import (
     Decision,
     LoopSettings,
     PretrainSettings,
+    RenewalSettings,
     RetrainingLoop,
     RetrainSettings,
     pretrain,
     retrain,
 )
-from training.loop.retraining import around, widened
+from training.loop.renewal import around, widened
 from training.loop.visits import visit
 from training.plant import Plant
 from training.rllib.settings import Budget, PPOSettings
@@ -52,7 +53,10 @@ SETTINGS = LoopSettings(
         final_episodes=10,
     ),
     retraining=RetrainSettings(
-        ppo=PPO, budget=Budget(steps=4 * ITERATION), gate_episodes=20, episodes=6
+        ppo=PPO,
+        budget=Budget(steps=4 * ITERATION),
+        gate_episodes=20,
+        renewal=RenewalSettings(episodes=6),
     ),
     detector=DetectorSettings(run_length=200.0, resamples=4, chains=20),
     in_control_days=60,

@@ -8,16 +8,19 @@ linear rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from experiments.main_job.context import Context
+from envs.problem import Problem
+from sim.description import Description
 from sim.errors import InvalidSystem
 from sim.streams import stream
 from sim.system import System
 from surrogates.fluid import FluidModel
+from training.evaluation import compare, evaluation_seeds
 from training.heuristics import (
     ADAPTIVE_BOX,
     AdaptiveSettings,
@@ -29,7 +32,8 @@ from training.heuristics import (
     SquareRootRule,
 )
 from training.lookahead import FluidLookAheadRule
-from training.search import InTurn, Judge, SideBySide
+from training.plant import Plant
+from training.search import InTurn, Judge, SideBySide, search_rule
 
 CONSTANT = "best constant"
 STANDARD = "square-root on forecast"
@@ -38,8 +42,8 @@ FLUID = "fluid look-ahead"
 LINEAR = "linear rule (tuned)"
 _MOST_CONSTANTS = 64
 """Constants that are tried; of more joint choices as many drawn at random."""
-_FEWEST_EPISODES = 4
-"""Of long episodes, on which a candidate is judged."""
+_FINALISTS = 4
+"""Constants between which true days decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,24 +68,62 @@ class RuleBook:
     """The rule that is standard practice, where there is one."""
 
 
-def rule_book(context: Context) -> RuleBook:
-    """The trade's rules for a two-tier centre, general ones for anything else."""
-    if context.system is not None:
+def rule_book(
+    plant: Plant, system: System | None, problem: Problem, *, days: int, episodes: int, seed: int
+) -> RuleBook:
+    """The trade's rules for a two-tier centre, general ones for anything else.
+
+    Candidates are judged on `problem`, the task on a surrogate: the trade's on so many `days`, the
+    others, whose episodes may be long, on so many `episodes`.
+    """
+    if system is not None:
         try:
-            return _for_centres(context, context.system)
+            return _for_centres(plant, system, InTurn(problem=problem, days=days, seed=seed), days)
         except InvalidSystem:
             # Those rules know one shape of system, and say so; general rules fit any.
             pass
-    return _for_any(context)
+    judge = SideBySide(problem=problem, days=episodes, seed=seed)
+    return _for_any(plant.description, judge, episodes, seed)
 
 
-def _for_centres(context: Context, system: System) -> RuleBook:
-    facts = CentreFacts.of(system, context.description.nominal)
+def tuned_rules(
+    book: RuleBook,
+    plant: Plant,
+    executor: Executor,
+    *,
+    rounds: int,
+    candidates: int,
+    true_days: int,
+    seed: int,
+) -> list[Controller]:
+    """The rules of the book, tuned by a search on the surrogate and a choice on true days."""
+    constants = [constant(choice, f"constant {choice}") for choice in book.constants]
+    costs = list(book.judge(constants))
+    search = search_rule(
+        lambda values: book.build(values, book.tuned),
+        book.box,
+        book.judge,
+        rounds=rounds,
+        candidates=candidates,
+        seed=seed,
+    )
+    cheapest = [constants[i] for i in np.argsort(costs)[:_FINALISTS]]
+    tuned = [book.build(values, f"tuned {i}") for i, values in enumerate(search.finalists)]
+    seeds = evaluation_seeds(seed, true_days, "finalists")
+    found = compare(plant.build, [*cheapest, *tuned], plant.objective, seeds, executor)
+    best = found.best([rule.name for rule in cheapest])
+    values = search.finalists[int(found.best([rule.name for rule in tuned]).split()[1])]
+    choice = int(best.split()[1])
+    return [constant(choice), *book.line_up(book.build(values, book.tuned))]
+
+
+def _for_centres(plant: Plant, system: System, judge: Judge, days: int) -> RuleBook:
+    description = plant.description
+    facts = CentreFacts.of(system, description.nominal)
     fluid = FluidLookAheadRule(
-        facts=facts, model=FluidModel(system, {}), objective=context.objective, name=FLUID
+        facts=facts, model=FluidModel(system, {}), objective=plant.objective, name=FLUID
     )
     standard = SquareRootRule(facts=facts, name=STANDARD)
-    settings = context.settings
 
     def build(values: dict[str, float], name: str) -> Controller:
         return AdaptiveSquareRootRule(facts=facts, settings=AdaptiveSettings(**values), name=name)
@@ -90,19 +132,15 @@ def _for_centres(context: Context, system: System) -> RuleBook:
         tuned=ADAPTIVE,
         box=ADAPTIVE_BOX,
         build=build,
-        judge=InTurn(
-            problem=context.surrogate_problem(), days=settings.search_days, seed=settings.seed
-        ),
-        episodes=settings.search_days,
+        judge=judge,
+        episodes=days,
         line_up=lambda tuned: (standard, tuned, fluid),
-        constants=tuple(range(len(context.description.decisions))),
+        constants=tuple(range(len(description.decisions))),
         standard=STANDARD,
     )
 
 
-def _for_any(context: Context) -> RuleBook:
-    description, seed = context.description, context.settings.seed
-    episodes = context.worth(context.settings.search_days, least=_FEWEST_EPISODES)
+def _for_any(description: Description, judge: Judge, episodes: int, seed: int) -> RuleBook:
     choices = np.arange(len(description.decisions))
     if len(choices) > _MOST_CONSTANTS:
         drawn = stream(seed, "constants").choice(choices, _MOST_CONSTANTS, replace=False)
@@ -111,7 +149,7 @@ def _for_any(context: Context) -> RuleBook:
         tuned=LINEAR,
         box=LinearRule.box(description),
         build=partial(LinearRule.from_values, description),
-        judge=SideBySide(problem=context.surrogate_problem(), days=episodes, seed=seed),
+        judge=judge,
         episodes=episodes,
         line_up=lambda tuned: (tuned,),
         constants=tuple(choices.tolist()),
