@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
-from ray.rllib.core import ALL_MODULES, DEFAULT_MODULE_ID
+from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY
 from ray.rllib.evaluation.postprocessing import Postprocessing
-from ray.rllib.utils.metrics import NUM_MODULE_STEPS_TRAINED_LIFETIME
 
-from sim.errors import SurrogymError
-from training.policies import NOT_ALLOWED, InconsistentNetwork, NetworkPolicy
-from training.rllib.advantages import evaluate_rollout, natural_reward_scale
+from training.policies import NOT_ALLOWED, NetworkPolicy
+from training.rllib.advantages import evaluate_rollout
+from training.rllib.lean_learner import LeanLearner
 from training.rllib.rollout import Rollout
 from training.rllib.weights import (
     is_value_weight,
@@ -24,12 +23,7 @@ from training.rllib.weights import (
     to_network_policy,
 )
 
-REWARD_SCALE = "reward_scale"
 REFERENCE, REFERENCE_KL, ALLOWED = "reference_logits", "reference_kl", "allowed"
-
-
-class TrainingDiverged(SurrogymError):
-    """A gradient was not finite; the weights are those from before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,31 +40,23 @@ class Annealing:
     """Weight of the KL divergence from the policy that was loaded."""
 
 
-class LeanPPOLearner(PPOTorchLearner):
+class LeanPPOLearner(LeanLearner, PPOTorchLearner):
     """RLlib's PPO learner fed with rollouts instead of episodes.
 
     `learn` replaces `update`: advantages come from arrays, minibatches from one permutation per
-    epoch. Bypassed: the learner connectors, the KL penalty, clipping of the value loss, gradient
-    scalers, gradient clipping other than by norm, and the metrics of every single minibatch.
-    `compute_loss_for_module` remains the place to add a loss term. Policy and value networks are
-    clipped apart, so that a large value error cannot stop the policy.
+    epoch. Bypassed, beside what `LeanLearner` says: the KL penalty and clipping of the value
+    loss. Policy and value networks are clipped apart, so that a large value error cannot stop
+    the policy.
 
     The value network learns rewards times `reward_scale`. With a scale of None in the config it
     is chosen from the first rollout, and a value network loaded before that is rescaled to match.
     """
 
-    # RLlib declares the base classes of these, which lack what PPO adds.
-    config: Any
-    _module: Any
-
     def build(self) -> None:
         """Build networks and optimiser."""
         super().build()
-        self.reward_scale: float | None = self.config.reward_scale
         self._annealing: Annealing | None = None
-        self._has_learned_values = False
         self._reference: NetworkPolicy | None = None
-        self._losses: dict[str, torch.Tensor] = {}
         self._generator = torch.Generator().manual_seed(self.config.seed or 0)
 
     def learn(
@@ -99,7 +85,7 @@ class LeanPPOLearner(PPOTorchLearner):
         self._weights_seq_no += 1
         if annealing is None:
             self.after_gradient_based_update(timesteps=dict(timesteps))
-        return self._measure(len(batch[Columns.ACTIONS]))
+        return self._measure(len(batch[Columns.ACTIONS]) * self.config.num_epochs)
 
     def load_policy(self, policy: NetworkPolicy) -> None:
         """Take over a policy's weights, and its value network's if it has one.
@@ -111,35 +97,6 @@ class LeanPPOLearner(PPOTorchLearner):
         module.set_state(to_module_state(policy, module.get_state(), reward_scale=scale))
         self._has_learned_values = policy.has_values
         self._reference = policy
-
-    def optimiser_tensors(self) -> dict[str, np.ndarray]:
-        """What the optimiser remembers, such as `0.exp_avg` -> array; empty before any step."""
-        ((_, optimizer),) = self.get_optimizers_for_module(DEFAULT_MODULE_ID)
-        return {
-            f"{number}.{name}": value.numpy(force=True).copy()
-            for number, state in optimizer.state_dict()["state"].items()
-            for name, value in state.items()
-        }
-
-    def load_optimiser(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """Go on with what `optimiser_tensors` gave.
-
-        Raises InconsistentNetwork when it remembers layers of other shapes.
-        """
-        ((_, optimizer),) = self.get_optimizers_for_module(DEFAULT_MODULE_ID)
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        remembered: dict[int, dict[str, torch.Tensor]] = {}
-        for key, array in tensors.items():
-            place, _, name = key.partition(".")
-            remembered.setdefault(int(place), {})[name] = torch.tensor(array)
-        for number, state in remembered.items():
-            shapes = {tuple(value.shape) for value in state.values() if value.ndim}
-            if number >= len(weights) or shapes - {tuple(weights[number].shape)}:
-                raise InconsistentNetwork(
-                    f"the optimiser remembers a weight {number} of shape {sorted(shapes)}, which "
-                    "is none of this network's: start without it"
-                )
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": remembered})
 
     def to_policy(self, name: str) -> NetworkPolicy:
         """The present weights as a policy that acts with numpy."""
@@ -174,46 +131,9 @@ class LeanPPOLearner(PPOTorchLearner):
             loss += self._annealing.reference_weight * divergence
         return loss
 
-    def postprocess_gradients(self, gradients_dict: dict[Any, Any]) -> dict[Any, Any]:
-        """Clip each network by its own norm. Raises TrainingDiverged if that is not finite."""
-        limit = self.config.grad_clip or float("inf")
-        for network in self._networks():
-            parameters = [weight for weight in network if weight.grad is not None]
-            norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-            if not torch.isfinite(norm):
-                raise TrainingDiverged(
-                    f"gradient norm {float(norm)}: lower the learning rate, or look for rewards "
-                    "and observations that are not finite"
-                )
-        return gradients_dict
-
-    def apply_gradients(self, gradients_dict: dict[Any, Any]) -> None:
-        """Step the optimiser; parameters without a gradient stay as they are."""
-        for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
-            optimizer.step()
-
-    def get_state(self, *args: Any, **kwargs: Any) -> Any:
-        """RLlib's state with the reward scale, without which values cannot be read."""
-        return {**super().get_state(*args, **kwargs), REWARD_SCALE: self.reward_scale}
-
-    def set_state(self, state: Any) -> None:
-        """Restore what `get_state` gave."""
-        super().set_state(state)
-        if REWARD_SCALE in state:
-            self.reward_scale = state[REWARD_SCALE]
-
-    @property
-    def _network(self) -> Any:
-        return self.module[DEFAULT_MODULE_ID].unwrapped()
-
-    def _step(self, minibatch: dict[str, torch.Tensor]) -> None:
-        batch = {DEFAULT_MODULE_ID: minibatch}
-        losses = self.compute_losses(fwd_out=self.module.forward_train(batch), batch=batch)
-        self.apply_gradients(self.postprocess_gradients(self.compute_gradients(losses)))
-
     def _to_batch(self, rollouts: Sequence[Rollout]) -> dict[str, torch.Tensor]:
         if self.reward_scale is None:
-            self._choose_reward_scale(rollouts[0])
+            self.choose_reward_scale(rollouts[0])
         estimated = [
             evaluate_rollout(
                 rollout,
@@ -239,16 +159,10 @@ class LeanPPOLearner(PPOTorchLearner):
         batch[Postprocessing.ADVANTAGES] = _standardised(batch[Postprocessing.ADVANTAGES])
         return batch
 
-    def _choose_reward_scale(self, rollout: Rollout) -> None:
-        self.reward_scale = natural_reward_scale(
-            rollout,
-            discount=self.config.gamma,
-            discount_minutes=self.config.discount_minutes,
-        )
-        if self._has_learned_values:
-            module = self.module[DEFAULT_MODULE_ID]
-            state = module.get_state()
-            module.set_state({**state, **rescaled_values(state, self.reward_scale)})
+    def _rescale_values(self, factor: float) -> None:
+        module = self.module[DEFAULT_MODULE_ID]
+        state = module.get_state()
+        module.set_state({**state, **rescaled_values(state, factor)})
 
     @torch.no_grad()
     def _values(self, observations: np.ndarray) -> np.ndarray:
@@ -274,13 +188,6 @@ class LeanPPOLearner(PPOTorchLearner):
             return self._annealing.entropy_coefficient
         schedule = self.entropy_coeff_schedulers_per_module[module_id]
         return float(schedule.get_current_value())
-
-    def _measure(self, rows: int) -> Any:
-        key = (ALL_MODULES, NUM_MODULE_STEPS_TRAINED_LIFETIME)
-        self.metrics.log_value(key, rows * self.config.num_epochs, reduce="lifetime_sum")
-        last = {name: loss.item() for name, loss in self._losses.items()}
-        self.metrics.log_dict(last, key=DEFAULT_MODULE_ID, window=1)
-        return self.metrics.reduce()
 
 
 def _allowed_logits(logits: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:

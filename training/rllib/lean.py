@@ -1,0 +1,170 @@
+"""What all lean algorithms share: RLlib's frame, with arrays from the environment to the update."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core import COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
+from ray.rllib.utils.metrics import (
+    ENV_RUNNER_RESULTS,
+    ENV_RUNNER_SAMPLING_TIMER,
+    LEARNER_RESULTS,
+    LEARNER_UPDATE_TIMER,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    TIMERS,
+)
+
+from sim.errors import SurrogymError
+from training.policies import NetworkPolicy
+from training.rllib.batched_runner import BatchedEnvRunner
+from training.rllib.rollout import Returns, Rollout
+
+C = TypeVar("C", bound="LeanConfig")
+
+
+class UnsupportedConfig(SurrogymError):
+    """A setting that RLlib knows and a lean algorithm does not obey."""
+
+
+class LeanConfig(AlgorithmConfig):
+    """What the config of a lean algorithm adds to that of RLlib's: inherit from it first."""
+
+    lean_class: ClassVar[type[Algorithm]]
+    """The algorithm that this configures."""
+    learns: ClassVar[str]
+    """How the algorithm learns, as refusals tell it."""
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        """Start from RLlib's defaults with the batched runner in place."""
+        build: Any = super().__init__
+        build(algo_class=algo_class or self.lean_class)
+        self.reward_scale: float | None = None
+        self.discount_minutes: float | None = None
+        self.env_runners(env_runner_cls=BatchedEnvRunner)
+
+    def scale_rewards(self: C, reward_scale: float | None) -> C:
+        """Learn rewards times `reward_scale`; None chooses it from the first rollout."""
+        self.reward_scale = reward_scale
+        return self
+
+    def discount_time(self: C, minutes: float | None) -> C:
+        """Let gamma count for so many minutes, by `infos["duration"]`; None: for each step."""
+        self.discount_minutes = minutes
+        return self
+
+    def refused(self) -> dict[str, bool]:
+        """By setting whether its value would silently do nothing."""
+        return {
+            "num_learners": self.num_learners > 0,
+            "batch_mode": self.batch_mode != "truncate_episodes",
+            "rollout_fragment_length": not isinstance(self.rollout_fragment_length, int),
+        }
+
+    def validate(self) -> None:
+        """Raise UnsupportedConfig for what would silently do nothing, else ask RLlib."""
+        super().validate()
+        if self.in_evaluation:
+            return
+        for setting, is_refused in self.refused().items():
+            if is_refused:
+                raise UnsupportedConfig(
+                    f"{self.lean_class.__name__} cannot follow "
+                    f"{setting}={getattr(self, setting)!r}: it learns in one process, "
+                    f"{self.learns}, from truncated rollouts of fixed length"
+                )
+
+
+class LeanAlgorithm(Algorithm):
+    """An RLlib algorithm that moves rollouts instead of episodes: inherit from it first.
+
+    Config, checkpoints, metrics and Tune work as usual. Weights travel with the request to
+    collect, so no rollout can come from older ones, whichever process collects.
+    """
+
+    annealing: Any = None
+    """What rules learning rates and exploration; None leaves it to the schedules of the config."""
+    returns = Returns(episodes=0, mean=None)
+    """Returns of the episodes that ended in the last training step."""
+    transitions = 0
+    """Environment steps of the last training step."""
+
+    def training_step(self) -> None:
+        """Collect with the present weights, then learn."""
+        with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
+            rollouts = self._collect(self._rollout_length())
+        self.returns = Returns.of(rollouts)
+        self.transitions = sum(rollout.transitions for rollout in rollouts)
+        if not rollouts:
+            return
+        with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
+            learned = self._learn(
+                rollouts, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.lifetime_steps}
+            )
+            self.metrics.aggregate([learned], key=LEARNER_RESULTS)
+
+    @property
+    def learner(self) -> Any:
+        """The learner, which lives in this process."""
+        return self.learner_group._learner
+
+    @property
+    def lifetime_steps(self) -> int:
+        """Environment steps since the algorithm was new, those before a restore included."""
+        counted = (ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME)
+        return int(self.metrics.peek(counted, default=0))
+
+    def iterate(self, annealing: Any) -> Returns:
+        """One iteration of RLlib's `train` under this annealing; returns how episodes went."""
+        self.annealing = annealing
+        train: Any = self.train
+        train()
+        return self.returns
+
+    def close(self) -> None:
+        """Stop environments and processes."""
+        stop: Any = self.stop
+        stop()
+
+    def load_policy(self, policy: NetworkPolicy) -> None:
+        """Start from a policy's weights; the optimiser stays fresh."""
+        self.learner.load_policy(policy)
+
+    def to_policy(self, name: str) -> NetworkPolicy:
+        """The present weights as a policy that acts with numpy."""
+        policy: NetworkPolicy = self.learner.to_policy(name)
+        return policy
+
+    def _rollout_length(self) -> int:
+        """Steps of each environment to collect next."""
+        return int(self.config.rollout_fragment_length)
+
+    def _learn(self, rollouts: Sequence[Rollout], *, timesteps: dict[str, Any]) -> Any:
+        """Learn from what was just collected; returns RLlib's metrics."""
+        return self.learner.learn(rollouts, timesteps=timesteps, annealing=self.annealing)
+
+    def _collect(self, steps: int) -> list[Rollout]:
+        weights = self.learner.module[DEFAULT_MODULE_ID].get_state(inference_only=True)
+        request = partial(_collect_with, weights=weights, steps=steps)
+        runners = self.env_runner_group
+        is_local = runners.num_remote_env_runners() == 0
+        answers = runners.foreach_env_runner(request, local_env_runner=is_local)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        if answers:
+            self.metrics.aggregate([metrics for _, metrics in answers], key=ENV_RUNNER_RESULTS)
+        return [rollout for rollout, _ in answers]
+
+
+def _collect_with(
+    runner: BatchedEnvRunner, *, weights: dict[str, Any], steps: int
+) -> tuple[Rollout, Any] | Exception:
+    # An exception is sent back as a value: raised in a remote runner, RLlib would end the
+    # process and with it the message.
+    try:
+        runner.set_state({COMPONENT_RL_MODULE: weights})
+        return runner.collect(steps), runner.get_metrics()
+    except Exception as error:
+        return error
