@@ -149,7 +149,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             if ended.any():
                 self._finish(record, ended, infos)
         self._current = current
-        rollout = record.to_rollout(np.array(current, dtype=np.float32))
+        rollout = record.to_rollout(np.array(current, dtype=np.float32), self._allowed)
         self._log(rollout)
         return rollout
 
@@ -169,6 +169,10 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
     def _decide(self, record: "_Record", step: int, explore: bool) -> Int[np.ndarray, " envs"]:
         batch = {Columns.OBS: torch.from_numpy(record.observations[step])}
+        if self._allowed is not None:
+            record.allowed.append(_checked(self._allowed, record.logits[step].shape))
+            # For networks that look for the best of what is allowed themselves.
+            batch[MASK] = torch.from_numpy(record.allowed[-1])
         if explore:
             runners = max(self.config.num_env_runners, 1)
             elapsed = self.num_env_steps_sampled_lifetime + step * self.num_envs * runners
@@ -177,8 +181,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             outputs = self.module.forward_inference(batch)
         logits = outputs[Columns.ACTION_DIST_INPUTS]
         if self._allowed is not None:
-            record.allowed.append(_checked(self._allowed, logits.shape))
-            logits = logits.masked_fill(~torch.from_numpy(self._allowed), NOT_ALLOWED)
+            logits = logits.masked_fill(~batch[MASK], NOT_ALLOWED)
         log_probabilities = torch.log_softmax(logits, dim=1)
         if explore:
             chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)
@@ -205,6 +208,9 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self, record: "_Record", ended: Bool[np.ndarray, " envs"], infos: dict[str, Any]
     ) -> None:
         record.finals.append(final_observations(infos, ended))
+        told = infos.get("final_info", {}).get(MASK)
+        if told is not None:
+            record.final_allowed.append(np.stack([told[env] for env in np.flatnonzero(ended)]))
         record.returns.append(self._returns[ended])
         record.lengths.append(self._lengths[ended])
         self._returns[ended] = 0.0
@@ -281,12 +287,13 @@ class _Record:
         self.terminated = np.empty((steps, envs), dtype=np.bool_)
         self.truncated = np.empty((steps, envs), dtype=np.bool_)
         self.allowed: list[np.ndarray] = []
+        self.final_allowed: list[np.ndarray] = []
         self.durations: list[np.ndarray] = []
         self.finals = [np.empty((0, features), dtype=np.float32)]
         self.returns = [np.empty(0)]
         self.lengths = [np.empty(0, dtype=np.int64)]
 
-    def to_rollout(self, last_observations: np.ndarray) -> Rollout:
+    def to_rollout(self, last_observations: np.ndarray, last_allowed: np.ndarray | None) -> Rollout:
         return Rollout(
             observations=self.observations,
             actions=self.actions,
@@ -298,6 +305,8 @@ class _Record:
             final_observations=np.concatenate(self.finals),
             last_observations=last_observations,
             allowed=np.stack(self.allowed) if self.allowed else None,
+            final_allowed=np.concatenate(self.final_allowed) if self.final_allowed else None,
+            last_allowed=None if last_allowed is None else last_allowed.copy(),
             durations=np.stack(self.durations)
             if len(self.durations) == len(self.rewards)
             else None,

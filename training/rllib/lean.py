@@ -83,6 +83,12 @@ class LeanAlgorithm(Algorithm):
     collect, so no rollout can come from older ones, whichever process collects.
     """
 
+    # RLlib declares these as possibly None, which they are not once the algorithm is built.
+    config: Any
+    metrics: Any
+    learner_group: Any
+    env_runner_group: Any
+
     annealing: Any = None
     """What rules learning rates and exploration; None leaves it to the schedules of the config."""
     returns = Returns(episodes=0, mean=None)
@@ -149,7 +155,7 @@ class LeanAlgorithm(Algorithm):
         request = partial(_collect_with, weights=weights, steps=steps)
         runners = self.env_runner_group
         is_local = runners.num_remote_env_runners() == 0
-        answers = runners.foreach_env_runner(request, local_env_runner=is_local)
+        answers: Any = runners.foreach_env_runner(request, local_env_runner=is_local)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer

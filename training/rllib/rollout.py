@@ -41,6 +41,10 @@ class Rollout:
     """What followed the last step; of a new episode where the last step ended one."""
     allowed: Bool[np.ndarray, "steps envs decisions"] | None = None
     """Which decisions the environments allowed; None where they told nothing."""
+    final_allowed: Bool[np.ndarray, "ends decisions"] | None = None
+    """The same for `final_observations`, where `infos["final_info"]` told it."""
+    last_allowed: Bool[np.ndarray, "envs decisions"] | None = None
+    """The same for `last_observations`."""
     durations: Float[np.ndarray, "steps envs"] | None = None
     """Minutes that each step took; None where the environments told nothing."""
     episode_returns: Float[np.ndarray, " ends"]

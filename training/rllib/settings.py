@@ -10,11 +10,11 @@ class InvalidSettings(SurrogymError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PPOSettings:
-    """How to learn. The defaults suit networks of this size and environments cheap to step."""
+class TrainingSettings:
+    """What every algorithm is told. The defaults suit environments cheap to step."""
 
     hidden: tuple[int, ...] = (64, 64)
-    """Widths of the tanh layers, of the policy and of the separate value network."""
+    """Widths of the tanh layers of every network."""
     learning_rate: float = 3e-4
     """Step size of the optimiser (Adam) at the start."""
     final_learning_rate: float = 0.0
@@ -23,6 +23,62 @@ class PPOSettings:
     """Weight of the next step's reward against this one's."""
     discount_minutes: float | None = None
     """Minutes for which `discount` counts, where epochs differ in length; None: for each step."""
+    gradient_norm: float | None = 0.5
+    """Bound on the gradient of each network per update; None does not clip."""
+    num_envs: int = 256
+    """Environments stepped side by side, over all runners."""
+    rollout_length: int = 64
+    """Steps of each environment in an iteration."""
+    reward_scale: float | None = None
+    """What rewards are multiplied by to be predicted; None: chosen from the first rollout."""
+    num_env_runners: int = 0
+    """Ray processes that collect; 0 collects in the calling process."""
+    seed: int = 0
+    """Root of initial weights, environments and exploration."""
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSettings for values no training could mean."""
+        self.require("num_envs", "rollout_length", at_least=1)
+        self.require("num_env_runners", "final_learning_rate", at_least=0)
+        self.require("discount", at_least=0, at_most=1)
+        self.require("learning_rate", "discount_minutes", "gradient_norm", "reward_scale", above=0)
+        check(self, "hidden", bool(self.hidden) and min(self.hidden) > 0, "positive widths")
+        check(
+            self,
+            "num_envs",
+            self.num_envs % max(self.num_env_runners, 1) == 0,
+            f"a multiple of num_env_runners={self.num_env_runners}",
+        )
+
+    def require(
+        self,
+        *names: str,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        above: float | None = None,
+    ) -> None:
+        """Raise InvalidSettings where a value that is given is outside these bounds."""
+        for name in names:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if at_least is not None:
+                check(self, name, value >= at_least, f"at least {at_least}")
+            if at_most is not None:
+                check(self, name, value <= at_most, f"at most {at_most}")
+            if above is not None:
+                check(self, name, value > above, f"above {above}")
+
+    @property
+    def transitions_per_iteration(self) -> int:
+        """Environment steps of an iteration, over all environments."""
+        return self.num_envs * self.rollout_length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOSettings(TrainingSettings):
+    """How PPO learns: from each rollout a few times, then never again."""
+
     gae_lambda: float = 0.95
     """Trust in collected rewards (1) against the value network (0) when judging a decision."""
     clip: float = 0.2
@@ -31,65 +87,33 @@ class PPOSettings:
     """Weight of the bonus for random decisions at the start; it falls to 0 over the budget."""
     value_coefficient: float = 0.5
     """Weight of the value network's error."""
-    gradient_norm: float | None = 0.5
-    """Bound on the gradient of each network per update; None does not clip."""
-    num_envs: int = 256
-    """Environments stepped side by side, over all runners."""
-    rollout_length: int = 64
-    """Steps of each environment between two updates."""
     minibatch_size: int = 2048
     """Transitions per gradient step."""
     num_epochs: int = 4
     """Times each transition is learned from."""
-    reward_scale: float | None = None
-    """What rewards are multiplied by for the value network; None: chosen from the first rollout."""
     value_warmup_iterations: int = 0
     """Iterations of a warm start that fit only the value network, which guards the policy."""
     step_warmup_iterations: int = 0
     """Iterations after that over which the steps of a warm start grow to their size."""
     reference_weight: float = 0.0
     """Weight of the KL divergence from the warm start's policy; it falls to 0 over the budget."""
-    num_env_runners: int = 0
-    """Ray processes that collect; 0 collects in the calling process."""
-    seed: int = 0
-    """Root of initial weights, environments and exploration."""
 
     def __post_init__(self) -> None:
         """Raise InvalidSettings for values no training could mean."""
-        for name in ("num_envs", "rollout_length", "minibatch_size", "num_epochs"):
-            _require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in (
-            "value_warmup_iterations",
-            "step_warmup_iterations",
-            "reference_weight",
-            "num_env_runners",
-            "final_learning_rate",
-        ):
-            _require(self, name, getattr(self, name) >= 0, "at least 0")
-        for name in ("discount", "gae_lambda"):
-            _require(self, name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
-        if self.discount_minutes is not None:
-            _require(self, "discount_minutes", self.discount_minutes > 0, "positive")
-        for name in ("learning_rate", "clip"):
-            _require(self, name, getattr(self, name) > 0, "positive")
-        _require(self, "hidden", bool(self.hidden) and min(self.hidden) > 0, "positive widths")
-        _require(
-            self,
-            "num_envs",
-            self.num_envs % max(self.num_env_runners, 1) == 0,
-            f"a multiple of num_env_runners={self.num_env_runners}",
+        # A class with slots is made anew, which `super()` does not know of.
+        TrainingSettings.__post_init__(self)
+        self.require("minibatch_size", "num_epochs", at_least=1)
+        self.require(
+            "value_warmup_iterations", "step_warmup_iterations", "reference_weight", at_least=0
         )
-        _require(
+        self.require("gae_lambda", at_least=0, at_most=1)
+        self.require("clip", above=0)
+        check(
             self,
             "minibatch_size",
             self.minibatch_size <= self.transitions_per_iteration,
             f"at most num_envs * rollout_length = {self.transitions_per_iteration}",
         )
-
-    @property
-    def transitions_per_iteration(self) -> int:
-        """Environment steps between two updates, over all environments."""
-        return self.num_envs * self.rollout_length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +143,7 @@ class Budget:
         return min(1.0, max(shares))
 
 
-def _require(settings: PPOSettings, name: str, holds: bool, bound: str) -> None:
+def check(settings: TrainingSettings, name: str, holds: bool, bound: str) -> None:
+    """Raise InvalidSettings with the setting's value unless the bound holds."""
     if not holds:
         raise InvalidSettings(f"{name}={getattr(settings, name)!r} must be {bound}")

@@ -1,21 +1,34 @@
-"""Training a policy by PPO within a budget of time or steps."""
+"""Training a policy within a budget of time or steps, by one of the lean algorithms."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 
 from training.policies import NetworkPolicy
-from training.rllib.build import built_algorithm
-from training.rllib.learner import Annealing
-from training.rllib.ppo import LeanPPO
+from training.rllib.annealing import Progress, anneal_dqn, anneal_ppo, anneal_sac
+from training.rllib.build import MakeEnv, built_algorithm
+from training.rllib.lean import LeanAlgorithm
+from training.rllib.off_policy_settings import DQNSettings, SACSettings
 from training.rllib.session import ray_session
-from training.rllib.settings import Budget, PPOSettings
+from training.rllib.settings import Budget, PPOSettings, TrainingSettings
 
-__all__ = ["Budget", "CurvePoint", "PPOSettings", "Training", "train_ppo"]
+__all__ = [
+    "Budget",
+    "CurvePoint",
+    "DQNSettings",
+    "PPOSettings",
+    "SACSettings",
+    "Training",
+    "train_dqn",
+    "train_ppo",
+    "train_sac",
+]
+
+S = TypeVar("S", bound=TrainingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,38 +70,83 @@ class Training:
         return self.steps / (self.seconds - self.evaluation_seconds)
 
 
+class TrainingOptions(TypedDict, total=False):
+    """What can be given to every training by name."""
+
+    warm_start: NetworkPolicy | None
+    """A policy to go on from, and whose score counts. See each algorithm for which it takes."""
+    optimiser: Mapping[str, np.ndarray] | None
+    """What the optimiser of an earlier training remembered; raises InconsistentNetwork for one of
+    other layers."""
+    on_point: Callable[[CurvePoint], None] | None
+    """Sees every point as it comes; an exception from it ends the training."""
+    evaluate: Callable[[NetworkPolicy], float] | None
+    """Scores a policy, larger is better. It is asked of the warm start, every `evaluate_every`
+    iterations and at the end, and decides which policy is kept: so a warm start is never lost to
+    worse training."""
+    evaluate_every: int
+    """Iterations between two evaluations; 0 evaluates at the end alone."""
+    name: str
+    """How the policy is called; as the algorithm unless given."""
+
+
 def train_ppo(
-    make_env: Callable[[int], VectorEnv[Any, Any, Any]],
-    settings: PPOSettings,
-    budget: Budget,
-    *,
-    warm_start: NetworkPolicy | None = None,
-    optimiser: Mapping[str, np.ndarray] | None = None,
-    on_point: Callable[[CurvePoint], None] | None = None,
-    evaluate: Callable[[NetworkPolicy], float] | None = None,
-    evaluate_every: int = 0,
-    name: str = "ppo",
+    make_env: MakeEnv, settings: PPOSettings, budget: Budget, **options: Unpack[TrainingOptions]
 ) -> Training:
-    """Train until the budget is spent, at least one iteration.
+    """Train by PPO until the budget is spent, at least one iteration.
 
     `make_env(num_envs)` builds an environment that `BatchedEnvRunner` accepts; with remote runners
-    it must be picklable. A warm start takes over weights, and the optimiser where that is given; an
-    optimiser of other layers raises InconsistentNetwork. `evaluate` (larger is better) is asked of
-    the warm start, every `evaluate_every` iterations and at the end, and decides which policy is
-    kept: so a warm start is never lost to worse training.
-    `on_point` sees every point as it comes; an exception from it ends the training.
+    it must be picklable. `options` are those of `TrainingOptions`. A warm start takes over weights
+    of both networks, and the optimiser where that is given.
 
     The same seed and a budget of steps give the same policy. Opens a `ray_session` for its own
     length unless Ray already runs, which is quicker for several trainings.
     """
+    return _train(make_env, settings, budget, anneal_ppo, {"name": "ppo", **options})
+
+
+def train_dqn(
+    make_env: MakeEnv, settings: DQNSettings, budget: Budget, **options: Unpack[TrainingOptions]
+) -> Training:
+    """Train by DQN, otherwise as `train_ppo`.
+
+    The policy's logits are action values in the units of the reward. A warm start must be such a
+    policy as well: one with a value network raises InconsistentNetwork.
+    """
+    return _train(make_env, settings, budget, anneal_dqn, {"name": "dqn", **options})
+
+
+def train_sac(
+    make_env: MakeEnv, settings: SACSettings, budget: Budget, **options: Unpack[TrainingOptions]
+) -> Training:
+    """Train by SAC for discrete decisions, otherwise as `train_ppo`.
+
+    The policy decides for what is likeliest. A warm start gives its logits, of PPO or SAC; what
+    judges them begins afresh, for which there is `value_warmup_iterations`.
+    """
+    return _train(make_env, settings, budget, anneal_sac, {"name": "sac", **options})
+
+
+def _train(
+    make_env: MakeEnv,
+    settings: S,
+    budget: Budget,
+    anneal: Callable[[S, Progress], Any],
+    options: TrainingOptions,
+) -> Training:
     clock = _Clock(time.perf_counter())
+    name, warm_start = options["name"], options.get("warm_start")
+    optimiser, on_point = options.get("optimiser"), options.get("on_point")
+    evaluate_every = options.get("evaluate_every", 0)
     with ray_session(), built_algorithm(make_env, settings, warm_start) as algorithm:
         if optimiser is not None:
             algorithm.learner.load_optimiser(optimiser)
-        choice = _Choice(evaluate, clock)
+        choice = _Choice(options.get("evaluate"), clock)
         if warm_start is not None:
             choice.consider(algorithm.to_policy(name))
-        loop = _Loop(algorithm, settings, budget, clock, warmup=warm_start is not None)
+        loop = _Loop(
+            algorithm, partial(anneal, settings), budget, clock, is_warm=warm_start is not None
+        )
         curve: list[CurvePoint] = []
         goes_on = True
         while goes_on:
@@ -146,11 +204,11 @@ class _Choice:
 class _Loop:
     """Iterations of one algorithm, annealed by the share of the budget that is spent."""
 
-    algorithm: LeanPPO
-    settings: PPOSettings
+    algorithm: LeanAlgorithm
+    anneal: Callable[[Progress], Any]
     budget: Budget
     clock: _Clock
-    warmup: bool
+    is_warm: bool
     iterations: int = 0
     steps: int = 0
     _latest: float = 0.0
@@ -162,9 +220,9 @@ class _Loop:
 
     def iterate(self) -> None:
         before = self.clock.elapsed()
-        self.algorithm.iterate(self._annealing(before))
+        self.algorithm.iterate(self.anneal(self._progress(before)))
         self.iterations += 1
-        self.steps += self.settings.transitions_per_iteration
+        self.steps += self.algorithm.transitions
         self._latest = self.clock.elapsed() - before
 
     def point(self, evaluation: float | None) -> CurvePoint:
@@ -176,16 +234,9 @@ class _Loop:
             evaluation=evaluation,
         )
 
-    def _annealing(self, seconds: float) -> Annealing:
-        left = 1.0 - self.budget.spent(seconds=seconds, steps=self.steps)
-        last = self.settings.final_learning_rate
-        since = self.iterations - self.settings.value_warmup_iterations
-        grown = 1.0
-        if self.warmup and since >= 0:
-            grown = min(1.0, (since + 1) / (self.settings.step_warmup_iterations + 1))
-        return Annealing(
-            learning_rate=grown * (last + (self.settings.learning_rate - last) * left),
-            entropy_coefficient=self.settings.entropy_coefficient * left,
-            trains_policy=not (self.warmup and since < 0),
-            reference_weight=self.settings.reference_weight * left if self.warmup else 0.0,
+    def _progress(self, seconds: float) -> Progress:
+        return Progress(
+            left=1.0 - self.budget.spent(seconds=seconds, steps=self.steps),
+            iterations=self.iterations,
+            is_warm=self.is_warm,
         )

@@ -25,8 +25,8 @@ def to_network_policy(
     network's last layer, so that values come in the units of the reward.
     """
     readable = {**state, **rescaled_values(state, 1.0 / reward_scale)}
-    weights, biases = _layers(readable, POLICY_PARTS)
-    value_weights, value_biases = _layers(readable, VALUE_PARTS)
+    weights, biases = layers_of(readable, POLICY_PARTS)
+    value_weights, value_biases = layers_of(readable, VALUE_PARTS)
     return NetworkPolicy(
         name=name,
         weights=weights,
@@ -43,10 +43,9 @@ def to_module_state(
 
     Raises InconsistentNetwork when the policy's layers are not those of `state`.
     """
-    loaded = dict(state)
-    _replace(loaded, POLICY_PARTS, policy.weights, policy.biases)
+    loaded = replaced_layers(state, POLICY_PARTS, policy.weights, policy.biases)
     if policy.has_values:
-        _replace(loaded, VALUE_PARTS, policy.value_weights, policy.value_biases)
+        loaded = replaced_layers(loaded, VALUE_PARTS, policy.value_weights, policy.value_biases)
         loaded |= rescaled_values(loaded, reward_scale)
     return loaded
 
@@ -62,24 +61,31 @@ def rescaled_values(state: Mapping[str, np.ndarray], factor: float) -> dict[str,
 
 def _layer_names(state: Mapping[str, np.ndarray], parts: tuple[str, ...]) -> Iterator[str]:
     for part in parts:
-        numbers = {int(name.removeprefix(part).split(".")[0]) for name in state if part in name}
+        numbers = {
+            int(name.removeprefix(part).split(".")[0]) for name in state if name.startswith(part)
+        }
         yield from (f"{part}{number}" for number in sorted(numbers))
 
 
-def _layers(
+def layers_of(
     state: Mapping[str, np.ndarray], parts: tuple[str, ...]
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """Copies of the weights and of the biases of these parts of a network, in their order."""
     names = list(_layer_names(state, parts))
     weights = tuple(np.array(state[f"{name}.weight"]) for name in names)
     return weights, tuple(np.array(state[f"{name}.bias"]) for name in names)
 
 
-def _replace(
-    state: dict[str, np.ndarray],
+def replaced_layers(
+    state: Mapping[str, np.ndarray],
     parts: tuple[str, ...],
     weights: tuple[np.ndarray, ...],
     biases: tuple[np.ndarray, ...],
-) -> None:
+) -> dict[str, np.ndarray]:
+    """`state` with other weights in these parts of the network.
+
+    Raises InconsistentNetwork where they have another shape.
+    """
     names = list(_layer_names(state, parts))
     wanted = [state[f"{name}.weight"].shape for name in names]
     given = [weight.shape for weight in weights]
@@ -87,6 +93,7 @@ def _replace(
         raise InconsistentNetwork(
             f"cannot start from layers of shape {given}: the environment and settings need {wanted}"
         )
+    replaced = dict(state)
     for name, weight, bias in zip(names, weights, biases, strict=True):
-        state[f"{name}.weight"] = weight
-        state[f"{name}.bias"] = bias
+        replaced[f"{name}.weight"], replaced[f"{name}.bias"] = weight, bias
+    return replaced

@@ -1,0 +1,126 @@
+"""The DQN update on arrays, and the network that it is of."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.dqn.dqn_learner import (
+    QF_LOSS_KEY,
+    QF_MEAN_KEY,
+    QF_NEXT_PREDS,
+    QF_PREDS,
+    QF_TARGET_NEXT_PREDS,
+)
+from ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module import DefaultDQNTorchRLModule
+from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
+
+from training.policies import NOT_ALLOWED, NetworkPolicy
+from training.rllib.batched_runner import MASK
+from training.rllib.experience import ALLOWED_NEXT
+from training.rllib.off_policy_learner import LeanModule, OffPolicyLearner, among, taken
+from training.rllib.off_policy_weights import (
+    rescaled_action_values,
+    to_action_values,
+    to_dqn_state,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DQNAnnealing:
+    """What a caller sets anew at every iteration, in place of the schedules of the config."""
+
+    learning_rate: float
+    """Step size of the optimiser."""
+    exploration: float
+    """Chance of a random decision."""
+
+
+class LeanDQNModule(LeanModule, DefaultDQNTorchRLModule):
+    """RLlib's DQN network, which tells its policy as logits, the exploring one as well.
+
+    The chance of a random decision is part of the weights, so it travels with them; RLlib's has a
+    schedule of its own in every process. Where the batch has a mask, the best decision and the
+    random one are of those allowed.
+    """
+
+    def setup(self) -> None:
+        """Build the networks."""
+        super().setup()
+        self.register_buffer("exploration", torch.tensor(1.0))
+
+    def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {Columns.ACTION_DIST_INPUTS: self.compute_q_values(batch)[QF_PREDS]}
+
+    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        values = among(self.compute_q_values(batch)[QF_PREDS], batch, MASK)
+        allowed = batch.get(MASK, torch.ones_like(values, dtype=torch.bool))
+        chances = self.exploration * allowed / allowed.sum(dim=1, keepdim=True)
+        best = values.argmax(dim=1, keepdim=True)
+        chances = chances.scatter_add(1, best, (1.0 - self.exploration).expand(best.shape))
+        return {Columns.ACTION_DIST_INPUTS: chances.log().clamp_min(NOT_ALLOWED)}
+
+    def _forward_train(self, batch: dict[str, Any]) -> dict[str, Any]:
+        outputs = {QF_PREDS: self.compute_q_values(batch)[QF_PREDS]}
+        following = {Columns.OBS: batch[Columns.NEXT_OBS]}
+        # Apart from the present observations, because no gradient is wanted of these.
+        with torch.no_grad():
+            outputs[QF_TARGET_NEXT_PREDS] = self.forward_target(following)[QF_PREDS]
+            if self.uses_double_q:
+                outputs[QF_NEXT_PREDS] = self.compute_q_values(following)[QF_PREDS]
+        return outputs
+
+
+class LeanDQNLearner(OffPolicyLearner, DQNTorchLearner):
+    """RLlib's DQN learner on batches of arrays; see `OffPolicyLearner` for what is bypassed."""
+
+    module_class = LeanDQNModule
+
+    def obey(self, annealing: DQNAnnealing | None) -> None:
+        """Let this step size rule until the next call; None leaves it to the config."""
+        if annealing is not None:
+            for optimizer in self._optimisers():
+                self._set_optimizer_lr(optimizer, annealing.learning_rate)
+
+    def explore(self, exploration: float) -> None:
+        """Let so large a share of decisions be random from the next collection on."""
+        self._network.exploration.fill_(exploration)
+
+    def load_policy(self, policy: NetworkPolicy) -> None:
+        """Take over a policy of action values, for the target network as well."""
+        module = self.module[DEFAULT_MODULE_ID]
+        scale = self.reward_scale or 1.0
+        module.set_state(to_dqn_state(policy, module.get_state(), reward_scale=scale))
+        self._has_learned_values = True
+
+    def to_policy(self, name: str) -> NetworkPolicy:
+        """The present action values as a policy; its logits are in the units of the reward."""
+        state = self.module[DEFAULT_MODULE_ID].get_state()
+        return to_action_values(state, name=name, reward_scale=self.reward_scale or 1.0)
+
+    def compute_loss_for_module(
+        self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
+    ) -> torch.Tensor:
+        """Error of the values of what was decided against the best that can follow it."""
+        predicted = taken(fwd_out[QF_PREDS], batch[Columns.ACTIONS])
+        values = among(fwd_out[QF_TARGET_NEXT_PREDS], batch, ALLOWED_NEXT)
+        chooser = values
+        if config.double_q:
+            chooser = among(fwd_out[QF_NEXT_PREDS], batch, ALLOWED_NEXT)
+        loss = self._regression(predicted, batch, taken(values, chooser.argmax(dim=1)))
+        self._losses |= {QF_LOSS_KEY: loss.detach(), QF_MEAN_KEY: predicted.detach().mean()}
+        return loss
+
+    def _error(self, predicted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self.config.td_error_loss_fn == "mse":
+            return torch.nn.functional.mse_loss(predicted, targets)
+        return super()._error(predicted, targets)
+
+    def _networks(self) -> list[list[torch.nn.Parameter]]:
+        return [[weight for weight in self._network.parameters() if weight.requires_grad]]
+
+    def _rescale_values(self, factor: float) -> None:
+        module = self.module[DEFAULT_MODULE_ID]
+        state = module.get_state()
+        module.set_state({**state, **rescaled_action_values(state, factor)})

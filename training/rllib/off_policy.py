@@ -1,0 +1,116 @@
+"""What DQN and SAC share in RLlib's frame: collect, replay, update."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from sim.streams import stream
+from training.rllib.experience import Joiner
+from training.rllib.lean import LeanAlgorithm, LeanConfig
+from training.rllib.replay import Replay
+from training.rllib.rollout import Rollout
+
+C = TypeVar("C", bound="OffPolicyConfig")
+UNIFORM = "EpisodeReplayBuffer"
+REPLAY, DRAWING = "replay", "drawing"
+
+
+class OffPolicyConfig(LeanConfig):
+    """What the configs of lean DQN and SAC add to RLlib's: inherit from it first.
+
+    Of `replay_buffer_config` the capacity counts, and a type that draws uniformly is asked for.
+    The replay is stored in checkpoints unless `store_buffer_in_checkpoints` is switched off.
+    """
+
+    learns = "from a uniform replay of arrays"
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        """Start from the defaults that need nothing which is not there."""
+        super().__init__(algo_class=algo_class)
+        self.updates_per_iteration = 1
+        self.replay_buffer_config = {"type": UNIFORM, "capacity": 100_000}
+        self.store_buffer_in_checkpoints = True
+        self.rollout_fragment_length = 1
+        self.grad_clip_by = "global_norm"
+        self.min_time_s_per_iteration = None
+        self.min_sample_timesteps_per_iteration = 0
+
+    def update_times(self: C, updates: int) -> C:
+        """Make so many updates after each collected rollout."""
+        self.updates_per_iteration = updates
+        return self
+
+    def refused(self) -> dict[str, bool]:
+        """Also what needs episodes or priorities."""
+        return {
+            **super().refused(),
+            "replay_buffer_config": self.replay_buffer_config["type"] != UNIFORM,
+            "training_intensity": self.training_intensity is not None,
+            "n_step": not isinstance(self.n_step, int),
+            "grad_clip_by": self.grad_clip_by != "global_norm",
+        }
+
+
+class OffPolicyAlgorithm(LeanAlgorithm):
+    """Collects rollouts into a replay of arrays and learns from draws: inherit from it first.
+
+    RLlib's replay buffers, their metrics and priorities are bypassed. Updates begin when the
+    replay holds `num_steps_sampled_before_learning_starts` transitions; the first rollout is made
+    as long as that needs, and chooses the scale of rewards.
+
+    Checkpoints keep the replay, which RLlib's do not, and the state of what draws from it. Not
+    kept: the episodes that were going on, and with `n_step` > 1 the last steps that waited for
+    their rewards; both begin anew.
+    """
+
+    def setup(self, config: Any) -> None:
+        """Build everything, with an empty replay."""
+        super().setup(config)
+        self.replay = Replay(int(self.config.replay_buffer_config["capacity"]))
+        self._random = stream(int(self.config.seed or 0), "replay")
+        self._joiners: list[Joiner] = []
+
+    def get_state(self, *args: Any, **kwargs: Any) -> Any:
+        """RLlib's state with the replay, as far as asked for, and what draws from it."""
+        state = {**super().get_state(*args, **kwargs), DRAWING: self._random.bit_generator.state}
+        if self.config.store_buffer_in_checkpoints:
+            state[REPLAY] = self.replay.to_arrays()
+        return state
+
+    def set_state(self, state: Any) -> None:
+        """Restore what `get_state` gave; without a replay in it the replay is empty."""
+        super().set_state(state)
+        self._joiners = []
+        if DRAWING in state:
+            self._random.bit_generator.state = state[DRAWING]
+            self.replay.load_arrays(state.get(REPLAY, {}))
+
+    def _create_local_replay_buffer_if_necessary(self, config: Any) -> None:
+        """RLlib's own buffer, which nothing would fill."""
+
+    def _rollout_length(self) -> int:
+        envs = self.config.num_envs_per_env_runner * max(self.config.num_env_runners, 1)
+        missing = self._least_rows() - len(self.replay)
+        return max(super()._rollout_length(), -(-missing // envs))
+
+    def _learn(self, rollouts: Sequence[Rollout], *, timesteps: dict[str, Any]) -> Any:
+        if self.learner.reward_scale is None:
+            self.learner.choose_reward_scale(rollouts[0])
+        self._remember(rollouts)
+        updates = self.config.updates_per_iteration
+        if len(self.replay) < self._least_rows():
+            updates = 0
+        batches = self.replay.draw(updates, self.config.total_train_batch_size, self._random)
+        return self.learner.learn(batches, timesteps=timesteps, annealing=self.annealing)
+
+    def _remember(self, rollouts: Sequence[Rollout]) -> None:
+        if not self._joiners:
+            discounting = (self.config.n_step, self.config.gamma, self.config.discount_minutes)
+            self._joiners = [Joiner(*discounting) for _ in rollouts]
+        for joiner, rollout in zip(self._joiners, rollouts, strict=True):
+            experience = joiner.join(rollout)
+            if experience is not None:
+                self.replay.add(experience)
+
+    def _least_rows(self) -> int:
+        least = min(self.config.num_steps_sampled_before_learning_starts, self.replay.capacity)
+        return int(max(least, 1))

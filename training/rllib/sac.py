@@ -1,0 +1,50 @@
+"""Soft actor-critic in RLlib's frame, with arrays from the environment to the update."""
+
+from ray.rllib.algorithms.sac import SAC, SACConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+from training.rllib.off_policy import OffPolicyAlgorithm, OffPolicyConfig
+from training.rllib.sac_learner import LeanSACLearner, LeanSACModule, SACAnnealing
+
+
+class LeanSAC(OffPolicyAlgorithm, SAC):
+    """SAC of discrete decisions whose training step moves arrays instead of episodes.
+
+    Still an RLlib Algorithm: config, checkpoints, metrics and Tune work as usual.
+    """
+
+    annealing: SACAnnealing | None = None
+    """What rules the learning rate; None leaves it to the schedules of the config."""
+
+    @classmethod
+    def get_default_config(cls) -> "LeanSACConfig":
+        """The settings to start from."""
+        return LeanSACConfig()
+
+
+class LeanSACConfig(OffPolicyConfig, SACConfig):
+    """RLlib's SAC settings, with the parts that LeanSAC replaces already in place.
+
+    Other defaults than RLlib's: a uniform replay, in checkpoints too, and a target entropy that
+    discrete decisions can have (see `LeanSACLearner`).
+    """
+
+    lean_class = LeanSAC
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        """Start from the defaults that LeanSAC needs."""
+        super().__init__(algo_class=algo_class)
+        self.entropy_share = 0.3
+
+    def keep_entropy(self, share: float) -> "LeanSACConfig":
+        """Keep this share of the entropy of choosing evenly, where target_entropy is "auto"."""
+        self.entropy_share = share
+        return self
+
+    def get_default_learner_class(self) -> type[LeanSACLearner]:
+        """The learner that takes batches of arrays."""
+        return LeanSACLearner
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """The networks that tell logits."""
+        return RLModuleSpec(module_class=LeanSACModule)
