@@ -84,7 +84,8 @@ class Chain(BatchedEnv):
 class MaskedChain(Chain):
     """A chain that allows the right action and one wrong one, and breaks at the other wrong one.
 
-    Steps from even places take 10 minutes, from odd ones 30.
+    Steps from even places take 10 minutes, from odd ones 30. What was allowed at an episode's last
+    observation is told in `final_info`, as gymnasium does.
     """
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
@@ -96,7 +97,13 @@ class MaskedChain(Chain):
             raise ArithmeticError("an action was taken that is not allowed")
         minutes = np.where(self.place % 2 == 0, 10.0, 30.0)
         *answer, infos = super().step(actions)
+        if "final_obs" in infos:
+            infos["final_info"] = {"action_mask": self.last_allowed}
         return (*answer, infos | {"action_mask": self.allowed(), "duration": minutes})
+
+    def restart(self, chosen: np.ndarray) -> None:
+        self.last_allowed = self.allowed()
+        super().restart(chosen)
 
     def allowed(self) -> np.ndarray:
         return np.asarray(np.arange(3) != ((self.place + 1) % 3)[:, None])

@@ -48,7 +48,8 @@ class LeanDQNModule(LeanModule, DefaultDQNTorchRLModule):
     def setup(self) -> None:
         """Build the networks."""
         super().setup()
-        self.register_buffer("exploration", torch.tensor(1.0))
+        # Not a plain number, which RLlib would send as one of Python.
+        self.register_buffer("exploration", torch.ones(1))
 
     def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return {Columns.ACTION_DIST_INPUTS: self.compute_q_values(batch)[QF_PREDS]}

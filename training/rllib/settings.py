@@ -53,9 +53,9 @@ class TrainingSettings:
     def require(
         self,
         *names: str,
-        at_least: float | None = None,
-        at_most: float | None = None,
-        above: float | None = None,
+        at_least: int | None = None,
+        at_most: int | None = None,
+        above: int | None = None,
     ) -> None:
         """Raise InvalidSettings where a value that is given is outside these bounds."""
         for name in names:
