@@ -27,21 +27,13 @@ class Replay:
 
     def add(self, experience: Experience) -> None:
         """Keep these rows, in place of the oldest ones; of more than fit, the last ones."""
-        columns = {
-            name: torch.from_numpy(np.ascontiguousarray(column[-self.capacity :]))
-            for name, column in experience.to_columns().items()
-        }
         rows = min(len(experience), self.capacity)
-        if not self._columns:
-            self._columns = {
-                name: torch.empty((self.capacity, *column.shape[1:]), dtype=column.dtype)
-                for name, column in columns.items()
-            }
         before_edge = min(rows, self.capacity - self._next)
-        for name, column in columns.items():
-            ring = self._columns[name]
-            ring[self._next : self._next + before_edge] = column[:before_edge]
-            ring[: rows - before_edge] = column[before_edge:]
+        for name, column in experience.to_columns().items():
+            newest = column[-rows:]
+            ring = self._ring(name, newest)
+            ring[self._next : self._next + before_edge] = newest[:before_edge]
+            ring[: rows - before_edge] = newest[before_edge:]
         self._next = (self._next + rows) % self.capacity
         self._rows = min(self._rows + rows, self.capacity)
 
@@ -59,10 +51,18 @@ class Replay:
 
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Hold what `to_arrays` gave and nothing else; of more than fit, the last rows."""
-        self._columns, self._next, self._rows = {}, 0, 0
+        self._columns, self._rows = {}, 0
         for name, array in arrays.items():
-            kept = torch.tensor(array[-self.capacity :])
-            ring = torch.empty((self.capacity, *kept.shape[1:]), dtype=kept.dtype)
-            ring[: len(kept)] = kept
-            self._columns[name], self._rows = ring, len(kept)
+            newest = array[-self.capacity :]
+            self._ring(name, newest)[: len(newest)] = newest
+            self._rows = len(newest)
         self._next = self._rows % self.capacity
+
+    def _ring(self, name: str, like: np.ndarray) -> np.ndarray:
+        """A column to write to, in the memory of its tensor."""
+        if name not in self._columns:
+            self._columns[name] = torch.from_numpy(
+                np.empty((self.capacity, *like.shape[1:]), dtype=like.dtype)
+            )
+        ring: np.ndarray = self._columns[name].numpy()
+        return ring
