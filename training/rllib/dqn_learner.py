@@ -1,7 +1,7 @@
 """The DQN update on arrays, and the network that it is of."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from ray.rllib.algorithms.dqn.dqn_learner import (
@@ -45,32 +45,42 @@ class LeanDQNModule(LeanModule, DefaultDQNTorchRLModule):
     random one are of those allowed.
     """
 
+    exploration: torch.Tensor
+
     def setup(self) -> None:
         """Build the networks."""
-        super().setup()
+        build: Any = super().setup
+        build()
         # Not a plain number, which RLlib would send as one of Python.
         self.register_buffer("exploration", torch.ones(1))
 
     def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return {Columns.ACTION_DIST_INPUTS: self.compute_q_values(batch)[QF_PREDS]}
+        return {Columns.ACTION_DIST_INPUTS: self._values(batch)}
 
-    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        values = among(self.compute_q_values(batch)[QF_PREDS], batch, MASK)
+    def _forward_exploration(
+        self, batch: dict[str, Any], t: int = 0, **kwargs: Any
+    ) -> dict[str, Any]:
+        values = among(self._values(batch), batch, MASK)
         allowed = batch.get(MASK, torch.ones_like(values, dtype=torch.bool))
         chances = self.exploration * allowed / allowed.sum(dim=1, keepdim=True)
         best = values.argmax(dim=1, keepdim=True)
         chances = chances.scatter_add(1, best, (1.0 - self.exploration).expand(best.shape))
         return {Columns.ACTION_DIST_INPUTS: chances.log().clamp_min(NOT_ALLOWED)}
 
-    def _forward_train(self, batch: dict[str, Any]) -> dict[str, Any]:
-        outputs = {QF_PREDS: self.compute_q_values(batch)[QF_PREDS]}
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        outputs = {QF_PREDS: self._values(batch)}
         following = {Columns.OBS: batch[Columns.NEXT_OBS]}
         # Apart from the present observations, because no gradient is wanted of these.
         with torch.no_grad():
-            outputs[QF_TARGET_NEXT_PREDS] = self.forward_target(following)[QF_PREDS]
+            target: Any = self.forward_target(following)[QF_PREDS]
+            outputs[QF_TARGET_NEXT_PREDS] = target
             if self.uses_double_q:
-                outputs[QF_NEXT_PREDS] = self.compute_q_values(following)[QF_PREDS]
+                outputs[QF_NEXT_PREDS] = self._values(following)
         return outputs
+
+    def _values(self, batch: dict[str, Any]) -> torch.Tensor:
+        values: Any = self.compute_q_values(batch)[QF_PREDS]
+        return cast(torch.Tensor, values)
 
 
 class LeanDQNLearner(OffPolicyLearner, DQNTorchLearner):

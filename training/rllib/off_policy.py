@@ -23,6 +23,10 @@ class OffPolicyConfig(LeanConfig):
 
     learns = "from a uniform replay of arrays"
 
+    # What both of RLlib's configs have.
+    n_step: Any
+    training_intensity: Any
+
     def __init__(self, algo_class: type | None = None) -> None:
         """Start from the defaults that need nothing which is not there."""
         super().__init__(algo_class=algo_class)
@@ -90,7 +94,7 @@ class OffPolicyAlgorithm(LeanAlgorithm):
     def _rollout_length(self) -> int:
         envs = self.config.num_envs_per_env_runner * max(self.config.num_env_runners, 1)
         missing = self._least_rows() - len(self.replay)
-        return max(super()._rollout_length(), -(-missing // envs))
+        return max(super()._rollout_length(), int(-(-missing // envs)))
 
     def _learn(self, rollouts: Sequence[Rollout], *, timesteps: dict[str, Any]) -> Any:
         if self.learner.reward_scale is None:

@@ -41,15 +41,16 @@ class OffPolicyLearner(LeanLearner):
     `gamma` nor `n_step` is known here.
     """
 
-    module_class: type
+    module_class: type[Any]
     """What networks must inherit from, because the loss reads their outputs."""
 
     def build(self) -> None:
         """Build networks, their targets and optimisers."""
         super().build()
-        if not isinstance(self._network, self.module_class):
+        network = self._network
+        if not isinstance(network, self.module_class):
             raise UnsupportedConfig(
-                f"networks of {type(self._network).__name__} do not tell {type(self).__name__} "
+                f"networks of {type(network).__name__} do not tell {type(self).__name__} "
                 f"what it learns from: inherit from {self.module_class.__name__}"
             )
         self._moved_targets = 0

@@ -1,5 +1,7 @@
 """Soft actor-critic in RLlib's frame, with arrays from the environment to the update."""
 
+from typing import Any
+
 from ray.rllib.algorithms.sac import SAC, SACConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
@@ -17,7 +19,7 @@ class LeanSAC(OffPolicyAlgorithm, SAC):
     """What rules the learning rate; None leaves it to the schedules of the config."""
 
     @classmethod
-    def get_default_config(cls) -> "LeanSACConfig":
+    def get_default_config(cls) -> Any:
         """The settings to start from."""
         return LeanSACConfig()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from ray.rllib.algorithms.sac.sac_learner import (
@@ -45,7 +45,7 @@ class LeanSACModule(LeanModule, DefaultSACTorchRLModule):
     Logits can be masked before they become chances, and their logarithms stay finite.
     """
 
-    def _forward_train(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         present, following = ({Columns.OBS: batch[key]} for key in (Columns.OBS, Columns.NEXT_OBS))
         outputs = {
             Columns.ACTION_DIST_INPUTS: self._forward_inference(present)[
@@ -66,7 +66,8 @@ class LeanSACModule(LeanModule, DefaultSACTorchRLModule):
         return outputs
 
 
-class LeanSACLearner(OffPolicyLearner, SACTorchLearner):
+# RLlib's own learners disagree on the arguments of `remove_module`.
+class LeanSACLearner(OffPolicyLearner, SACTorchLearner):  # type: ignore[misc]
     """RLlib's SAC learner on batches of arrays; see `OffPolicyLearner` for what is bypassed.
 
     The temperature keeps the entropy of decisions at a share of what choosing evenly among those
@@ -136,8 +137,8 @@ class LeanSACLearner(OffPolicyLearner, SACTorchLearner):
 
     @property
     def _log_temperature(self) -> torch.Tensor:
-        logarithm: torch.Tensor = self.curr_log_alpha[DEFAULT_MODULE_ID]
-        return logarithm
+        logarithm: Any = self.curr_log_alpha[DEFAULT_MODULE_ID]
+        return cast(torch.Tensor, logarithm)
 
     def _value_loss(
         self, batch: dict[str, Any], fwd_out: Mapping[str, torch.Tensor]
@@ -157,7 +158,7 @@ class LeanSACLearner(OffPolicyLearner, SACTorchLearner):
 
     def _wanted_entropy(self, decided: "_Decisions") -> torch.Tensor | float:
         if self.config.target_entropy == "auto":
-            return self.config.entropy_share * decided.most_entropy
+            return float(self.config.entropy_share) * decided.most_entropy
         return float(self.config.target_entropy)
 
     def _networks(self) -> list[list[torch.nn.Parameter]]:

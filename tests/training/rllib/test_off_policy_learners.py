@@ -40,7 +40,7 @@ def build_config(settings: OffPolicySettings) -> Any:
 
 def build_learner(settings: OffPolicySettings, config: LeanConfig | None = None) -> Any:
     observation = gymnasium.spaces.Box(-np.inf, np.inf, (FEATURES,), np.float32)
-    spaces = (observation, gymnasium.spaces.Discrete(DECISIONS))
+    spaces: Any = (observation, gymnasium.spaces.Discrete(DECISIONS))
     with quiet_ray():
         found = config or build_config(settings)
         learner: Any = found.build_learner(spaces={MODULE: spaces, "__env__": spaces})

@@ -234,7 +234,7 @@ def test_rllib_s_schedules_rule_where_no_budget_does() -> None:
         epsilon=[(0, 1.0), (1024, 1.0), (2048, 0.0)], lr=[[0, 1e-3], [1024, 1e-3], [2048, 0.0]]
     )
     algorithm: Any = config.build_algo()
-    explored, rates = [], []
+    explored, rates, result = [], [], {}
     for _ in range(4):
         result = algorithm.train()
         state = algorithm.learner.module["default_policy"].get_state()
