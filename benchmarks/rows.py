@@ -114,11 +114,16 @@ def read_rows(path: Path) -> tuple[Row, ...]:
 
 def steps_per_second(rows: Iterable[Row], **settings: Setting) -> dict[int, float]:
     """By round how many steps a second the one contestant of each such row took."""
+    return per_second(rows, "steps", **settings)
+
+
+def per_second(rows: Iterable[Row], counted: str, **settings: Setting) -> dict[int, float]:
+    """By round how many of what was counted the one contestant of each such row did a second."""
     found = {}
     for row in rows:
         if row.has(**settings):
             ((who, took),) = row.seconds.items()
-            found[int(row.settings["round"])] = row.measurement.answers[who]["steps"] / took
+            found[int(row.settings["round"])] = row.measurement.answers[who][counted] / took
     return found
 
 

@@ -19,6 +19,7 @@ from benchmarks.scaling import Scaling
 from benchmarks.speed import Speed
 from benchmarks.stepping import Stepping
 from benchmarks.training_speed import TrainingSpeed
+from benchmarks.updating import Updating
 from sim.errors import suggestion
 
 
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Kind] = {
     "stepping": Kind(whole=Stepping, quick=Stepping.quick),
     "environment_steps": Kind(whole=EnvironmentSteps, quick=EnvironmentSteps.quick),
     "training_speed": Kind(whole=TrainingSpeed, quick=TrainingSpeed.quick),
+    "updating": Kind(whole=Updating, quick=Updating.quick),
 }
 """In the order in which they run and their figures are listed."""
 

@@ -34,6 +34,22 @@ _EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "plain_ppo" / "ppo
 _LEAN, _PLAIN, _STOCK = "lean", "plain_loop", "stock_single"
 
 
+def clinic_surrogate(episodes: int) -> Problem:
+    """The clinic on a flow surrogate that was fitted to so many simulated episodes."""
+    scenario = load_scenario("clinic")
+    build = partial(ServiceSystem, scenario.system())
+    description = build().describe()
+    seen = run_episodes(build, plan_episodes(description, episodes, seed=1))
+    surrogate = fit_family("flow", seen, description, stream(1, "fit"))
+    return Problem(
+        build_world=partial(SurrogateWorld, surrogate),
+        objective=Objective.from_costs(
+            description, scenario.costs.outputs, scenario.costs.at_close
+        ),
+        observation=viewpoint_of(description, description.nominal, seen.state),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSpeed:
     """PPO on the flow surrogate of the clinic: the same network, batches and passes for all.
@@ -60,7 +76,7 @@ class TrainingSpeed:
 
     def measure(self) -> Iterator[Measurement]:
         """The three by turns."""
-        problem = self._problem()
+        problem = clinic_surrogate(self.episodes)
         with ray_session(num_cpus=2), one_torch_thread():
             for number in range(self.rounds):
                 for who, contestant in (
@@ -74,20 +90,6 @@ class TrainingSpeed:
                         seconds={who: seconds},
                         answers={who: {"steps": float(steps)}},
                     )
-
-    def _problem(self) -> Problem:
-        scenario = load_scenario("clinic")
-        build = partial(ServiceSystem, scenario.system())
-        description = build().describe()
-        seen = run_episodes(build, plan_episodes(description, self.episodes, seed=1))
-        surrogate = fit_family("flow", seen, description, stream(1, "fit"))
-        return Problem(
-            build_world=partial(SurrogateWorld, surrogate),
-            objective=Objective.from_costs(
-                description, scenario.costs.outputs, scenario.costs.at_close
-            ),
-            observation=viewpoint_of(description, description.nominal, seen.state),
-        )
 
     def _settings(self, number: int) -> PPOSettings:
         return PPOSettings(
