@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -122,7 +123,9 @@ def _train(
     on_policy: Hear | None,
 ) -> StockTraining:
     register_env(ENVIRONMENT, lambda _: make_env())
-    with ray_session():
+    with ray_session(), warnings.catch_warnings():
+        # RLlib registers its environment anew for every algorithm, of which gymnasium warns.
+        warnings.filterwarnings("ignore", message=".*Overriding environment rllib-")
         algorithm: Any = config.build_algo()
         learner = algorithm.learner_group._learner
 

@@ -1,8 +1,9 @@
-"""RLlib's own PPO, for comparisons: it learns the same problem and gives a policy of ours."""
+"""RLlib's own algorithms, for comparisons: they learn the same and give a policy of ours."""
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,17 @@ from envs.sight import seen_names
 from envs.world import SurrogateWorld
 from tests.envs.clockwork import ClockworkSurrogate, clockwork_problem
 from training.policies import NetworkPolicy
+from training.rllib.off_policy_settings import DQNSettings, SACSettings
 from training.rllib.settings import Budget, PPOSettings
-from training.rllib.stock import train_stock_ppo
+from training.rllib.stock import train_stock_dqn, train_stock_ppo, train_stock_sac
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 SETTINGS = PPOSettings(hidden=(8,), num_envs=1, rollout_length=64, minibatch_size=32)
+REPLAYING: dict[str, Any] = {
+    "hidden": (8,), "num_envs": 4, "rollout_length": 4, "batch_size": 8, "learning_starts": 16,
+    "updates_per_iteration": 3,
+}  # fmt: skip
 
 
 def test_stock_ppo_trains_until_told_to_stop_and_counts_what_it_spent() -> None:
@@ -40,3 +46,17 @@ def test_stock_ppo_trains_until_told_to_stop_and_counts_what_it_spent() -> None:
     assert trained.policy.features == len(seen_names(problem))
     assert trained.policy.hidden == (8,)
     assert not np.array_equal(heard[0][0].weights[0], heard[2][0].weights[0])
+
+
+@pytest.mark.parametrize(
+    ("train", "settings"),
+    [(train_stock_dqn, DQNSettings(**REPLAYING)), (train_stock_sac, SACSettings(**REPLAYING))],
+)
+def test_stock_replay_makes_as_many_updates_as_ours(train: Any, settings: Any) -> None:
+    """RLlib counts updates by an intensity; with another count no comparison would be fair."""
+    problem = clockwork_problem(build_world=partial(SurrogateWorld, ClockworkSurrogate()))
+    trained = train(partial(Environment, problem), settings, Budget(steps=60))
+    assert set(np.diff(trained.updates)) == {settings.updates_per_iteration}
+    assert trained.policy.features == len(seen_names(problem))
+    actions: Any = Environment(problem).action_space
+    assert trained.policy.decisions == actions.n

@@ -1,0 +1,1 @@
+"""Do the lean DQN and SAC learn what RLlib's own do? See README.md."""
