@@ -56,7 +56,9 @@ class LeanConfig(AlgorithmConfig):
 
     def refused(self) -> dict[str, bool]:
         """By setting whether its value would silently do nothing."""
+        connectors = ("_env_to_module_connector", "_module_to_env_connector", "_learner_connector")
         return {
+            **{name: getattr(self, name) is not None for name in connectors},
             "num_learners": self.num_learners > 0,
             "batch_mode": self.batch_mode != "truncate_episodes",
             "rollout_fragment_length": not isinstance(self.rollout_fragment_length, int),
@@ -71,8 +73,9 @@ class LeanConfig(AlgorithmConfig):
             if is_refused:
                 raise UnsupportedConfig(
                     f"{self.lean_class.__name__} cannot follow "
-                    f"{setting}={getattr(self, setting)!r}: it learns in one process, "
-                    f"{self.learns}, from truncated rollouts of fixed length"
+                    f"{setting.lstrip('_')}={getattr(self, setting)!r}: it learns in one process, "
+                    f"{self.learns}, from truncated rollouts of fixed length and without "
+                    "connectors; leave the setting at its default, or use RLlib's own algorithm"
                 )
 
 

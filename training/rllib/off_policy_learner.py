@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from gymnasium.spaces import Discrete
 from ray.rllib.algorithms.dqn.dqn_learner import TD_ERROR_MEAN_KEY
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
@@ -18,10 +19,21 @@ MOVED_TARGETS = "targets_moved_at"
 
 
 class LeanModule(torch.nn.Module):
-    """Networks that are ever trained and never dropped out of: inherit from it first.
+    """Networks of discrete decisions for the learners here: inherit from it first.
 
-    RLlib switches every layer to training at each update, a tenth of the time of small networks.
+    RLlib switches every layer to training at each update, a tenth of the time of small networks;
+    here that is done once.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Build the networks. Raises UnsupportedConfig unless decisions are numbers from 0."""
+        actions = kwargs.get("action_space")
+        if not isinstance(actions, Discrete) or actions.start != 0:
+            raise UnsupportedConfig(
+                f"{type(self).__name__} decides among Discrete actions from 0, not in {actions}: "
+                "choose jointly, or train by PPO"
+            )
+        super().__init__(*args, **kwargs)
 
     def train(self, mode: bool = True) -> "LeanModule":
         """Switch all layers, unless that is how they are."""

@@ -24,13 +24,21 @@ from training.rllib.experience import ALLOWED, ALLOWED_NEXT, WEIGHT
 from training.rllib.lean import LeanConfig, UnsupportedConfig
 from training.rllib.lean_learner import TrainingDiverged
 from training.rllib.off_policy_settings import DQNSettings, OffPolicySettings, SACSettings
-from training.rllib.session import quiet_ray
+from training.rllib.session import one_torch_thread, quiet_ray
 
 ROWS, FEATURES, DECISIONS = 32, 5, 3
 DISCOUNT = 0.99
 MODULE = "default_policy"
+DISCRETE = gymnasium.spaces.Discrete(DECISIONS)
 DQN = DQNSettings(hidden=(16,), reward_scale=1.0)
 SAC = SACSettings(hidden=(16,), reward_scale=1.0, initial_temperature=0.5)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """With more, threads would wait for each other: the networks are small."""
+    with one_torch_thread():
+        yield
 
 
 def build_config(settings: OffPolicySettings) -> Any:
@@ -38,9 +46,13 @@ def build_config(settings: OffPolicySettings) -> Any:
     return build(MakeChain(), settings)
 
 
-def build_learner(settings: OffPolicySettings, config: LeanConfig | None = None) -> Any:
+def build_learner(
+    settings: OffPolicySettings,
+    config: LeanConfig | None = None,
+    actions: gymnasium.Space[Any] = DISCRETE,
+) -> Any:
     observation = gymnasium.spaces.Box(-np.inf, np.inf, (FEATURES,), np.float32)
-    spaces: Any = (observation, gymnasium.spaces.Discrete(DECISIONS))
+    spaces: Any = (observation, actions)
     with quiet_ray():
         found = config or build_config(settings)
         learner: Any = found.build_learner(spaces={MODULE: spaces, "__env__": spaces})
@@ -327,6 +339,20 @@ def test_networks_of_other_outputs_are_refused(settings: OffPolicySettings, netw
         build_learner(settings, config)
 
 
+@pytest.mark.parametrize("settings", [DQN, SAC])
+@pytest.mark.parametrize(
+    "actions",
+    [gymnasium.spaces.Box(-1, 1, (2,)), gymnasium.spaces.MultiDiscrete([2, 3])],
+    ids=["numbers", "levers"],
+)
+def test_other_spaces_of_actions_are_refused(
+    settings: OffPolicySettings, actions: gymnasium.Space[Any]
+) -> None:
+    """RLlib takes some of them, and would learn something that nothing here can act by."""
+    with pytest.raises(UnsupportedConfig, match="choose jointly, or train by PPO"):
+        build_learner(settings, actions=actions)
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
@@ -343,4 +369,12 @@ def test_settings_that_would_do_nothing_are_refused(setting: str, value: Any) ->
     config = build_config(DQN)
     config.training(**{setting: value})
     with pytest.raises(UnsupportedConfig, match=setting):
+        config.validate()
+
+
+def test_connectors_that_nothing_would_ask_are_refused() -> None:
+    """An observation that somebody has scaled by one would reach the network as it is."""
+    config = build_config(DQN)
+    config.env_runners(env_to_module_connector=lambda *spaces: [])
+    with pytest.raises(UnsupportedConfig, match=r"env_to_module_connector.*RLlib's own"):
         config.validate()
