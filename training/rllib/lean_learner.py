@@ -41,6 +41,11 @@ class LeanLearner(TorchLearner):
         self.reward_scale: float | None = self.config.reward_scale
         self._has_learned_values = False
         self._losses: dict[str, torch.Tensor] = {}
+        self._clipped_apart = self._networks()
+        for optimizer in self._optimisers():
+            # One call for all weights: they are small, and most of Adam's time would go in Python.
+            for group in optimizer.param_groups:
+                group["fused"] = True
 
     def choose_reward_scale(self, rollout: Rollout) -> None:
         """Bring the discounted rewards of a rollout to unit spread, and values loaded before."""
@@ -88,7 +93,7 @@ class LeanLearner(TorchLearner):
     def postprocess_gradients(self, gradients_dict: dict[Any, Any]) -> dict[Any, Any]:
         """Clip each network by its own norm. Raises TrainingDiverged if that is not finite."""
         limit = self.config.grad_clip or float("inf")
-        for network in self._networks():
+        for network in self._clipped_apart:
             parameters = [weight for weight in network if weight.grad is not None]
             norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
             if not torch.isfinite(norm):
@@ -132,7 +137,9 @@ class LeanLearner(TorchLearner):
 
     def _step(self, minibatch: dict[str, torch.Tensor]) -> None:
         batch = {DEFAULT_MODULE_ID: minibatch}
-        losses = self.compute_losses(fwd_out=self.module.forward_train(batch), batch=batch)
+        # Not by way of `forward_train`, which tells every layer anew that it is being trained.
+        outputs = {DEFAULT_MODULE_ID: self._network._forward_train(minibatch)}
+        losses = self.compute_losses(fwd_out=outputs, batch=batch)
         self.apply_gradients(self.postprocess_gradients(self.compute_gradients(losses)))
 
     def _measure(self, rows: int) -> Any:

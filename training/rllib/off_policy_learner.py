@@ -19,11 +19,7 @@ MOVED_TARGETS = "targets_moved_at"
 
 
 class LeanModule(torch.nn.Module):
-    """Networks of discrete decisions for the learners here: inherit from it first.
-
-    RLlib switches every layer to training at each update, a tenth of the time of small networks;
-    here that is done once.
-    """
+    """Networks of discrete decisions for the learners here: inherit from it first."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Build the networks. Raises UnsupportedConfig unless decisions are numbers from 0."""
@@ -34,12 +30,6 @@ class LeanModule(torch.nn.Module):
                 "choose jointly, or train by PPO"
             )
         super().__init__(*args, **kwargs)
-
-    def train(self, mode: bool = True) -> "LeanModule":
-        """Switch all layers, unless that is how they are."""
-        if self.training is not mode:
-            super().train(mode)
-        return self
 
 
 class OffPolicyLearner(LeanLearner):
@@ -66,10 +56,6 @@ class OffPolicyLearner(LeanLearner):
                 f"what it learns from: inherit from {self.module_class.__name__}"
             )
         self._moved_targets = 0
-        for optimizer in self._optimisers():
-            # One call for all weights: they are small, and most of Adam's time would go in Python.
-            for group in optimizer.param_groups:
-                group["fused"] = True
         self._target_pairs = [
             pair
             for present, target in self._network.get_target_network_pairs()

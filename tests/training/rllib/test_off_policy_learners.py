@@ -29,7 +29,7 @@ from training.rllib.session import one_torch_thread, quiet_ray
 ROWS, FEATURES, DECISIONS = 32, 5, 3
 DISCOUNT = 0.99
 MODULE = "default_policy"
-DISCRETE = gymnasium.spaces.Discrete(DECISIONS)
+DISCRETE: gymnasium.Space[Any] = gymnasium.spaces.Discrete(DECISIONS)
 DQN = DQNSettings(hidden=(16,), reward_scale=1.0)
 SAC = SACSettings(hidden=(16,), reward_scale=1.0, initial_temperature=0.5)
 

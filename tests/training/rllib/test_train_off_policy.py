@@ -159,11 +159,8 @@ def test_an_optimiser_goes_on_where_it_was(solved: Training, settings: OffPolicy
     with built_algorithm(MakeChain(LENGTH), settings) as algorithm:
         assert algorithm.learner.optimiser_tensors() == {}
         algorithm.learner.load_optimiser(solved.optimiser)
-        again = algorithm.learner.optimiser_tensors()
+        np.testing.assert_equal(algorithm.learner.optimiser_tensors(), solved.optimiser)
     assert solved.optimiser
-    assert set(again) == set(solved.optimiser)
-    for name, tensor in solved.optimiser.items():
-        np.testing.assert_array_equal(again[name], tensor)
     wide = replace(settings, hidden=(16,))
     with pytest.raises(InconsistentNetwork, match="optimiser"):
         train(MakeChain(LENGTH), wide, Budget(steps=1), optimiser=solved.optimiser)
