@@ -45,7 +45,7 @@ class Row:
 class Study:
     """The same networks, steps, updates, exploration and targets for both; no scale of rewards."""
 
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
     steps: int = 12_800
     looks: int = 4
     """Policies that are looked at on the way."""
