@@ -2,10 +2,8 @@
 
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
 
-from training.rllib.lean import LeanAlgorithm, LeanConfig, UnsupportedConfig
+from training.rllib.lean import LeanAlgorithm, LeanConfig
 from training.rllib.learner import Annealing, LeanPPOLearner
-
-__all__ = ["LeanPPO", "LeanPPOConfig", "UnsupportedConfig"]
 
 
 class LeanPPO(LeanAlgorithm, PPO):

@@ -7,8 +7,8 @@ import pytest
 from tests.fakes import Chain, Failing, MakeChain, MaskedChain
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.build import build_config, built_algorithm
+from training.rllib.lean import UnsupportedConfig
 from training.rllib.learner import Annealing
-from training.rllib.ppo import UnsupportedConfig
 from training.rllib.settings import Budget, InvalidSettings, PPOSettings
 from training.rllib.train import CurvePoint, Training, train_ppo
 
