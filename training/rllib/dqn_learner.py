@@ -102,13 +102,12 @@ class LeanDQNLearner(OffPolicyLearner, DQNTorchLearner):
         """Take over a policy of action values, for the target network as well."""
         module = self.module[DEFAULT_MODULE_ID]
         scale = self.reward_scale or 1.0
-        module.set_state(to_dqn_state(policy, module.get_state(), reward_scale=scale))
+        module.set_state(to_dqn_state(policy, self._weights(), reward_scale=scale))
         self._has_learned_values = True
 
     def to_policy(self, name: str) -> NetworkPolicy:
         """The present action values as a policy; its logits are in the units of the reward."""
-        state = self.module[DEFAULT_MODULE_ID].get_state()
-        return to_action_values(state, name=name, reward_scale=self.reward_scale or 1.0)
+        return to_action_values(self._weights(), name=name, reward_scale=self.reward_scale or 1.0)
 
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]

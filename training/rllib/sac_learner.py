@@ -94,12 +94,11 @@ class LeanSACLearner(OffPolicyLearner, SACTorchLearner):  # type: ignore[misc]
 
     def load_policy(self, policy: NetworkPolicy) -> None:
         """Take over a policy's chances; what judges them stays fresh."""
-        module = self.module[DEFAULT_MODULE_ID]
-        module.set_state(to_sac_state(policy, module.get_state()))
+        self.module[DEFAULT_MODULE_ID].set_state(to_sac_state(policy, self._weights()))
 
     def to_policy(self, name: str) -> NetworkPolicy:
         """The present policy, without what judges it, which no value network could hold."""
-        return to_sac_policy(self.module[DEFAULT_MODULE_ID].get_state(), name=name)
+        return to_sac_policy(self._weights(), name=name)
 
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]

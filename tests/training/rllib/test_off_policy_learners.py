@@ -15,6 +15,7 @@ from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSACTorchRLModule
 from ray.rllib.algorithms.sac.torch.sac_torch_learner import SACTorchLearner
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from tests.fakes import MakeChain
@@ -337,6 +338,20 @@ def test_networks_of_other_outputs_are_refused(settings: OffPolicySettings, netw
     config.rl_module(rl_module_spec=RLModuleSpec(module_class=network))
     with pytest.raises(UnsupportedConfig, match="inherit from Lean"):
         build_learner(settings, config)
+
+
+@pytest.mark.parametrize("settings", [DQN, SAC])
+@pytest.mark.parametrize(
+    "change", [{"fcnet_activation": "relu"}, {"head_fcnet_hiddens": [8]}], ids=["relu", "head"]
+)
+def test_networks_that_are_no_policy_are_not_told_as_one(
+    settings: OffPolicySettings, change: dict[str, Any]
+) -> None:
+    """A policy has tanh layers and a linear head; in them other weights would decide otherwise."""
+    config = build_config(settings)
+    config.rl_module(model_config=DefaultModelConfig(fcnet_hiddens=[16], **change))
+    with pytest.raises(UnsupportedConfig, match="tanh layers"):
+        build_learner(settings, config).to_policy("other")
 
 
 @pytest.mark.parametrize("settings", [DQN, SAC])
