@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -55,7 +55,7 @@ class Study:
 
     def settings(self, algorithm: str, seed: int) -> OffPolicySettings:
         """What both arms are told."""
-        return ALGORITHMS[algorithm][0](
+        settings = ALGORITHMS[algorithm][0](
             hidden=(64, 64),
             learning_rate=1e-3,
             final_learning_rate=1e-3,
@@ -68,6 +68,9 @@ class Study:
             reward_scale=1.0,
             seed=seed,
         )
+        if isinstance(settings, SACSettings):
+            return replace(settings, initial_temperature=1.0)
+        return settings
 
     def curve(self, algorithm: str, arm: str, seed: int, commit: str) -> Iterator[Row]:
         """One training, looked at `looks` times."""

@@ -81,8 +81,9 @@ class SACSettings(OffPolicySettings):
 
     twin_q: bool = True
     """Whether the lesser of two networks' values counts, against optimism."""
-    initial_temperature: float = 1.0
-    """Price of a unit of entropy at the start, in scaled rewards; it is learned."""
+    initial_temperature: float = 0.1
+    """Price of a unit of entropy at the start, in scaled rewards; it is learned. RLlib's 1 is that
+    of a whole spread of returns here, which drowns what decisions earn until it has fallen."""
     temperature_learning_rate: float = 1e-3
     """Step size of the temperature's optimiser."""
     entropy_share: float = 0.3
