@@ -1,22 +1,21 @@
 """What training leaves behind: a policy that acts with numpy alone.
 
-A policy answers a batch of observations with a batch of discrete decisions. Nothing here knows of
+A policy answers a batch of observations with a batch of decisions. Nothing here knows of
 simulators, surrogates or Ray, so a policy can be stored, served and compared anywhere.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 
 from sim.errors import SurrogymError
+from training.heads import Head, JointChoice, head_of
 
 POLICY = "policy"
 VALUE = "value"
-NOT_ALLOWED = -1e9
-"""Logit of a decision that is not allowed: its chance is 0 in single precision."""
 
 
 class InconsistentNetwork(SurrogymError):
@@ -32,14 +31,16 @@ class Policy(Protocol):
         """How reports and figures call this policy."""
         ...
 
-    def act(self, observation: Float[np.ndarray, "batch features"]) -> Int[np.ndarray, " batch"]:
+    def act(
+        self, observation: Float[np.ndarray, "batch features"]
+    ) -> Shaped[np.ndarray, "batch *action"]:
         """The decision for each row of observations."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NetworkPolicy:
-    """A multilayer perceptron with tanh hidden layers that takes the decision of largest logit.
+    """A multilayer perceptron with tanh hidden layers that takes its likeliest decision.
 
     Weights are `[outputs, inputs]` as in torch. The value network, of the same form with one
     output, is not needed to act; it is kept so that later training can start from both. Values
@@ -56,6 +57,8 @@ class NetworkPolicy:
     """Weight matrices of the value network; empty when it was not kept."""
     value_biases: tuple[Float[np.ndarray, " _"], ...] = ()
     """Bias vectors of the value network; empty when it was not kept."""
+    head: Head = field(default_factory=JointChoice)
+    """What the outputs of the policy network mean."""
 
     def __post_init__(self) -> None:
         """Raise InconsistentNetwork unless both networks chain from the same features."""
@@ -65,6 +68,10 @@ class NetworkPolicy:
         _check_chain(VALUE, self.value_weights, self.value_biases)
         if self.has_values:
             self._check_value_network()
+        if not self.head.fits(self.decisions):
+            raise InconsistentNetwork(
+                f"the policy network ends with {self.decisions} outputs, not those of {self.head}"
+            )
 
     @property
     def features(self) -> int:
@@ -73,7 +80,7 @@ class NetworkPolicy:
 
     @property
     def decisions(self) -> int:
-        """Number of decisions to choose from."""
+        """Number of outputs: of decisions to choose from, where they are chosen jointly."""
         return int(self.weights[-1].shape[0])
 
     @property
@@ -90,18 +97,17 @@ class NetworkPolicy:
         self,
         observation: Float[np.ndarray, "batch features"],
         allowed: Bool[np.ndarray, "batch decisions"] | None = None,
-    ) -> Int[np.ndarray, " batch"]:
-        """The decision of largest logit for each row, of those allowed; the first one on ties."""
-        logits = self.logits(observation)
-        if allowed is not None:
-            logits = np.where(allowed, logits, NOT_ALLOWED)
-        decisions: np.ndarray = logits.argmax(axis=1)
-        return decisions
+    ) -> Shaped[np.ndarray, "batch *action"]:
+        """The likeliest decision for each row, of those allowed; the first one on ties."""
+        return self.head.decide(self.logits(observation), allowed)
 
     def logits(
         self, observation: Float[np.ndarray, "batch features"]
     ) -> Float[np.ndarray, "batch decisions"]:
-        """Unnormalised log probabilities of the decisions, as trained with exploration."""
+        """What the policy network ends with.
+
+        Unnormalised log probabilities of decisions, as trained with exploration; of numbers, means.
+        """
         return _forward(self.weights, self.biases, observation)
 
     def values(
@@ -117,13 +123,15 @@ class NetworkPolicy:
         return {
             **_named(POLICY, self.weights, self.biases),
             **_named(VALUE, self.value_weights, self.value_biases),
+            **self.head.to_tensors(),
         }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray], *, name: str) -> "NetworkPolicy":
         """The inverse of `to_tensors`; raises InconsistentNetwork on missing or foreign names."""
+        head = head_of(tensors)
         networks = {prefix: _layers(prefix, tensors) for prefix in (POLICY, VALUE)}
-        known = 2 * sum(len(weights) for weights, _ in networks.values())
+        known = 2 * sum(len(weights) for weights, _ in networks.values()) + len(head.to_tensors())
         if known != len(tensors):
             raise InconsistentNetwork(
                 f"tensor names {sorted(tensors)} are not whole layers of '{POLICY}' and '{VALUE}'"
@@ -136,6 +144,7 @@ class NetworkPolicy:
             biases=biases,
             value_weights=value_weights,
             value_biases=value_biases,
+            head=head,
         )
 
     def _check_value_network(self) -> None:

@@ -27,7 +27,7 @@ def episode_costs(
     problem: Problem, controller: Controller, days: int, seed: int
 ) -> Float[np.ndarray, "day"]:
     """Cost of each of `days` episodes run side by side from one seed."""
-    rollouts = Rollouts(problem, days)
+    rollouts = Rollouts(replace(problem, actions="joint"), days)
     random = stream(seed, "episodes")
     rollouts.begin(np.arange(days), random)
     total, goes_on = np.zeros(days), np.ones(days, dtype=bool)

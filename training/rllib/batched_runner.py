@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core.columns import Columns
@@ -20,7 +20,7 @@ from ray.rllib.utils.metrics import (
 )
 
 from sim.errors import SurrogymError
-from training.policies import NOT_ALLOWED
+from training.rllib.distributions import Distribution, distribution_over, with_mask
 from training.rllib.episodes import EpisodeCutter
 from training.rllib.rollout import Rollout
 
@@ -52,10 +52,11 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     one call, not a smoothed window.
 
     The environment comes from `env_config["make_env"](num_envs)`, has flat Box observations and
-    Discrete actions from 0, and declares SAME_STEP autoreset with `infos["final_obs"]`: where
-    an episode ends, the step returns the next episode's first observation. Anything else, and a
-    network with state, raises UnsupportedEnvironment. Where `infos["action_mask"]` tells which
-    decisions are allowed, no other is taken.
+    actions that are Discrete, flat MultiDiscrete or a flat Box, and declares SAME_STEP autoreset
+    with `infos["final_obs"]`: where an episode ends, the step returns the next episode's first
+    observation. Anything else, and a network with state, raises UnsupportedEnvironment. Where
+    `infos["action_mask"]` tells which decisions are allowed, no other is taken; with MultiDiscrete
+    it has the choices of one lever after another.
 
     It overrides private methods of RLlib, so a new Ray release needs the tests to pass first.
     """
@@ -86,6 +87,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self.env = self.config.env_config[MAKE_ENV](envs)
         check_environment(self.env, envs)
         self.num_envs = envs
+        self._distribution = distribution_over(self.env.single_action_space)
         self._needs_initial_reset = True
         self._cutter = EpisodeCutter(
             self.env.single_observation_space, self.env.single_action_space
@@ -134,11 +136,10 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     @torch.no_grad()
     def _collect(self, steps: int, *, explore: bool, force_reset: bool) -> Rollout:
         current = self._start(force_reset)
-        decisions = int(self.env.single_action_space.n)
-        record = _Record(steps, self.num_envs, current.shape[1], decisions)
+        record = _Record(steps, self.num_envs, current.shape[1])
         for step in range(steps):
             record.observations[step] = current
-            actions = self._decide(record, step, explore)
+            actions = self._distribution.action(self._decide(record, step, explore))
             current, rewards, terminated, truncated, infos = self.env.step(actions)
             self._hear(record, step, infos)
             record.rewards[step] = rewards
@@ -167,7 +168,9 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         started: np.ndarray = observations
         return started
 
-    def _decide(self, record: "_Record", step: int, explore: bool) -> Int[np.ndarray, " envs"]:
+    def _decide(
+        self, record: "_Record", step: int, explore: bool
+    ) -> Shaped[np.ndarray, "envs *action"]:
         batch = {Columns.OBS: torch.from_numpy(record.observations[step])}
         if explore:
             runners = max(self.config.num_env_runners, 1)
@@ -177,18 +180,17 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             outputs = self.module.forward_inference(batch)
         logits = outputs[Columns.ACTION_DIST_INPUTS]
         if self._allowed is not None:
-            record.allowed.append(_checked(self._allowed, logits.shape))
-            logits = logits.masked_fill(~torch.from_numpy(self._allowed), NOT_ALLOWED)
-        log_probabilities = torch.log_softmax(logits, dim=1)
+            record.allowed.append(_checked(self._allowed, self._distribution, self.num_envs))
+            logits = with_mask(logits, torch.from_numpy(self._allowed))
         if explore:
-            chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)
+            chosen = self._distribution.draw(logits, self._generator)
         else:
-            chosen = logits.argmax(dim=1, keepdim=True)
-        record.logits[step] = logits.numpy()
-        record.log_probabilities[step] = log_probabilities.gather(1, chosen).squeeze(1).numpy()
-        record.actions[step] = chosen.squeeze(1).numpy()
-        decisions: np.ndarray = record.actions[step].copy()
-        return decisions
+            chosen = self._distribution.likeliest(logits)
+        decided: np.ndarray = chosen.numpy()
+        record.logits.append(logits.numpy())
+        record.log_probabilities[step] = self._distribution.judge(logits, chosen).log_probability
+        record.actions.append(decided)
+        return decided
 
     def _hear(self, record: "_Record", step: int, infos: dict[str, Any]) -> None:
         """Keep what the environment tells beside its answers: durations and the next mask."""
@@ -231,19 +233,25 @@ def check_environment(env: VectorEnv[Any, Any, Any], num_envs: int) -> None:
     observation, action = env.single_observation_space, env.single_action_space
     if not isinstance(observation, gym.spaces.Box) or len(observation.shape) != 1:
         raise UnsupportedEnvironment(f"observations must be a flat Box, not {observation}")
-    if not isinstance(action, gym.spaces.Discrete) or action.start != 0:
-        raise UnsupportedEnvironment(f"actions must be Discrete from 0, not {action}")
+    distribution_over(action)
     if env.num_envs != num_envs:
         raise UnsupportedEnvironment(f"make_env({num_envs}) built {env.num_envs} environments")
 
 
-def _checked(allowed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if allowed.shape != tuple(shape) or allowed.dtype != np.bool_:
+def _checked(
+    allowed: np.ndarray, distribution: Distribution, envs: int
+) -> Bool[np.ndarray, "envs decisions"]:
+    sizes = distribution.sizes
+    if not sizes:
+        raise UnsupportedEnvironment(f"infos[{MASK!r}] cannot mask actions in a Box: leave it out")
+    shape = (envs, sum(sizes))
+    if allowed.shape != shape or allowed.dtype != np.bool_:
         raise UnsupportedEnvironment(
             f"infos[{MASK!r}] is {allowed.dtype} of shape {allowed.shape}: give bools of shape "
-            f"{tuple(shape)}, a row for each environment"
+            f"{shape}, a row for each environment"
         )
-    stuck = np.flatnonzero(~allowed.any(axis=1))
+    some = np.logical_or.reduceat(allowed, np.cumsum((0, *sizes[:-1])), axis=1)
+    stuck = np.flatnonzero(~some.all(axis=1))
     if len(stuck):
         raise UnsupportedEnvironment(
             f"infos[{MASK!r}] allows nothing in environments {stuck[:5].tolist()}"
@@ -272,10 +280,10 @@ def final_observations(
 class _Record:
     """Arrays being filled; a Rollout when full."""
 
-    def __init__(self, steps: int, envs: int, features: int, decisions: int) -> None:
+    def __init__(self, steps: int, envs: int, features: int) -> None:
         self.observations = np.empty((steps, envs, features), dtype=np.float32)
-        self.actions = np.empty((steps, envs), dtype=np.int64)
-        self.logits = np.empty((steps, envs, decisions), dtype=np.float32)
+        self.actions: list[np.ndarray] = []
+        self.logits: list[np.ndarray] = []
         self.log_probabilities = np.empty((steps, envs), dtype=np.float32)
         self.rewards = np.empty((steps, envs), dtype=np.float32)
         self.terminated = np.empty((steps, envs), dtype=np.bool_)
@@ -289,8 +297,8 @@ class _Record:
     def to_rollout(self, last_observations: np.ndarray) -> Rollout:
         return Rollout(
             observations=self.observations,
-            actions=self.actions,
-            logits=self.logits,
+            actions=np.stack(self.actions),
+            logits=np.stack(self.logits),
             log_probabilities=self.log_probabilities,
             rewards=self.rewards,
             terminated=self.terminated,

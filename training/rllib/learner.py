@@ -14,10 +14,12 @@ from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.utils.metrics import NUM_MODULE_STEPS_TRAINED_LIFETIME
 
 from sim.errors import SurrogymError
-from training.policies import NOT_ALLOWED, InconsistentNetwork, NetworkPolicy
+from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.advantages import evaluate_rollout, natural_reward_scale
+from training.rllib.distributions import distribution_over, with_mask
 from training.rllib.rollout import Rollout
 from training.rllib.weights import (
+    head_in,
     is_value_weight,
     rescaled_values,
     to_module_state,
@@ -66,6 +68,7 @@ class LeanPPOLearner(PPOTorchLearner):
     def build(self) -> None:
         """Build networks and optimiser."""
         super().build()
+        self._distribution = distribution_over(self._network.action_space)
         self.reward_scale: float | None = self.config.reward_scale
         self._annealing: Annealing | None = None
         self._has_learned_values = False
@@ -91,8 +94,8 @@ class LeanPPOLearner(PPOTorchLearner):
                 self._set_optimizer_lr(optimizer, annealing.learning_rate)
         batch = self._to_batch(rollouts)
         if annealing is not None and annealing.reference_weight > 0.0 and self._reference:
-            logits = self._reference.logits(batch[Columns.OBS].numpy())
-            batch[REFERENCE] = torch.from_numpy(logits)
+            inputs = self._reference.head.spread(self._reference.logits(batch[Columns.OBS].numpy()))
+            batch[REFERENCE] = torch.from_numpy(inputs)
         for _ in range(self.config.num_epochs):
             for minibatch in self._minibatches(batch):
                 self._step(minibatch)
@@ -108,7 +111,11 @@ class LeanPPOLearner(PPOTorchLearner):
         """
         module = self.module[DEFAULT_MODULE_ID]
         scale = self.reward_scale or 1.0
-        module.set_state(to_module_state(policy, module.get_state(), reward_scale=scale))
+        state = module.get_state()
+        head = head_in(state, self._distribution)
+        if policy.head != head:
+            raise InconsistentNetwork(f"cannot start from {policy.head}: actions are {head}")
+        module.set_state(to_module_state(policy, state, reward_scale=scale))
         self._has_learned_values = policy.has_values
         self._reference = policy
 
@@ -144,7 +151,12 @@ class LeanPPOLearner(PPOTorchLearner):
     def to_policy(self, name: str) -> NetworkPolicy:
         """The present weights as a policy that acts with numpy."""
         state = self.module[DEFAULT_MODULE_ID].get_state()
-        return to_network_policy(state, name=name, reward_scale=self.reward_scale or 1.0)
+        return to_network_policy(
+            state,
+            name=name,
+            reward_scale=self.reward_scale or 1.0,
+            head=head_in(state, self._distribution),
+        )
 
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
@@ -157,19 +169,19 @@ class LeanPPOLearner(PPOTorchLearner):
         loss: torch.Tensor = config.vf_loss_coeff * value_loss
         if self._annealing is not None and not self._annealing.trains_policy:
             return loss
-        logits = _allowed_logits(fwd_out[Columns.ACTION_DIST_INPUTS], batch)
-        decisions = module.get_train_action_dist_cls().from_logits(logits)
-        ratio = torch.exp(decisions.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP])
+        allowed = batch.get(ALLOWED)
+        inputs = with_mask(fwd_out[Columns.ACTION_DIST_INPUTS], allowed)
+        judged = self._distribution.judge(inputs, batch[Columns.ACTIONS])
+        ratio = torch.exp(judged.log_probability - batch[Columns.ACTION_LOGP])
         advantages = batch[Postprocessing.ADVANTAGES]
         clipped = ratio.clamp(1 - config.clip_param, 1 + config.clip_param)
         policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
-        entropy = decisions.entropy().mean()
+        entropy = judged.entropy.mean()
         self._losses |= {POLICY_LOSS_KEY: policy_loss, ENTROPY_KEY: entropy}
         loss += policy_loss - self._entropy_coefficient(module_id) * entropy
         if REFERENCE in batch and self._annealing is not None:
-            present = torch.log_softmax(logits, dim=1)
-            reference = torch.log_softmax(_allowed_logits(batch[REFERENCE], batch), dim=1)
-            divergence = (reference.exp() * (reference - present)).sum(dim=1).mean()
+            reference = with_mask(batch[REFERENCE], allowed)
+            divergence = self._distribution.divergence(reference, inputs).mean()
             self._losses[REFERENCE_KL] = divergence
             loss += self._annealing.reference_weight * divergence
         return loss
@@ -281,11 +293,6 @@ class LeanPPOLearner(PPOTorchLearner):
         last = {name: loss.item() for name, loss in self._losses.items()}
         self.metrics.log_dict(last, key=DEFAULT_MODULE_ID, window=1)
         return self.metrics.reduce()
-
-
-def _allowed_logits(logits: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
-    """Logits of the decisions that were allowed; of the others, chances of 0."""
-    return logits.masked_fill(~batch[ALLOWED], NOT_ALLOWED) if ALLOWED in batch else logits
 
 
 def _flat(arrays: Sequence[np.ndarray]) -> torch.Tensor:

@@ -3,8 +3,12 @@
 from functools import partial
 from typing import Any
 
+from gymnasium.spaces import Box
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
+from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
+from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
 from ray.rllib.core import COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
@@ -23,6 +27,18 @@ from training.rllib.rollout import Returns, Rollout
 
 class UnsupportedConfig(SurrogymError):
     """A setting that RLlib knows and LeanPPO does not obey."""
+
+
+class LeanCatalog(PPOCatalog):
+    """RLlib's networks; where actions are numbers, their log deviations are weights apart."""
+
+    def __init__(
+        self, observation_space: Any, action_space: Any, model_config_dict: dict[str, Any]
+    ) -> None:
+        """Choose the form of deviations by the space of actions."""
+        is_box = isinstance(action_space, Box)
+        build: Any = super().__init__
+        build(observation_space, action_space, {**model_config_dict, "free_log_std": is_box})
 
 
 class LeanPPOConfig(PPOConfig):
@@ -47,6 +63,10 @@ class LeanPPOConfig(PPOConfig):
         """Let gamma count for so many minutes, by `infos["duration"]`; None: for each step."""
         self.discount_minutes = minutes
         return self
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """RLlib's network, with deviations that do not depend on what is seen."""
+        return RLModuleSpec(module_class=DefaultPPOTorchRLModule, catalog_class=LeanCatalog)
 
     def get_default_learner_class(self) -> type[LeanPPOLearner]:
         """The learner that takes rollouts."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from sim.errors import SurrogymError
 
@@ -23,10 +23,10 @@ class Rollout:
 
     observations: Float[np.ndarray, "steps envs features"]
     """What each decision was taken on."""
-    actions: Int[np.ndarray, "steps envs"]
-    """The decisions."""
-    logits: Float[np.ndarray, "steps envs decisions"]
-    """The behaviour policy's unnormalised log probabilities."""
+    actions: Shaped[np.ndarray, "steps envs *action"]
+    """The decisions, as they were drawn: numbers before they were clipped into their box."""
+    logits: Float[np.ndarray, "steps envs inputs"]
+    """The behaviour policy's unnormalised log probabilities; of numbers, means and deviations."""
     log_probabilities: Float[np.ndarray, "steps envs"]
     """The behaviour policy's log probability of the decision taken."""
     rewards: Float[np.ndarray, "steps envs"]

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from training.heads import GaussianNumbers, Head, JointChoice
 from training.policies import InconsistentNetwork, NetworkPolicy
+from training.rllib.distributions import Distribution
 
 POLICY_PARTS = ("encoder.actor_encoder.net.mlp.", "pi.net.mlp.")
 VALUE_PARTS = ("encoder.critic_encoder.net.mlp.", "vf.net.mlp.")
 VALUE_HEAD = "vf.net.mlp."
+LOG_DEVIATIONS = "pi.log_std"
 
 
 def is_value_weight(name: str) -> bool:
@@ -17,7 +20,7 @@ def is_value_weight(name: str) -> bool:
 
 
 def to_network_policy(
-    state: Mapping[str, np.ndarray], *, name: str, reward_scale: float
+    state: Mapping[str, np.ndarray], *, name: str, reward_scale: float, head: Head | None = None
 ) -> NetworkPolicy:
     """RLlib's weights as a policy that acts with numpy; the arrays are copies.
 
@@ -33,7 +36,13 @@ def to_network_policy(
         biases=biases,
         value_weights=value_weights,
         value_biases=value_biases,
+        head=head or JointChoice(),
     )
+
+
+def head_in(state: Mapping[str, np.ndarray], distribution: Distribution) -> Head:
+    """The head of RLlib's network, which decides by this distribution."""
+    return distribution.head(tuple(state.get(LOG_DEVIATIONS, np.empty(0)).tolist()))
 
 
 def to_module_state(
@@ -45,6 +54,8 @@ def to_module_state(
     """
     loaded = dict(state)
     _replace(loaded, POLICY_PARTS, policy.weights, policy.biases)
+    if isinstance(policy.head, GaussianNumbers):
+        loaded[LOG_DEVIATIONS] = np.array(policy.head.log_deviations, dtype=np.float32)
     if policy.has_values:
         _replace(loaded, VALUE_PARTS, policy.value_weights, policy.value_biases)
         loaded |= rescaled_values(loaded, reward_scale)
