@@ -73,8 +73,19 @@ class LeanPPOLearner(PPOTorchLearner):
         self._annealing: Annealing | None = None
         self._has_learned_values = False
         self._reference: NetworkPolicy | None = None
+        self._clipped_apart: list[list[torch.nn.Parameter]] = []
         self._losses: dict[str, torch.Tensor] = {}
         self._generator = torch.Generator().manual_seed(self.config.seed or 0)
+
+    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
+        """RLlib's Adam with all its arithmetic in one call, which small networks feel."""
+        weights = self.get_parameters(self.module[module_id])
+        self.register_optimizer(
+            module_id=module_id,
+            optimizer=torch.optim.Adam(weights, fused=True),
+            params=weights,
+            lr_or_lr_schedule=config.lr,
+        )
 
     def learn(
         self,
@@ -220,7 +231,9 @@ class LeanPPOLearner(PPOTorchLearner):
 
     def _step(self, minibatch: dict[str, torch.Tensor]) -> None:
         batch = {DEFAULT_MODULE_ID: minibatch}
-        losses = self.compute_losses(fwd_out=self.module.forward_train(batch), batch=batch)
+        # Not by way of `forward_train`, which tells every layer anew that it is being trained.
+        outputs = {DEFAULT_MODULE_ID: self._network._forward_train(minibatch)}
+        losses = self.compute_losses(fwd_out=outputs, batch=batch)
         self.apply_gradients(self.postprocess_gradients(self.compute_gradients(losses)))
 
     def _to_batch(self, rollouts: Sequence[Rollout]) -> dict[str, torch.Tensor]:
@@ -276,10 +289,12 @@ class LeanPPOLearner(PPOTorchLearner):
             yield {name: column[rows] for name, column in batch.items()}
 
     def _networks(self) -> list[list[torch.nn.Parameter]]:
-        named = list(self._network.named_parameters())
-        value = [weight for name, weight in named if is_value_weight(name)]
-        policy = [weight for name, weight in named if not is_value_weight(name)]
-        return [policy, value]
+        if not self._clipped_apart:
+            named = list(self._network.named_parameters())
+            value = [weight for name, weight in named if is_value_weight(name)]
+            policy = [weight for name, weight in named if not is_value_weight(name)]
+            self._clipped_apart = [policy, value]
+        return self._clipped_apart
 
     def _entropy_coefficient(self, module_id: str) -> float:
         if self._annealing is not None:
