@@ -81,7 +81,7 @@ class Rollouts:
         self.copies = copies
         self.actions = find_actions(problem.actions)(self.world.description)
         self.states = np.zeros((copies, len(self.world.description.state_names)))
-        self.numbers = np.tile(problem.objective.numbers, (copies, 1))
+        self.numbers = np.tile((problem.preferences or problem).objective.numbers, (copies, 1))
         """Numbers of each episode's objective."""
 
     def begin(self, rows: Int[np.ndarray, "rows"], random: np.random.Generator) -> None:
