@@ -16,6 +16,7 @@ from sim.output import Estimate, mean_interval, paired_interval, paired_ratio
 from sim.simulator import Simulator
 from sim.streams import stream
 from surrogates.dataset import Transitions
+from surrogates.pilot import seated
 from training.heuristics import Controller
 
 BuildSimulator = Callable[[], Simulator]
@@ -80,10 +81,10 @@ def run_day(
     """Run one episode; telemetry is recorded at the believed parameters, nominal by default."""
     description = simulator.describe()
     decisions = description.decisions
-    state = simulator.reset(seed, parameters)
+    state, seat = simulator.reset(seed, parameters), seated(controller, 1)
     states, chosen, epochs = [], [], list[Epoch]()
     while not epochs or not epochs[-1].is_last:
-        choice = int(controller.decide(state[None, :])[0])
+        choice = int(seat.decide(state[None, :])[0])
         states.append(state)
         chosen.append(decisions[choice])
         epochs.append(simulator.advance(decisions[choice]))
