@@ -12,6 +12,7 @@ from gymnasium.spaces import Discrete
 from envs.vector import VectorEnvironment
 from envs.world import SurrogateWorld
 from tests.envs.clockwork import DESCRIPTION, ClockworkSurrogate, clockwork_problem
+from training.heads import LeverChoices
 from training.policies import NetworkPolicy
 from training.spaces import ChangedSpaces, Spaces, adapt_policy
 
@@ -51,6 +52,16 @@ def test_another_order_is_no_change() -> None:
     logits = policy.logits(SEEN)
     np.testing.assert_allclose(moved.logits(seen), logits[:, [2, 0, 1]], atol=1e-5)
     np.testing.assert_allclose(moved.values(seen), policy.values(SEEN), atol=1e-5)
+
+
+def test_levers_chosen_apart_are_carried_where_they_are_the_same() -> None:
+    """What is seen is matched as ever; three logits of a lever are not three joint decisions."""
+    policy = replace(some_policy(), head=LeverChoices(sizes=(3,)))
+    now = replace(WAS, observed=("staff", "queue", "clock"))
+    moved = adapt_policy(policy, WAS, now)
+    np.testing.assert_array_equal(moved.act(SEEN[:, [2, 0, 1]]), policy.act(SEEN))
+    with pytest.raises(ChangedSpaces, match="in the form 'levers'"):
+        adapt_policy(policy, WAS, replace(WAS, levels=((0.6,), (0.0,), (0.2,))))
 
 
 def test_differences_are_named_and_refused() -> None:
