@@ -100,9 +100,10 @@ class LeanPPOLearner(PPOTorchLearner):
         TrainingDiverged at the first gradient that is not finite.
         """
         self._annealing = annealing
-        if annealing is not None:
-            for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
-                self._set_optimizer_lr(optimizer, annealing.learning_rate)
+        for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
+            # Before the first step too: a restored optimiser brings along the rate it last had.
+            scheduled: Any = self._optimizer_lr_schedules[optimizer].get_current_value()
+            self._set_optimizer_lr(optimizer, annealing.learning_rate if annealing else scheduled)
         batch = self._to_batch(rollouts)
         if annealing is not None and annealing.reference_weight > 0.0 and self._reference:
             inputs = self._reference.head.spread(self._reference.logits(batch[Columns.OBS].numpy()))
