@@ -23,9 +23,9 @@ class MissingMemory(SurrogymError):
 class PolicyController:
     """Acts greedily by a network on what the observation shows.
 
-    A policy that sees a window of epochs has to be told where episodes begin: whoever runs them
-    asks the seat that `begin` returns, which remembers for these episodes alone. The controller
-    itself never changes, so that it can be shared and sent to other processes.
+    A policy that sees a window of epochs, or has a memory, has to be told where episodes begin:
+    whoever runs them asks the seat that `begin` returns, which remembers for these episodes alone.
+    The controller itself never changes, so that it can be shared and sent to other processes.
     """
 
     policy: NetworkPolicy
@@ -57,24 +57,31 @@ class PolicyController:
 
         Raises MissingMemory where the policy looks back.
         """
-        if self.history > 1:
+        if self.looks_back:
             raise MissingMemory(
-                f"policy {self.policy.name!r} sees {self.history} epochs at once: ask the one "
-                "that begin(rows) returns at the beginning of episodes"
+                f"policy {self.policy.name!r} sees {self.history} epochs at once and remembers "
+                f"{self.policy.units} numbers: ask the one that begin(rows) returns at the "
+                "beginning of episodes"
             )
         return self.choose(self.observation(states), states)
 
     def begin(self, rows: int) -> PolicyController | Seat:
         """Who is to be asked in so many episodes that begin now and go on in step."""
-        return Seat(self, rows) if self.history > 1 else self
+        return Seat(self, rows) if self.looks_back else self
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it decides by more than the present epoch."""
+        return self.history > 1 or self.policy.memory is not None
 
     def choose(
         self,
         seen: Float32[np.ndarray, "batch observation"],
         states: Float[np.ndarray, "batch state"],
+        memory: Float[np.ndarray, "batch units"] | None = None,
     ) -> Int[np.ndarray, "batch"]:
-        """Numbers of joint choices by what is seen, of those allowed in the states."""
-        acted = self.policy.act(seen, self._allowed(states))
+        """Numbers of joint choices by what is seen and was before, of those allowed."""
+        acted = self.policy.act(seen, self._allowed(states), memory)
         return acted if self._actions is None else self._actions.choices(acted)
 
     def _allowed(
@@ -91,6 +98,7 @@ class Seat:
     def __init__(self, controller: PolicyController, rows: int) -> None:
         self._controller, self._rows = controller, rows
         self._seen: Float32[np.ndarray, "rows observation"] | None = None
+        self._memory = controller.policy.begin(rows)
         self.name = controller.name
 
     def decide(self, states: Float[np.ndarray, "rows state"]) -> Int[np.ndarray, "rows"]:
@@ -108,4 +116,6 @@ class Seat:
             self._seen = first_window(now, self._controller.history)
         else:
             self._seen = next_window(self._seen, now)
-        return self._controller.choose(self._seen, states)
+        choices = self._controller.choose(self._seen, states, self._memory)
+        self._memory = self._controller.policy.remember(self._seen, self._memory)
+        return choices

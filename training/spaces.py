@@ -133,11 +133,13 @@ def adapt_policy(
     weights[-1], biases[-1] = weights[-1][rows], biases[-1][rows]
     biases[-1] = biases[-1] - np.float32(_HANDICAP) * is_new
     values = policy.value_weights
+    # The value network also sees what is remembered, which keeps its place behind the rest.
+    known_columns = np.concatenate([columns, np.arange(policy.units) + policy.features])
     return replace(
         policy,
         weights=tuple(weights),
         biases=tuple(biases),
-        value_weights=(_looking(values[0], columns), *values[1:]) if values else (),
+        value_weights=(_looking(values[0], known_columns), *values[1:]) if values else (),
     )
 
 

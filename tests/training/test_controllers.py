@@ -81,7 +81,7 @@ def test_whoever_collects_asks_a_seat_of_the_episode() -> None:
 def test_asked_without_a_beginning_it_refuses() -> None:
     """Guessing what was before would decide wrongly and never fail."""
     controller = by_the_light_before()
-    with pytest.raises(MissingMemory, match="sees 2 epochs at once"):
+    with pytest.raises(MissingMemory, match="sees 2 epochs at once and remembers 0"):
         controller.decide(np.zeros((3, 2)))
     with pytest.raises(MissingMemory, match="2 states for a controller of 3 episodes"):
         controller.begin(3).decide(np.zeros((2, 2)))

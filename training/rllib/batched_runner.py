@@ -22,7 +22,8 @@ from ray.rllib.utils.metrics import (
 from sim.errors import SurrogymError
 from training.rllib.distributions import Distribution, distribution_over, with_mask
 from training.rllib.episodes import EpisodeCutter
-from training.rllib.rollout import Rollout
+from training.rllib.recurrent import RecurrentModule
+from training.rllib.rollout import Memories, Rollout
 
 MAKE_ENV = "make_env"
 """Key of `env_config` under which the runner finds the function from `num_envs` to a VectorEnv."""
@@ -54,7 +55,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     The environment comes from `env_config["make_env"](num_envs)`, has flat Box observations and
     actions that are Discrete, flat MultiDiscrete or a flat Box, and declares SAME_STEP autoreset
     with `infos["final_obs"]`: where an episode ends, the step returns the next episode's first
-    observation. Anything else, and a network with state, raises UnsupportedEnvironment. Where
+    observation. Anything else raises UnsupportedEnvironment, and so does a network with state,
+    unless it is a RecurrentModule, whose memory is carried from step to step. Where
     `infos["action_mask"]` tells which decisions are allowed, no other is taken; with MultiDiscrete
     it has the choices of one lever after another.
 
@@ -76,6 +78,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             self._generator.manual_seed(self._seed)
         self._current: np.ndarray | None = None
         self._allowed: np.ndarray | None = None
+        self._memory: torch.Tensor | None = None
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, dtype=np.int64)
 
@@ -137,6 +140,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     def _collect(self, steps: int, *, explore: bool, force_reset: bool) -> Rollout:
         current = self._start(force_reset)
         record = _Record(steps, self.num_envs, current.shape[1])
+        before = self._memory
         for step in range(steps):
             record.observations[step] = current
             actions = self._distribution.action(self._decide(record, step, explore))
@@ -150,7 +154,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             if ended.any():
                 self._finish(record, ended, infos)
         self._current = current
-        rollout = record.to_rollout(np.array(current, dtype=np.float32))
+        last = np.array(current, dtype=np.float32)
+        rollout = record.to_rollout(last, self._remembered(record, before, last))
         self._log(rollout)
         return rollout
 
@@ -161,6 +166,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         seed = self._seed if self._needs_initial_reset else None
         observations, infos = self.env.reset(seed=seed)
         self._allowed = infos.get(MASK)
+        if isinstance(self.module, RecurrentModule):
+            self._memory = torch.zeros(self.num_envs, self.module.units)
         self._needs_initial_reset = False
         self._returns[:] = 0.0
         self._lengths[:] = 0
@@ -171,14 +178,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     def _decide(
         self, record: "_Record", step: int, explore: bool
     ) -> Shaped[np.ndarray, "envs *action"]:
-        batch = {Columns.OBS: torch.from_numpy(record.observations[step])}
-        if explore:
-            runners = max(self.config.num_env_runners, 1)
-            elapsed = self.num_env_steps_sampled_lifetime + step * self.num_envs * runners
-            outputs = self.module.forward_exploration(batch, t=elapsed)
-        else:
-            outputs = self.module.forward_inference(batch)
-        logits = outputs[Columns.ACTION_DIST_INPUTS]
+        logits = self._look(record, step, explore)
         if self._allowed is not None:
             record.allowed.append(_checked(self._allowed, self._distribution, self.num_envs))
             logits = with_mask(logits, torch.from_numpy(self._allowed))
@@ -191,6 +191,22 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         record.log_probabilities[step] = self._distribution.judge(logits, chosen).log_probability
         record.actions.append(decided)
         return decided
+
+    def _look(self, record: "_Record", step: int, explore: bool) -> torch.Tensor:
+        seen = torch.from_numpy(record.observations[step])
+        if self._memory is not None:
+            inputs, remembered = self.module.look(seen, self._memory)
+            record.memories.append(remembered.numpy())
+            self._memory = remembered
+            return torch.as_tensor(inputs)
+        batch = {Columns.OBS: seen}
+        if explore:
+            runners = max(self.config.num_env_runners, 1)
+            elapsed = self.num_env_steps_sampled_lifetime + step * self.num_envs * runners
+            outputs = self.module.forward_exploration(batch, t=elapsed)
+        else:
+            outputs = self.module.forward_inference(batch)
+        return torch.as_tensor(outputs[Columns.ACTION_DIST_INPUTS])
 
     def _hear(self, record: "_Record", step: int, infos: dict[str, Any]) -> None:
         """Keep what the environment tells beside its answers: durations and the next mask."""
@@ -207,10 +223,29 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self, record: "_Record", ended: Bool[np.ndarray, " envs"], infos: dict[str, Any]
     ) -> None:
         record.finals.append(final_observations(infos, ended))
+        if self._memory is not None:
+            finals = torch.from_numpy(record.finals[-1])
+            _, remembered = self.module.look(finals, self._memory[torch.from_numpy(ended)])
+            record.final_memories.append(remembered.numpy())
+            self._memory = self._memory * torch.from_numpy(~ended)[:, None]
         record.returns.append(self._returns[ended])
         record.lengths.append(self._lengths[ended])
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
+
+    def _remembered(
+        self, record: "_Record", before: torch.Tensor | None, last: np.ndarray
+    ) -> Memories | None:
+        if before is None or self._memory is None:
+            return None
+        _, after_last = self.module.look(torch.from_numpy(last), self._memory)
+        nothing = np.empty((0, before.shape[1]), dtype=np.float32)
+        return Memories(
+            before=before.numpy(),
+            after=np.stack(record.memories),
+            after_final=np.concatenate([nothing, *record.final_memories]),
+            after_last=after_last.numpy(),
+        )
 
     def _log(self, rollout: Rollout) -> None:
         returns, lengths = rollout.episode_returns, rollout.episode_lengths
@@ -290,11 +325,13 @@ class _Record:
         self.truncated = np.empty((steps, envs), dtype=np.bool_)
         self.allowed: list[np.ndarray] = []
         self.durations: list[np.ndarray] = []
+        self.memories: list[np.ndarray] = []
+        self.final_memories: list[np.ndarray] = []
         self.finals = [np.empty((0, features), dtype=np.float32)]
         self.returns = [np.empty(0)]
         self.lengths = [np.empty(0, dtype=np.int64)]
 
-    def to_rollout(self, last_observations: np.ndarray) -> Rollout:
+    def to_rollout(self, last_observations: np.ndarray, memories: Memories | None) -> Rollout:
         return Rollout(
             observations=self.observations,
             actions=np.stack(self.actions),
@@ -309,6 +346,7 @@ class _Record:
             durations=np.stack(self.durations)
             if len(self.durations) == len(self.rewards)
             else None,
+            memories=memories,
             episode_returns=np.concatenate(self.returns),
             episode_lengths=np.concatenate(self.lengths),
         )

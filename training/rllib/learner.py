@@ -17,6 +17,7 @@ from sim.errors import SurrogymError
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.advantages import evaluate_rollout, natural_reward_scale
 from training.rllib.distributions import distribution_over, with_mask
+from training.rllib.recurrent import BEFORE, KNOWN, RESTARTS
 from training.rllib.rollout import Rollout
 from training.rllib.weights import (
     head_in,
@@ -114,7 +115,7 @@ class LeanPPOLearner(PPOTorchLearner):
         self._weights_seq_no += 1
         if annealing is None:
             self.after_gradient_based_update(timesteps=dict(timesteps))
-        return self._measure(len(batch[Columns.ACTIONS]))
+        return self._measure(sum(rollout.transitions for rollout in rollouts))
 
     def load_policy(self, policy: NetworkPolicy) -> None:
         """Take over a policy's weights, and its value network's if it has one.
@@ -242,7 +243,7 @@ class LeanPPOLearner(PPOTorchLearner):
             self._choose_reward_scale(rollouts[0])
         estimated = [
             evaluate_rollout(
-                rollout,
+                rollout.with_memories(),
                 value_of=self._values,
                 reward_scale=self.reward_scale or 1.0,
                 discount=self.config.gamma,
@@ -261,7 +262,13 @@ class LeanPPOLearner(PPOTorchLearner):
         masks = [rollout.allowed for rollout in rollouts if rollout.allowed is not None]
         if masks:
             columns[ALLOWED] = masks
-        batch = {name: _flat(arrays) for name, arrays in columns.items()}
+        remembered = [each.memories for each in rollouts if each.memories is not None]
+        if remembered:
+            columns[BEFORE] = [memories.before[None] for memories in remembered]
+            columns[RESTARTS] = [rollout.restarts for rollout in rollouts]
+            columns[KNOWN] = [rollout.with_memories().observations for rollout in rollouts]
+        join = _side_by_side if remembered else _flat
+        batch = {name: join(arrays) for name, arrays in columns.items()}
         batch[Postprocessing.ADVANTAGES] = _standardised(batch[Postprocessing.ADVANTAGES])
         return batch
 
@@ -278,16 +285,22 @@ class LeanPPOLearner(PPOTorchLearner):
 
     @torch.no_grad()
     def _values(self, observations: np.ndarray) -> np.ndarray:
-        batch = {Columns.OBS: torch.from_numpy(observations)}
+        seen = torch.from_numpy(observations)
+        batch = {Columns.OBS: seen, KNOWN: seen}
         values: np.ndarray = self._network.compute_values(batch).numpy()
         return values
 
     def _minibatches(self, batch: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
-        order = torch.randperm(len(batch[Columns.ACTIONS]), generator=self._generator)
+        has_sequences = BEFORE in batch
+        rows, steps = batch[Columns.ACTION_LOGP].numel(), len(batch[Columns.ACTION_LOGP])
+        order = torch.randperm(rows // steps if has_sequences else rows, generator=self._generator)
         # An uneven rest would be a noisier step of the same size, so minibatches are made even.
-        count = max(1, round(len(order) / self.config.minibatch_size))
-        for rows in torch.tensor_split(order, count):
-            yield {name: column[rows] for name, column in batch.items()}
+        count = min(len(order), max(1, round(rows / self.config.minibatch_size)))
+        for chosen in torch.tensor_split(order, count):
+            if has_sequences:
+                yield {name: _sequences(name, column[:, chosen]) for name, column in batch.items()}
+            else:
+                yield {name: column[chosen] for name, column in batch.items()}
 
     def _networks(self) -> list[list[torch.nn.Parameter]]:
         if not self._clipped_apart:
@@ -316,6 +329,16 @@ def _flat(arrays: Sequence[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(
         np.concatenate([array.reshape(-1, *array.shape[2:]) for array in arrays])
     )
+
+
+def _side_by_side(arrays: Sequence[np.ndarray]) -> torch.Tensor:
+    """Environments of all rollouts beside each other, time first."""
+    return torch.from_numpy(np.concatenate(arrays, axis=1))
+
+
+def _sequences(name: str, column: torch.Tensor) -> torch.Tensor:
+    """As it is what the memory goes through, all else a row for each step."""
+    return column if name in (Columns.OBS, BEFORE, RESTARTS) else column.flatten(0, 1)
 
 
 def _standardised(advantages: torch.Tensor) -> torch.Tensor:

@@ -22,6 +22,7 @@ from sim.errors import SurrogymError
 from training.policies import NetworkPolicy
 from training.rllib.batched_runner import BatchedEnvRunner
 from training.rllib.learner import Annealing, LeanPPOLearner
+from training.rllib.recurrent import MEMORY, RecurrentModule
 from training.rllib.rollout import Returns, Rollout
 
 
@@ -50,6 +51,7 @@ class LeanPPOConfig(PPOConfig):
         build(algo_class=algo_class or LeanPPO)
         self.reward_scale: float | None = None
         self.discount_minutes: float | None = None
+        self.memory_units = 0
         self.use_kl_loss = False
         self.kl_coeff = 0.0
         self.env_runners(env_runner_cls=BatchedEnvRunner)
@@ -64,8 +66,20 @@ class LeanPPOConfig(PPOConfig):
         self.discount_minutes = minutes
         return self
 
+    def remember(self, units: int) -> "LeanPPOConfig":
+        """Give the policy a memory of so many numbers; 0: none."""
+        self.memory_units = units
+        return self
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        included: Any = super()._model_config_auto_includes
+        return {**included, MEMORY: self.memory_units} if self.memory_units else included
+
     def get_default_rl_module_spec(self) -> RLModuleSpec:
-        """RLlib's network, with deviations that do not depend on what is seen."""
+        """RLlib's network, its deviations independent of what is seen; or one with a memory."""
+        if self.memory_units:
+            return RLModuleSpec(module_class=RecurrentModule)
         return RLModuleSpec(module_class=DefaultPPOTorchRLModule, catalog_class=LeanCatalog)
 
     def get_default_learner_class(self) -> type[LeanPPOLearner]:
