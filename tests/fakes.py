@@ -33,6 +33,12 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         self.generator = np.random.default_rng(0)
         self.time = np.zeros(self.num_envs, dtype=np.int64)
 
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        if seed is not None:
+            self.generator = np.random.default_rng(seed)
+        self.restart(np.ones(self.num_envs, dtype=np.bool_))
+        return self.observe(), {}
+
     def finish(self, rewards: np.ndarray) -> tuple[Any, ...]:
         """End the episodes whose time has come, restart them and answer as gymnasium does."""
         ended = self.time == self.lengths
@@ -62,12 +68,6 @@ class Chain(BatchedEnv):
     def __init__(self, num_envs: int, *, length: int = 8, truncates: bool = False) -> None:
         super().__init__(np.full(num_envs, length), self.places + 1, 3, truncates)
         self.place = np.zeros(num_envs, dtype=np.int64)
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        if seed is not None:
-            self.generator = np.random.default_rng(seed)
-        self.restart(np.ones(self.num_envs, dtype=np.bool_))
-        return self.observe(), {}
 
     def step(self, actions: np.ndarray) -> tuple[Any, ...]:
         is_right = actions == self.place % 3
@@ -120,10 +120,8 @@ class Dials(BatchedEnv):
         self.lights = np.zeros((num_envs, 2), dtype=np.int64)
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        if seed is not None:
-            self.generator = np.random.default_rng(seed)
-        self.restart(np.ones(self.num_envs, dtype=np.bool_))
-        return self.observe(), self.told({})
+        observations, infos = super().reset(seed=seed, options=options)
+        return observations, self.told(infos)
 
     def step(self, actions: np.ndarray) -> tuple[Any, ...]:
         if self.masks and not self.allowed()[np.arange(self.num_envs), actions[:, 0]].all():
@@ -164,12 +162,6 @@ class Thermostat(BatchedEnv):
         degrees = gym.spaces.Box(15.0, 30.0, (1,), np.float32)
         super().__init__(np.full(num_envs, 4), 1, degrees, truncates=False)
         self.number = np.zeros(num_envs)
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        if seed is not None:
-            self.generator = np.random.default_rng(seed)
-        self.restart(np.ones(self.num_envs, dtype=np.bool_))
-        return self.observe(), {}
 
     def step(self, actions: np.ndarray) -> tuple[Any, ...]:
         assert self.action_space.contains(actions)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from sim.errors import SurrogymError
+from training.heads import NOT_ALLOWED as NOT_ALLOWED
 from training.heads import Head, JointChoice, head_of
 from training.memory import GatedMemory, memory_of
 

@@ -25,6 +25,7 @@ from training.evaluation import run_days
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.batched_runner import BatchedEnvRunner
 from training.rllib.build import build_config
+from training.rllib.fine_tune import gentle
 from training.rllib.learner import Annealing, LeanPPOLearner
 from training.rllib.rollout import Rollout
 from training.rllib.session import quiet_ray
@@ -135,6 +136,8 @@ def test_a_reference_is_refused_with_a_memory() -> None:
     """What the loaded policy would remember is not what this one does."""
     with pytest.raises(InvalidSettings, match="0 with memory=6"):
         replace(SETTINGS, reference_weight=0.1)
+    assert gentle(SETTINGS).reference_weight == 0.0
+    assert gentle(replace(SETTINGS, memory=0)).reference_weight > 0.0
 
 
 def test_updates_fit_what_was_earned() -> None:
