@@ -79,8 +79,8 @@ class Pilot:
 def _seat(name: str, seed: int, description: Description, policies: Policies) -> Seat:
     """Raises InvalidDataset for a name that is neither a behaviour nor a policy."""
     if name in policies:
-        policy, choices = seated(policies[name], 1), description.decisions
-        return lambda state: choices[int(policy.decide(state[None, :])[0])]
+        policy = seated(policies[name], 1)
+        return lambda state: description.levels_of(policy.decide(state[None, :]))[0]
     if name not in BEHAVIOURS:
         known = (*BEHAVIOURS, *policies)
         raise InvalidDataset(f"no behaviour or policy {name!r}{suggestion(name, known)}")

@@ -80,14 +80,13 @@ def run_day(
 ) -> Day:
     """Run one episode; telemetry is recorded at the believed parameters, nominal by default."""
     description = simulator.describe()
-    decisions = description.decisions
     state, seat = simulator.reset(seed, parameters), seated(controller, 1)
     states, chosen, epochs = [], [], list[Epoch]()
     while not epochs or not epochs[-1].is_last:
-        choice = int(seat.decide(state[None, :])[0])
+        (decision,) = description.levels_of(seat.decide(state[None, :]))
         states.append(state)
-        chosen.append(decisions[choice])
-        epochs.append(simulator.advance(decisions[choice]))
+        chosen.append(decision)
+        epochs.append(simulator.advance(decision))
         state = epochs[-1].state
     rows = len(states)
     belief = parameter_vector(description.parameters, believed)

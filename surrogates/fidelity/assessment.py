@@ -385,6 +385,6 @@ class Assessment:
         rows = self._some(len(states), self.settings.scored_rows)
         # One that looks back decides as at the beginning of an episode: states stand alone here.
         seat = seated(self.trained, len(rows))
-        decisions = self.surrogate.description.decisions[seat.decide(states[rows])]
+        decisions = self.surrogate.description.levels_of(seat.decide(states[rows]))
         parameters = np.tile(self.surrogate.description.nominal, (len(rows), 1))
         return familiarity(self.support, states[rows], decisions, parameters)

@@ -1,13 +1,20 @@
 """Policies in charge of the true simulator: what they remember, and in which form they decide."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from envs.environment import Environment
+from envs.objective import Objective
+from envs.observation import PlainObservation
 from envs.problem import Problem
 from envs.sight import seen_names
+from envs.vector import VectorEnvironment
+from envs.world import SimulatedWorld
+from sim.description import Description, Lever
+from sim.epoch import Epoch, Quantity
 from surrogates.design import PlannedEpisode
 from surrogates.fidelity.policies import count_distinct
 from surrogates.pilot import Pilot, Remembers, seated
@@ -139,3 +146,64 @@ def test_in_charge_it_decides_as_in_the_environment_of_its_form(policy: NetworkP
     assert day.telemetry.decision[:, 0].tolist() == decided
     assert day.cost == costs
     assert len(set(decided)) > 1
+
+
+LEVELS = tuple(float(level) for level in range(10))
+BOARD = Description(
+    name="board",
+    components=(Quantity(name="shown", unit="1", is_count=False),),
+    outputs=(Quantity(name="wrong", unit="dials"),),
+    levers=tuple(Lever(name=f"dial_{k}", levels=LEVELS, decides="value") for k in range(12)),
+    epochs=4,
+)
+BOARD_COSTS = Objective.from_costs(BOARD, {"wrong": 1.0}, {})
+
+
+class Board:
+    """Twelve dials of ten positions, to be turned to what is shown; 10 ** 12 joint choices."""
+
+    def describe(self) -> Description:
+        return BOARD
+
+    def reset(self, seed: int, parameters: dict[str, float] | None = None) -> np.ndarray:
+        self._random, self._epoch = np.random.default_rng(seed), 0
+        self._shown = self._random.integers(10, size=1).astype(float)
+        return self._shown
+
+    def advance(self, decision: np.ndarray) -> Epoch:
+        wrong = float((decision != self._shown).sum())
+        self._shown = self._random.integers(10, size=1).astype(float)
+        self._epoch += 1
+        return Epoch(
+            state=self._shown, outputs=np.array([wrong]), duration=1.0, is_last=self._epoch == 4
+        )
+
+
+def test_levers_without_a_table_are_trained_on_and_put_in_charge_of() -> None:
+    """Neither the environment nor who runs the days may list what could be decided.
+
+    By hand, the logit of a level is minus its squared distance from what is shown, and some.
+    """
+    view = PlainObservation(description=BOARD, centre=np.zeros(1), width=np.ones(1))
+    policy = NetworkPolicy(
+        name="by hand",
+        weights=(np.tile(2.0 * np.array(LEVELS, dtype=np.float32), 12)[:, None],),
+        biases=(np.tile(-np.square(np.array(LEVELS, dtype=np.float32)), 12),),
+        head=LeverChoices(sizes=(10,) * 12),
+    )
+    problem = Problem(
+        build_world=partial(SimulatedWorld, Board),
+        objective=BOARD_COSTS,
+        observation=view,
+        actions="levers",
+    )
+    batch = VectorEnvironment(problem, 3)
+    seen, _ = batch.reset(seed=0)
+    for _ in range(5):
+        seen, _, _, _, infos = batch.step(policy.act(seen))
+        assert infos["cost"].tolist() == [0.0] * 3
+    controller = PolicyController(policy=policy, observation=view, name="by hand")
+    days = run_days(Board, controller, BOARD_COSTS, (0, 1), {})
+    assert [day.cost for day in days] == [0.0, 0.0]
+    shown = days[0].telemetry.state
+    np.testing.assert_array_equal(days[0].telemetry.decision, np.tile(shown, 12))
