@@ -140,6 +140,21 @@ class Description:
         """Every joint choice, a row each; the last lever changes fastest."""
         return np.array(list(product(*(lever.levels for lever in self.levers))), dtype=float)
 
+    def levels_of(self, choices: Int[np.ndarray, "batch"]) -> Float[np.ndarray, "batch lever"]:
+        """The rows of `decisions` with these numbers, without all the others.
+
+        With many levers there are too many to be listed. Whoever has other decisions than every
+        combination of levels must override this too.
+        """
+        positions = np.unravel_index(choices, [len(lever.levels) for lever in self.levers])
+        return np.stack(
+            [
+                np.array(lever.levels, dtype=float)[at]
+                for lever, at in zip(self.levers, positions, strict=True)
+            ],
+            axis=1,
+        )
+
     def feasible(
         self, states: Float[np.ndarray, "batch state"]
     ) -> Bool[np.ndarray, "batch decision"]:

@@ -48,6 +48,12 @@ def test_decisions_are_every_joint_choice_with_the_last_lever_fastest(
     ]  # fmt: skip
 
 
+def test_a_number_stands_for_its_row_of_decisions(centre: SystemDescription) -> None:
+    """Looked up or worked out: where there are too many to be listed only the latter can be."""
+    chosen = np.array([5, 0, 3, 3])
+    np.testing.assert_array_equal(centre.levels_of(chosen), centre.decisions[chosen])
+
+
 def test_teams_share_out_exactly_the_agents_on_duty(centre: SystemDescription) -> None:
     """.3 of 14 agents is 4, .4 of 5 is 2, and the teams without a lever have the rest."""
     assert _sizes(centre, [0.3, 0.4]) == [10.0, 4.0, 3.0, 2.0]

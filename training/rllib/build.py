@@ -33,6 +33,7 @@ def build_config(
     config.training(grad_clip_by="norm")
     # A runner that fails must end the training, not leave it waiting for data that never comes.
     config.fault_tolerance(restart_failed_env_runners=False)
+    config.remember(settings.memory)
     return config.scale_rewards(settings.reward_scale).discount_time(settings.discount_minutes)
 
 

@@ -3,8 +3,12 @@
 from functools import partial
 from typing import Any
 
+from gymnasium.spaces import Box
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
+from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
+from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
 from ray.rllib.core import COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
@@ -18,11 +22,24 @@ from sim.errors import SurrogymError
 from training.policies import NetworkPolicy
 from training.rllib.batched_runner import BatchedEnvRunner
 from training.rllib.learner import Annealing, LeanPPOLearner
+from training.rllib.recurrent import MEMORY, RecurrentModule
 from training.rllib.rollout import Returns, Rollout
 
 
 class UnsupportedConfig(SurrogymError):
     """A setting that RLlib knows and LeanPPO does not obey."""
+
+
+class LeanCatalog(PPOCatalog):
+    """RLlib's networks; where actions are numbers, their log deviations are weights apart."""
+
+    def __init__(
+        self, observation_space: Any, action_space: Any, model_config_dict: dict[str, Any]
+    ) -> None:
+        """Choose the form of deviations by the space of actions."""
+        is_box = isinstance(action_space, Box)
+        build: Any = super().__init__
+        build(observation_space, action_space, {**model_config_dict, "free_log_std": is_box})
 
 
 class LeanPPOConfig(PPOConfig):
@@ -34,6 +51,7 @@ class LeanPPOConfig(PPOConfig):
         build(algo_class=algo_class or LeanPPO)
         self.reward_scale: float | None = None
         self.discount_minutes: float | None = None
+        self.memory_units = 0
         self.use_kl_loss = False
         self.kl_coeff = 0.0
         self.env_runners(env_runner_cls=BatchedEnvRunner)
@@ -47,6 +65,22 @@ class LeanPPOConfig(PPOConfig):
         """Let gamma count for so many minutes, by `infos["duration"]`; None: for each step."""
         self.discount_minutes = minutes
         return self
+
+    def remember(self, units: int) -> "LeanPPOConfig":
+        """Give the policy a memory of so many numbers; 0: none."""
+        self.memory_units = units
+        return self
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        included: Any = super()._model_config_auto_includes
+        return {**included, MEMORY: self.memory_units} if self.memory_units else included
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """RLlib's network, its deviations independent of what is seen; or one with a memory."""
+        if self.memory_units:
+            return RLModuleSpec(module_class=RecurrentModule)
+        return RLModuleSpec(module_class=DefaultPPOTorchRLModule, catalog_class=LeanCatalog)
 
     def get_default_learner_class(self) -> type[LeanPPOLearner]:
         """The learner that takes rollouts."""

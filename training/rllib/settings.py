@@ -15,6 +15,9 @@ class PPOSettings:
 
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the tanh layers, of the policy and of the separate value network."""
+    memory: int = 0
+    """Numbers that the policy remembers of an episode (by a gated recurrent unit behind its tanh
+    layers), where what it sees does not tell all; 0: none. Learned through whole rollouts."""
     learning_rate: float = 3e-4
     """Step size of the optimiser (Adam) at the start."""
     final_learning_rate: float = 0.0
@@ -63,6 +66,7 @@ class PPOSettings:
             "step_warmup_iterations",
             "reference_weight",
             "num_env_runners",
+            "memory",
             "final_learning_rate",
         ):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
@@ -73,6 +77,12 @@ class PPOSettings:
         for name in ("learning_rate", "clip"):
             _require(self, name, getattr(self, name) > 0, "positive")
         _require(self, "hidden", bool(self.hidden) and min(self.hidden) > 0, "positive widths")
+        _require(
+            self,
+            "reference_weight",
+            not (self.memory and self.reference_weight),
+            f"0 with memory={self.memory}, because the policy loaded remembers other things",
+        )
         _require(
             self,
             "num_envs",

@@ -14,7 +14,7 @@ from ray.tune.registry import register_env
 from training.policies import NetworkPolicy
 from training.rllib.build import apply_settings
 from training.rllib.session import ray_session
-from training.rllib.settings import Budget, PPOSettings
+from training.rllib.settings import Budget, InvalidSettings, PPOSettings
 from training.rllib.weights import to_network_policy
 
 ENVIRONMENT = "surrogym-stock"
@@ -49,8 +49,11 @@ def train_stock_ppo(
     One environment a runner, episode objects, connectors and the KL penalty, all as RLlib has
     them; network, step size, discount and batches are those of the settings, but no schedule and
     no scale of rewards. `on_policy` hears of the policy, the steps and the seconds after every
-    iteration and ends the training by True.
+    iteration and ends the training by True. Raises InvalidSettings for a memory, which RLlib's
+    network would not have.
     """
+    if settings.memory:
+        raise InvalidSettings(f"memory={settings.memory}: RLlib's own PPO is trained without one")
     register_env(ENVIRONMENT, lambda _: make_env())
     with ray_session():
         algorithm = _config(settings).build_algo()
