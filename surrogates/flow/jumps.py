@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -102,7 +102,12 @@ class Events:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def log_prob(self, network: nn.Module, rows: Tensor | slice) -> Tensor:
+    def take(self, rows: Tensor) -> Events:
+        """Those of the given rows, in their order."""
+        by_row = ("inputs", "rates", "feasible", "which", "is_known", "duration")
+        return replace(self, **{name: getattr(self, name).index_select(0, rows) for name in by_row})
+
+    def log_prob(self, network: nn.Module, rows: slice) -> Tensor:
         """Log probability of the pattern plus log density of the duration."""
         assert isinstance(network, Race)
         weights, stretch, shape = network(self.inputs[rows])
