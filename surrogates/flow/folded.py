@@ -25,6 +25,7 @@ from surrogates.kernels import (
     settle_root,
     spread_out,
 )
+from surrogates.networks import one_thread
 from surrogates.normals import draw_normals
 
 Rows = Float32[np.ndarray, "_ batch"]
@@ -70,7 +71,8 @@ class FoldedChain:
 
     def draws(self, inputs: Rows, random: np.random.Generator) -> Draws:
         """Begin to draw for epochs with these features; the last row of the inputs is ones."""
-        location, spread, regimes = self._laws(inputs)
+        with one_thread():
+            location, spread, regimes = self._laws(inputs)
         drawn = draw_normals(location.shape, random)
         spread_out(spread, self._width, SMALLEST_SPREAD, location, drawn)
         return Draws(self._scales, self._chain, location, spread, regimes, drawn)

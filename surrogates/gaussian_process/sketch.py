@@ -24,6 +24,7 @@ from torch import Tensor
 from surrogates.gaussian_process.kernel import matern
 from surrogates.gaussian_process.processes import Processes
 from surrogates.kernels import correlate, sum_squares, with_squares
+from surrogates.networks import one_thread
 
 _SHARE = 0.005
 """Mean share of a draw's variance that may be added to it by what is left out: half as much of its
@@ -84,7 +85,8 @@ class Correlator:
             part = slice(first, min(first + _CHUNK_ROWS, count))
             size = part.stop - part.start
             correlation = memory[: points * size].view(points, size)
-            torch.mm(self.across, seen[:, part], out=correlation)
+            with one_thread():
+                torch.mm(self.across, seen[:, part], out=correlation)
             correlate(correlation.numpy())
             yield part, correlation.numpy()
 
@@ -129,7 +131,8 @@ class Sketch:
         """How far the mean lies off the line, and the doubt."""
         mean, doubt = np.empty((2, len(inputs)), np.float32)
         for part, correlation in self.correlator(inputs):
-            read = torch.mm(self.readout, torch.from_numpy(correlation)).numpy()
+            with one_thread():
+                read = torch.mm(self.readout, torch.from_numpy(correlation)).numpy()
             mean[part] = read[0]
             sum_squares(read[1:], doubt[part])
         np.subtract(self.output_scale, doubt, out=doubt)
