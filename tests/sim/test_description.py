@@ -136,6 +136,41 @@ def test_an_episode_opens_in_the_state_that_the_description_says(name: str) -> N
     np.testing.assert_array_equal(said, opened)
 
 
+def _idle_by_hand(
+    description: SystemDescription, state: np.ndarray, decision: np.ndarray
+) -> list[float]:
+    """Idle servers of each pool that a lever shares out, for one state and one decision."""
+    now = dict(zip(description.state_names, state.tolist(), strict=True))
+    known = description.known_ahead(
+        np.array([int(now["day"])]), np.array([int(now["epoch"])]), description.nominal[None]
+    )
+    sizes = description.team_sizes(known, decision[None])[0]
+    idle: dict[str, float] = {}
+    for team, size in zip(description.teams, sizes.tolist(), strict=True):
+        at_hand = now[team.queue] + now[f"{team.name}_busy"]
+        idle[team.pool] = idle.get(team.pool, 0.0) + max(size - at_hand, 0.0)
+    levered = {team.pool for team in description.teams if team.lever is not None}
+    return [idle[pool] for pool in idle if pool in levered]
+
+
+@pytest.mark.parametrize("name", ["callbacks", "clinic", "hospital_overflow"])
+def test_choices_that_idle_servers_are_the_same_one_by_one(name: str) -> None:
+    """The mask looks at all states and choices at once: each pair must count for itself alone."""
+    description = ServiceSystem(load_scenario(name).system()).describe()
+    random = np.random.default_rng(8)
+    states = random.integers(0, 12, size=(40, len(description.state_names))).astype(float)
+    states[:, -2] = random.integers(len(description.calendar.values), size=len(states))
+    states[:, -1] = random.integers(description.epochs, size=len(states))
+    feasible = description.feasible(states)
+    by_hand = np.zeros_like(feasible)
+    for allowed, state, row in zip(feasible, states, by_hand, strict=True):
+        idle = np.array([_idle_by_hand(description, state, d) for d in description.decisions])
+        row[:] = allowed & (idle <= idle[allowed].min(axis=0)).all(axis=1)
+        row[:] = row if row.any() else allowed
+    assert not by_hand.all()
+    np.testing.assert_array_equal(description.non_idling(states), by_hand)
+
+
 def test_customers_turned_away_cannot_knock_again_at_once() -> None:
     """The queue would still be as long and the room as full: they would knock without end."""
     system = small_centre()
