@@ -186,13 +186,13 @@ def test_few_days_in_control_are_refused(small_centre: SmallCentre) -> None:
 
 
 @pytest.mark.parametrize(
-    ("detector_", "alarms"), [(NeverAlarm(names=NAMES), False), (AlwaysAlarm(names=NAMES), True)]
+    ("null", "alarms"), [(NeverAlarm(names=NAMES), False), (AlwaysAlarm(names=NAMES), True)]
 )
 def test_null_detectors_bound_every_other(
-    small_centre: SmallCentre, detector_: Detector, alarms: bool
+    small_centre: SmallCentre, null: NeverAlarm | AlwaysAlarm, alarms: bool
 ) -> None:
     """What never and what always retrains are the baselines of a study."""
-    state, verdict = detector_.observe(detector_.begin(), small_centre.days(1, 730_000))
+    state, verdict = null.observe(null.begin(), small_centre.days(1, 730_000))
     assert verdict.alarm is alarms
     assert verdict.drifted == (NAMES if alarms else ())
     assert state.sums.shape == (2, 3)
