@@ -66,8 +66,9 @@ class ComponentResiduals:
         Raises InvalidDataset below 20 days, or where nothing of an epoch can be missed.
         """
         refuse_few_days(in_control)
-        known = Scorable.of(surrogate.description).names
-        found = [c for c in components_of(surrogate.description) if set(c.columns) <= set(known)]
+        known = set(Scorable.of(surrogate.description).names)
+        every = components_of(surrogate.description)
+        found = [c for c in every if known.issuperset(c.columns + c.per)]
         if not found:
             raise InvalidDataset(f"nothing of {surrogate.description.name!r} can be foretold wrong")
         plain = cls(
@@ -101,13 +102,11 @@ class ComponentResiduals:
         """Normal score of each part in each epoch of one day, neither centred nor adjusted."""
         random = self.random_of(day, "residuals")
         foretold = Foretold.by(self.surrogate, self.believed(day), random, _DRAWS)
-        columns = [[foretold.names.index(n) for n in c.columns] for c in self.components]
-        parts = replace(
-            foretold,
-            drawn=np.stack([foretold.drawn[:, :, c].sum(axis=2) for c in columns], axis=2),
-            seen=np.stack([foretold.seen[:, c].sum(axis=1) for c in columns], axis=1),
-        )
-        scores: Float[np.ndarray, "epoch component"] = ndtri(parts.pit(random))
+        begun = day.state[:, list(Scorable.of(self.surrogate.description).states)]
+        parts = [_part(component, foretold, begun) for component in self.components]
+        drawn, seen = zip(*parts, strict=True)
+        ranked = replace(foretold, drawn=np.stack(drawn, axis=2), seen=np.stack(seen, axis=1))
+        scores: Float[np.ndarray, "epoch component"] = ndtri(ranked.pit(random))
         return scores
 
     def random_of(self, days: Transitions, purpose: str) -> np.random.Generator:
@@ -192,6 +191,28 @@ class RawQueues:
 def daily(samples: Sequence[Float[np.ndarray, "sample part"]]) -> Float[np.ndarray, "day part"]:
     """A value for each day: its samples' sum over the root of their number."""
     return np.array([day.sum(axis=0) / np.sqrt(len(day)) for day in samples])
+
+
+def _part(
+    component: Component, foretold: Foretold, begun: Float[np.ndarray, "epoch state"]
+) -> tuple[Float[np.ndarray, "epoch draw"], Float[np.ndarray, "epoch"]]:
+    """A part's value among the draws and as it was seen."""
+    chosen = [foretold.names.index(name) for name in component.columns]
+    drawn, seen = foretold.drawn[:, :, chosen].sum(axis=2), foretold.seen[:, chosen].sum(axis=1)
+    if not component.per:
+        return drawn, seen
+    base_drawn, base_seen = np.zeros_like(drawn), np.zeros_like(seen)
+    for name in component.per:
+        column = foretold.names.index(name)
+        if column < foretold.states:
+            at_begin = begun[:, column]
+            base_drawn += (foretold.drawn[:, :, column] + at_begin[:, None]) / 2
+            base_seen += (foretold.seen[:, column] + at_begin) / 2
+        else:
+            base_drawn += foretold.drawn[:, :, column]
+            base_seen += foretold.seen[:, column]
+    # Below one customer or minute there is nothing of which a share could be told.
+    return drawn / np.maximum(base_drawn, 1.0), seen / np.maximum(base_seen, 1.0)
 
 
 def _own(covariance: Float[np.ndarray, "part part"]) -> list[int]:
