@@ -23,7 +23,8 @@ class Row:
     delays: tuple[int | None, ...]
     """Days to the first alarm of each run, since the change where there is one; None without."""
     named_right: int
-    """In scenarios that have kinds of change: alarms since a change whose clearest name is of the kind that changed."""
+    """Alarms since a change whose clearest name is of the kind that changed; counted, as the next
+    two are, where there are kinds."""
     named_wrong: int
     """Alarms since a change whose clearest name is of another kind."""
     named_beside: int

@@ -68,8 +68,8 @@ def _delays(block: Block) -> list[str]:
     s = block.setting
     unit = "deviations" if s.kinds == (SHIFT,) else "changes of " + _sizes(s)
     lines = [
-        f"**{s.scenario}, delay:** median days to notice {unit}; in brackets the share of runs that",
-        f"miss a change for {s.longest_delay} days, where there are any.",
+        f"**{s.scenario}, delay:** median days to notice {unit}; in brackets the share of runs",
+        f"that miss a change for {s.longest_delay} days, where there are any.",
         "",
         f"| detector | {' | '.join(s.kinds)} | calibrations |",
         f"| --- |{' --- |' * len(s.kinds)} ---: |",
@@ -102,8 +102,8 @@ def _calibrations(block: Block, arm: str) -> int:
 def _names(block: Block) -> list[str]:
     s = block.setting
     lines = [
-        f"**{s.scenario}, names:** share of alarms since a change whose clearest name is of another",
-        "kind, and in brackets the share that name another kind at all; all sizes together.",
+        f"**{s.scenario}, names:** share of alarms since a change whose clearest name is of",
+        "another kind, and in brackets the share that name another kind at all; over all sizes.",
         "",
         f"| detector | {' | '.join(s.kinds)} |",
         f"| --- |{' ---: |' * len(s.kinds)}",

@@ -105,7 +105,14 @@ class ComponentResiduals:
         begun = day.state[:, list(Scorable.of(self.surrogate.description).states)]
         parts = [_part(component, foretold, begun) for component in self.components]
         drawn, seen = zip(*parts, strict=True)
-        ranked = replace(foretold, drawn=np.stack(drawn, axis=2), seen=np.stack(seen, axis=1))
+        ranked = Foretold(
+            names=self.names,
+            states=0,
+            counted=list(range(len(parts))),
+            is_count=np.zeros(len(parts), dtype=bool),
+            drawn=np.stack(drawn, axis=2),
+            seen=np.stack(seen, axis=1),
+        )
         scores: Float[np.ndarray, "epoch component"] = ndtri(ranked.pit(random))
         return scores
 
@@ -120,7 +127,7 @@ class ComponentResiduals:
         parameters[:, hidden] = self.reference[hidden]
         return replace(days, parameters=parameters)
 
-    def samples(self, days: Transitions) -> list[Float[np.ndarray, "sample component"]]:
+    def samples(self, days: Transitions) -> list[Float[np.ndarray, "_ component"]]:
         """Adjusted residuals of each day, in the order in which the days begin."""
         return [self._adjusted(self.scores(day)) for day in split_days(days)]
 
@@ -183,12 +190,12 @@ class RawQueues:
         queues = [i for i, name in enumerate(names) if name.endswith("_waiting")]
         return np.array(queues or list(range(len(names))))
 
-    def samples(self, days: Transitions) -> list[Float[np.ndarray, "sample queue"]]:
+    def samples(self, days: Transitions) -> list[Float[np.ndarray, "_ queue"]]:
         """Of each day, in the order in which the days begin."""
         return [day.next_state[:, self._positions] for day in split_days(days)]
 
 
-def daily(samples: Sequence[Float[np.ndarray, "sample part"]]) -> Float[np.ndarray, "day part"]:
+def daily(samples: Sequence[Float[np.ndarray, "_ part"]]) -> Float[np.ndarray, "day part"]:
     """A value for each day: its samples' sum over the root of their number."""
     return np.array([day.sum(axis=0) / np.sqrt(len(day)) for day in samples])
 

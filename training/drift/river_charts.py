@@ -19,8 +19,8 @@ from jaxtyping import Bool, Float, Int
 from river.base import DriftDetector
 from river.drift import ADWIN, KSWIN, PageHinkley
 
-Path = Sequence[Float[np.ndarray, "sample watched"]]
-"""Consecutive days of some streams."""
+Path = Sequence[Float[np.ndarray, "_ watched"]]
+"""Consecutive days of some streams, each with samples of its own number."""
 Fired = Bool[np.ndarray, "watched"]
 FirstAlarms = Callable[[float], "list[tuple[int, Fired] | None]"]
 """At a sensitivity, of each path the number of days until its first alarm and which streams raised

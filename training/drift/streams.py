@@ -40,7 +40,7 @@ class Source(Protocol):
         """What verdicts call the streams."""
         ...
 
-    def samples(self, days: Transitions) -> list[Float[np.ndarray, "sample watched"]]:
+    def samples(self, days: Transitions) -> list[Float[np.ndarray, "_ watched"]]:
         """Of each day."""
         ...
 
@@ -189,7 +189,7 @@ def with_default(chart: RiverChart, source: Source) -> StreamDetector:
 
 def set_sensitivity(
     chart: RiverChart,
-    days: Sequence[Float[np.ndarray, "sample watched"]],
+    days: Sequence[Float[np.ndarray, "_ watched"]],
     settings: DetectorSettings,
     random: np.random.Generator,
 ) -> tuple[float, RunLength]:
