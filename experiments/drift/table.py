@@ -18,6 +18,8 @@ from sim.output import Estimate
 
 CHIEF = "residual cusum"
 """The detector whose figures are kept: it asks least of a surrogate and names parts."""
+_LARGE = 0.2
+"""Changes from which on one that is named wrongly was not merely met by a false alarm."""
 
 
 def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
@@ -102,24 +104,25 @@ def _calibrations(block: Block, arm: str) -> int:
 def _names(block: Block) -> list[str]:
     s = block.setting
     lines = [
-        f"**{s.scenario}, names:** share of alarms since a change whose clearest name is of",
-        "another kind, and in brackets the share that name another kind at all; over all sizes.",
+        f"**{s.scenario}, names:** share of alarms since changes of {_sizes(s)} whose clearest",
+        "name is of another kind. Small changes are met by false alarms first.",
         "",
         f"| detector | {' | '.join(s.kinds)} |",
-        f"| --- |{' ---: |' * len(s.kinds)}",
+        f"| --- |{' --- |' * len(s.kinds)}",
     ]
     for arm in block.rows:
         if arm not in RAW and arm != "never alarm":
-            cells = [_named(block.of(arm, kind)) for kind in s.kinds]
+            cells = [
+                " / ".join(_named(block.of(arm, kind, size)) for size in s.sizes)
+                for kind in s.kinds
+            ]
             lines.append(f"| {arm} | {' | '.join(cells)} |")
     return lines
 
 
 def _named(rows: Sequence[Row]) -> str:
     alarms = sum(row.named_right + row.named_wrong for row in rows)
-    if not alarms:
-        return "none"
-    return f"{wrong_names(rows):.0%} ({sum(row.named_beside for row in rows) / alarms:.0%})"
+    return f"{wrong_names(rows):.0%}" if alarms else "no alarm"
 
 
 def _structure(block: Block) -> list[str]:
@@ -149,11 +152,17 @@ def summary(rows: Sequence[Row], settings: Sequence[Setting]) -> dict[str, Any] 
     found = [block for block in blocks(rows, settings) if CHIEF in block.rows]
     figures = [figure for block in found for figure in _figures(block)]
     named = [
-        row for b in found if b.setting.route for row in b.rows[CHIEF] if row.kind != IN_CONTROL
+        row
+        for block in found
+        if block.setting.route is not None
+        for row in block.rows[CHIEF]
+        if row.kind != IN_CONTROL
     ]
-    if named:
-        wrong = over_calibrations(named, wrong_names, "wrong names")
-        figures.append(_figure("wrong_name_rate", wrong, "share of alarms", "<= 0.05"))
+    for name, least in (("wrong_name_rate", 0.0), ("wrong_name_rate_of_large", _LARGE)):
+        large = [row for row in named if row.size >= least]
+        if large:
+            wrong = over_calibrations(large, wrong_names, name)
+            figures.append(_figure(name, wrong, "share of alarms", "<= 0.05"))
     if not figures:
         return None
     last = max((row for block in found for row in block.rows[CHIEF]), key=lambda row: row.date)
