@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from surrogates.dataset import Transitions
 from training.drift.settings import DetectorSettings
-from training.drift.verdict import Verdict, arrays_to_record
+from training.drift.verdict import Seen, Verdict, arrays_to_record, only_day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +46,32 @@ class DetectorState:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cusum:
-    """The sums of some named values and their common threshold."""
+class SummingDetector(ABC):
+    """What detectors have in common that sum a value a day for each name, with one threshold."""
 
-    names: tuple[str, ...]
+    __slots__ = ()
     settings: DetectorSettings
     threshold: float
 
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """What is watched, in the order of the values."""
+
+    @abstractmethod
+    def measure(self, days: Transitions) -> Sequence[Seen]:
+        """Standardised values of each day, one for each name."""
+
+    def begin(self) -> DetectorState:
+        """Every sum at zero."""
+        return DetectorState.empty(len(self.names))
+
     def step(
-        self, state: DetectorState, residuals: Float[np.ndarray, "watched"]
+        self, state: DetectorState, seen: Float[np.ndarray, "watched"]
     ) -> tuple[DetectorState, Verdict]:
         """Add one day's standardised values."""
         s = self.settings
-        moved = np.stack([residuals, -residuals])
+        moved = np.stack([seen, -seen])
         sums = advance(state.sums, moved, s.allowance, s.clip)
         is_up = sums > 0
         after = DetectorState(
@@ -64,7 +79,15 @@ class Cusum:
             days=np.where(is_up, state.days + 1, 0),
             shifts=np.where(is_up, state.shifts + moved, 0.0),
         )
-        return after, self._judge(after, residuals)
+        return after, self._judge(after, seen)
+
+    def observe(self, state: DetectorState, day: Transitions) -> tuple[DetectorState, Verdict]:
+        """Add one day; refuses telemetry of more than one."""
+        return self.step(state, only_day(self.measure(day)))
+
+    def restore(self, record: dict[str, Any]) -> DetectorState:
+        """The state whose `to_record` gave this."""
+        return DetectorState.from_record(record)
 
     def _judge(self, state: DetectorState, residuals: Float[np.ndarray, "watched"]) -> Verdict:
         is_over = state.sums.max(axis=0) >= self.threshold

@@ -18,17 +18,17 @@ from scipy.linalg import solve_triangular
 
 from surrogates.dataset import Transitions
 from surrogates.interface import Surrogate
-from training.drift.cusum import Cusum, DetectorState
+from training.drift.cusum import SummingDetector
 from training.drift.residuals import ComponentResiduals, daily
 from training.drift.settings import DetectorSettings, RunLength
 from training.drift.standard import Standard
 from training.drift.thresholds import set_threshold
-from training.drift.verdict import Seen, Verdict, arrays_to_record, only_day
+from training.drift.verdict import Seen, arrays_to_record
 from training.likelihood import kinds_of_days, number_of_kinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResidualCusum:
+class ResidualCusum(SummingDetector):
     """Two-sided cumulative sums of each part's daily residual, calibrated."""
 
     source: ComponentResiduals
@@ -40,29 +40,15 @@ class ResidualCusum:
     run_length: RunLength
     name: str = "residual cusum"
 
-    def begin(self) -> DetectorState:
-        """Every sum at zero."""
-        return DetectorState.empty(len(self.source.components))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parts."""
+        return self.source.names
 
     def measure(self, days: Transitions) -> Sequence[Seen]:
         """Standardised residuals of each day, a value for each part."""
         kinds = kinds_of_days(self.source.surrogate.description, days)
         return list(self.standard.apply(_daily(self.source, self.root, days), kinds))
-
-    def step(
-        self, state: DetectorState, seen: Float[np.ndarray, "component"]
-    ) -> tuple[DetectorState, Verdict]:
-        """Add one day's residuals."""
-        chart = Cusum(names=self.source.names, settings=self.settings, threshold=self.threshold)
-        return chart.step(state, seen)
-
-    def observe(self, state: DetectorState, day: Transitions) -> tuple[DetectorState, Verdict]:
-        """Add one day; refuses telemetry of more than one."""
-        return self.step(state, only_day(self.measure(day)))
-
-    def restore(self, record: dict[str, Any]) -> DetectorState:
-        """The state whose `to_record` gave this."""
-        return DetectorState.from_record(record)
 
     def to_record(self) -> dict[str, Any]:
         """Everything but the surrogate, as JSON takes it."""

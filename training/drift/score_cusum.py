@@ -16,16 +16,16 @@ from jaxtyping import Float
 
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
-from training.drift.cusum import Cusum, DetectorState
+from training.drift.cusum import SummingDetector
 from training.drift.settings import DetectorSettings, RunLength
 from training.drift.standard import Standard, refuse_few_days
 from training.drift.thresholds import set_threshold
-from training.drift.verdict import Seen, Verdict, arrays_to_record, only_day
+from training.drift.verdict import Seen, arrays_to_record
 from training.likelihood import DayLikelihood, InControl, kinds_of_days, number_of_kinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreCusum:
+class ScoreCusum(SummingDetector):
     """Two-sided cumulative sums of standardised one-step estimates, calibrated."""
 
     likelihood: DayLikelihood
@@ -36,9 +36,10 @@ class ScoreCusum:
     run_length: RunLength
     name: str = "score cusum"
 
-    def begin(self) -> DetectorState:
-        """Every sum at zero."""
-        return DetectorState.empty(len(self.likelihood.names))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hidden parameters."""
+        return self.likelihood.names
 
     def residuals(self, days: Transitions) -> Float[np.ndarray, "day hidden"]:
         """Standardised one-step estimates of each day, not clipped."""
@@ -49,21 +50,6 @@ class ScoreCusum:
     def measure(self, days: Transitions) -> Sequence[Seen]:
         """Standardised one-step estimates of each day."""
         return list(self.residuals(days))
-
-    def step(
-        self, state: DetectorState, seen: Float[np.ndarray, "hidden"]
-    ) -> tuple[DetectorState, Verdict]:
-        """Add one day's standardised estimates."""
-        chart = Cusum(names=self.likelihood.names, settings=self.settings, threshold=self.threshold)
-        return chart.step(state, seen)
-
-    def observe(self, state: DetectorState, day: Transitions) -> tuple[DetectorState, Verdict]:
-        """Add one day; refuses telemetry of more than one."""
-        return self.step(state, only_day(self.measure(day)))
-
-    def restore(self, record: dict[str, Any]) -> DetectorState:
-        """The state whose `to_record` gave this."""
-        return DetectorState.from_record(record)
 
     def to_record(self) -> dict[str, Any]:
         """Everything but the surrogate, as JSON takes it."""

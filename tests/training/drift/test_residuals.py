@@ -77,11 +77,12 @@ def test_long_days_are_pooled_without_loss_of_scale() -> None:
     assert np.concatenate(pooled).std(axis=0) == pytest.approx([1.0, 1.0], abs=0.18)
 
 
-def test_beliefs_replace_what_telemetry_cannot_show(small_centre: SmallCentre) -> None:
+def test_beliefs_replace_what_telemetry_cannot_show(
+    small_centre: SmallCentre, watching: ResidualCusum
+) -> None:
     """Hidden parameters are as believed; a roster that telemetry shows is taken as it is."""
-    d = small_centre.surrogate.description
-    source = ComponentResiduals.learn(small_centre.surrogate, small_centre.in_control, d.nominal, 5)
-    moved = source.at(np.array([1.1, 1.2, 0.9, 0.5])).believed(small_centre.days(1, 900_000))
+    elsewhere = watching.source.at(np.array([1.1, 1.2, 0.9, 0.5]))
+    moved = elsewhere.believed(small_centre.days(1, 900_000))
     assert moved.parameters[0].tolist() == [1.1, 1.2, 0.9, 1.0]
 
 
