@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 T = TypeVar("T")
 
 
@@ -51,13 +53,17 @@ def alternate(
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """This process on one core, the last it may use; where the system cannot do it, anywhere."""
+    """This process on one core, the last it may use; where the system cannot do it, anywhere.
+
+    Products take one thread: several on one core wait for each other longer than they work.
+    """
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(before)})
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         os.sched_setaffinity(0, before)

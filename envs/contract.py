@@ -17,9 +17,9 @@ import numpy as np
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from envs.actions import WHAT_CAN_BE_DECIDED, can_be_decided, choices_in
 from sim.contract.check import Check, Verdict, fails, first_fault, holds, noted, skipped
 from sim.errors import SurrogymError
-from sim.streams import stream
 
 BuildEnvironment = Callable[[], gymnasium.Env[Any, Any]]
 BuildVectorEnvironment = Callable[[], VectorEnv[Any, Any, Any]]
@@ -65,7 +65,7 @@ def check_environment(
 
 
 def _spaces(trial: _Trial) -> Verdict:
-    """Observations are flat and single precision, actions are numbers from 0."""
+    """Observations are flat and single precision, actions a number from 0 or a flat row."""
     env = trial.build()
     return first_fault([*_space_faults(env.observation_space, env.action_space)])
 
@@ -75,8 +75,8 @@ def _space_faults(seen: gymnasium.Space[Any], action: gymnasium.Space[Any]) -> I
         yield f"observations are of {seen}: give a flat Box"
     if seen.dtype != np.float32:
         yield f"observations are of type {seen.dtype}: give float32"
-    if not (isinstance(action, gymnasium.spaces.Discrete) and action.start == 0):
-        yield f"actions are of {action}: give Discrete from 0"
+    if not can_be_decided(action):
+        yield f"actions are of {action}: {WHAT_CAN_BE_DECIDED}"
 
 
 def _numbers(trial: _Trial) -> Verdict:
@@ -101,8 +101,8 @@ def _number_fault(env: gymnasium.Env[Any, Any], number: int, step: tuple[Any, ..
 
 
 def _masks(trial: _Trial) -> Verdict:
-    """Where a mask is told, it has one bool for each action and allows one at least."""
-    size = getattr(trial.build().action_space, "n", 0)
+    """Where a mask is told, it has one bool for each choice and allows one at least."""
+    size = choices_in(trial.build().action_space)
     masks = [step[4]["action_mask"] for step in trial.played() if "action_mask" in step[4]]
     if not masks:
         return skipped("no mask is told")
@@ -213,9 +213,8 @@ class _VectorTrial:
 
     def actions(self, env: VectorEnv[Any, Any, Any]) -> Iterable[Any]:
         """Random ones, the same for the same seed."""
-        random = stream(self.seed, "actions")
-        size = int(getattr(env.single_action_space, "n", 1))
-        return random.integers(size, size=(self.steps, env.num_envs))
+        env.action_space.seed(self.seed)
+        return [env.action_space.sample() for _ in range(self.steps)]
 
 
 def check_vector_environment(

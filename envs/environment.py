@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Shaped
 
 from envs.masks import find_mask
 from envs.problem import Problem, Rollouts
@@ -17,7 +17,10 @@ from sim.streams import stream
 _ONE = np.zeros(1, dtype=int)
 
 
-class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.integer[Any] | int]):
+Action = np.integer[Any] | int | Shaped[np.ndarray, "lever"]
+
+
+class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], Action]):
     """A `gymnasium.Env` over the true simulator or a surrogate.
 
     `info` has the epoch's `cost` in money and its `duration` in minutes, so that a semi-Markov
@@ -29,7 +32,7 @@ class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.integer[A
         self._rollouts = Rollouts(problem, 1)
         self._sight = Sight(self._rollouts)
         self.metadata = {"render_modes": []}
-        self.action_space = gymnasium.spaces.Discrete(len(self._rollouts.decisions))
+        self.action_space = self._rollouts.actions.space
         self.observation_space = observation_space(problem)
         self._random = stream(0, "environment")
         self._has_ended = True
@@ -47,9 +50,9 @@ class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], np.integer[A
         return self._sight.seen[0], self._masked({})
 
     def step(
-        self, action: np.integer[Any] | int
+        self, action: Action
     ) -> tuple[Float32[np.ndarray, "observation"], float, bool, bool, dict[str, Any]]:
-        """Apply a joint choice for one epoch. Raises InvalidDecision where no episode goes on."""
+        """Apply an action for one epoch. Raises InvalidDecision where no episode goes on."""
         if self._has_ended:
             raise InvalidDecision("no episode goes on: call reset() first")
         step = self._rollouts.step(np.array([action]), self._random)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
+from envs.actions import ActionForm, find_actions
 from envs.caution import Caution, NoCaution
 from envs.masks import Mask, find_mask
 from envs.objective import Objective
@@ -31,8 +32,10 @@ class Problem:
     """Rewards are minus the cost in these units, so that a network sees numbers near 1."""
     history: int = 1
     """Epochs that are seen at once, for learners without a memory: the last so many."""
+    actions: ActionForm = "joint"
+    """What an action is: a joint choice, a level for each lever, or numbers from -1 to 1."""
     mask: Mask | None = None
-    """Which decisions `infos["action_mask"]` allows; nobody is told where it is None."""
+    """Which joint choices `infos["action_mask"]` allows; nobody is told where it is None."""
     preferences: Preferences | None = None
     """Where given, objectives are drawn for each episode; `objective` is then not asked."""
     caution: Caution = field(default_factory=NoCaution)
@@ -45,6 +48,12 @@ class Problem:
             raise InvalidSystem(f"a cost unit of {self.cost_unit}: give a number above 0")
         if self.mask is not None:
             find_mask(self.mask)
+        find_actions(self.actions)
+        if self.mask is not None and self.actions != "joint":
+            raise InvalidSystem(
+                f"mask {self.mask!r} tells of joint choices and actions are {self.actions!r}: "
+                "leave out the mask, or choose jointly"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +79,9 @@ class Rollouts:
         self.problem = problem
         self.world = problem.build_world(copies)
         self.copies = copies
-        self.decisions = self.world.description.decisions
-        self._levels = np.ascontiguousarray(self.decisions.T)
+        self.actions = find_actions(problem.actions)(self.world.description)
         self.states = np.zeros((copies, len(self.world.description.state_names)))
-        self.numbers = np.tile(problem.objective.numbers, (copies, 1))
+        self.numbers = np.tile((problem.preferences or problem).objective.numbers, (copies, 1))
         """Numbers of each episode's objective."""
 
     def begin(self, rows: Int[np.ndarray, "rows"], random: np.random.Generator) -> None:
@@ -86,12 +94,12 @@ class Rollouts:
 
     def step(
         self,
-        choices: Int[np.ndarray, "rows"],
+        actions: Shaped[np.ndarray, "rows *action"],
         random: np.random.Generator,
         rows: Int[np.ndarray, "rows"] | None = None,
     ) -> Step:
-        """Apply joint choices by number, in every row or the given ones, and account for them."""
-        decisions = self._levels.take(choices, axis=1).T
+        """Take the problem's actions, in every row or the given ones, and account for them."""
+        decisions = self.actions.levels(actions)
         chosen = slice(None) if rows is None else rows
         judged = self.problem.caution.judge(
             self.states[chosen], decisions, self.world.parameters[chosen]

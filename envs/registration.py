@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Float
 
+from envs.actions import ActionForm
 from envs.environment import Environment
 from envs.masks import Mask
 from envs.objective import Objective
@@ -81,6 +82,7 @@ def scenario_problem(
     surrogate: str | Path | None = None,
     parameters: Parameters = None,
     objective: Objective | None = None,
+    actions: ActionForm = "joint",
     mask: Mask | None = None,
     history: int = 1,
     cost_unit: float | None = None,
@@ -103,6 +105,7 @@ def scenario_problem(
         objective=wanted,
         observation=viewpoint_of(description, believed, states),
         cost_unit=cost_unit or _cost_unit(wanted, outputs),
+        actions=actions,
         mask=mask,
         history=history,
     )

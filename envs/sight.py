@@ -30,7 +30,7 @@ class Sight:
 
     def begin(self, rows: Int[np.ndarray, "rows"]) -> None:
         """Forget what was before the episodes that begin in the given rows."""
-        first = np.tile(self._look(rows), (1, self._epochs))
+        first = first_window(self._look(rows), self._epochs)
         self.seen = self.seen.copy()
         self.seen[rows] = first
 
@@ -39,7 +39,7 @@ class Sight:
         chosen = slice(None) if rows is None else rows
         now = self._look(chosen)
         if self._epochs > 1:
-            now = np.concatenate([self.seen[chosen, now.shape[1] :], now], axis=1)
+            now = next_window(self.seen[chosen], now)
         if rows is None:
             self.seen = now
         else:
@@ -52,6 +52,18 @@ class Sight:
         if self._told is None:
             return rollouts.problem.observation(states)
         return self._told.told(states, rollouts.world.parameters[chosen], rollouts.numbers[chosen])
+
+
+def first_window(now: Observations, epochs: int) -> Float32[np.ndarray, "batch window"]:
+    """The first observation all over, as there was nothing before."""
+    return np.tile(now, (1, epochs))
+
+
+def next_window(
+    seen: Float32[np.ndarray, "batch window"], now: Observations
+) -> Float32[np.ndarray, "batch window"]:
+    """The window an epoch later: without its oldest epoch, with the present one at its end."""
+    return np.concatenate([seen[:, now.shape[1] :], now], axis=1)
 
 
 def seen_names(problem: Problem) -> tuple[str, ...]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from envs.masks import find_mask
 from envs.problem import Problem, Rollouts, Step
@@ -30,7 +29,7 @@ class InvalidReset(SurrogymError):
     """A reset of rows that are not there, or in a mode that there is not."""
 
 
-class VectorEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any]):
+class VectorEnvironment(VectorEnv[Observations, Shaped[np.ndarray, "batch *action"], Any]):
     """A `gymnasium.vector.VectorEnv` that begins ended rows again as its mode says.
 
     - SAME_STEP: in the same step. The last observation is in `infos["final_obs"]`, where
@@ -64,7 +63,7 @@ class VectorEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any]):
         }[mode]
         self.num_envs = num_envs
         self.metadata = {"render_modes": [], "autoreset_mode": mode}
-        self.single_action_space = gymnasium.spaces.Discrete(len(self._rollouts.decisions))
+        self.single_action_space = self._rollouts.actions.space
         self.single_observation_space = observation_space(problem)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -85,14 +84,14 @@ class VectorEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any]):
         self._begin(self._every if asked is None else _checked(asked, self.num_envs))
         return self._sight.seen, self._masked({})
 
-    def step(self, actions: Int[np.ndarray, "batch"]) -> Answer:
-        """Apply one joint choice in each row for one epoch.
+    def step(self, actions: Shaped[np.ndarray, "batch *action"]) -> Answer:
+        """Apply one action in each row for one epoch.
 
         Raises InvalidDecision where rows that ended wait for the caller's reset.
         """
         return self._step(np.asarray(actions))
 
-    def _step_and_begin(self, actions: Int[np.ndarray, "batch"]) -> Answer:
+    def _step_and_begin(self, actions: Shaped[np.ndarray, "batch *action"]) -> Answer:
         seen, rewards, is_last, is_cut, infos = self._step_only(actions)
         ended = self._ended
         if ended.any():
@@ -102,7 +101,7 @@ class VectorEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any]):
             infos = self._masked(infos) | last
         return self._sight.seen, rewards, is_last, is_cut, infos
 
-    def _step_only(self, actions: Int[np.ndarray, "batch"]) -> Answer:
+    def _step_only(self, actions: Shaped[np.ndarray, "batch *action"]) -> Answer:
         if self._ended.any():
             rows = np.flatnonzero(self._ended)[:5].tolist()
             raise InvalidDecision(
@@ -115,7 +114,7 @@ class VectorEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any]):
         infos = self._masked(self._told(step, None))
         return self._sight.seen, step.rewards, step.is_last, step.is_cut, infos
 
-    def _step_or_begin(self, actions: Int[np.ndarray, "batch"]) -> Answer:
+    def _step_or_begin(self, actions: Shaped[np.ndarray, "batch *action"]) -> Answer:
         waiting = self._ended
         if not waiting.any():
             return self._step_only(actions)

@@ -140,6 +140,21 @@ class Description:
         """Every joint choice, a row each; the last lever changes fastest."""
         return np.array(list(product(*(lever.levels for lever in self.levers))), dtype=float)
 
+    def levels_of(self, choices: Int[np.ndarray, "batch"]) -> Float[np.ndarray, "batch lever"]:
+        """The rows of `decisions` with these numbers, without all the others.
+
+        With many levers there are too many to be listed. Whoever has other decisions than every
+        combination of levels must override this too.
+        """
+        positions = np.unravel_index(choices, [len(lever.levels) for lever in self.levers])
+        return np.stack(
+            [
+                np.array(lever.levels, dtype=float)[at]
+                for lever, at in zip(self.levers, positions, strict=True)
+            ],
+            axis=1,
+        )
+
     def feasible(
         self, states: Float[np.ndarray, "batch state"]
     ) -> Bool[np.ndarray, "batch decision"]:
@@ -375,18 +390,16 @@ class SystemDescription(Description):
         decisions, pools = self.decisions, self._pools
         parameters = np.broadcast_to(self.nominal, (len(states), len(self.parameters)))
         known = self.known_ahead(states[:, -2].astype(int), states[:, -1].astype(int), parameters)
+        # Every state with every decision, the decisions of a state side by side.
+        sizes = self.team_sizes(
+            np.repeat(known, len(decisions), axis=0), np.tile(decisions, (len(states), 1))
+        ).reshape(len(states), len(decisions), len(self.teams))
+        waiting = states[:, [names.index(team.queue) for team in self.teams]]
+        at_hand = waiting + states[:, [names.index(f"{team.name}_busy") for team in self.teams]]
+        spare = np.maximum(sizes - at_hand[:, None], 0.0)
         idle = np.zeros((len(states), len(decisions), len(pools)))
-        at_hand = np.column_stack(
-            [
-                states[:, names.index(t.queue)] + states[:, names.index(f"{t.name}_busy")]
-                for t in self.teams
-            ]
-        )
-        for number, decision in enumerate(decisions):
-            sizes = self.team_sizes(known, np.tile(decision, (len(states), 1)))
-            spare = np.maximum(sizes - at_hand, 0.0)
-            for position, pool in enumerate(pools):
-                mine = [i for i, team in enumerate(self.teams) if team.pool == pool]
-                if any(self.teams[i].lever for i in mine):
-                    idle[:, number, position] = spare[:, mine].sum(axis=1)
+        for position, pool in enumerate(pools):
+            mine = [i for i, team in enumerate(self.teams) if team.pool == pool]
+            if any(self.teams[i].lever for i in mine):
+                idle[:, :, position] = spare[:, :, mine].sum(axis=2)
         return idle

@@ -102,7 +102,7 @@ class SystemFeatures:
         self._levers = [i for i, lever in levers if lever.decides != "share"]
         self._servers = len(description.state_names) - 2 - len(description.servers)
         self._ordered = self._orders()
-        self._durations, self._count = description.durations, len(self.names)
+        self._durations, self.count = description.durations, len(self.names)
         limited = self._ahead.limited_pools
         self._unlimited = [i for i, t in enumerate(description.teams) if t.pool not in limited]
         self._weighed = [
@@ -156,7 +156,7 @@ class SystemFeatures:
     ) -> Float[np.ndarray, "batch feature"]:
         """One row of features for each row of inputs."""
         inputs = rows_of(states), rows_of(decisions), rows_of(parameters)
-        seen = np.empty((self._count, len(states)))
+        seen = np.empty((self.count, len(states)))
         self.write(*inputs, self._ahead.look(*inputs), seen)
         return seen.T
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -10,6 +11,20 @@ from jaxtyping import Float32
 
 _CHUNK_ROWS = 1024
 """Rows that pass all layers together: their activations stay in the cache."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Products of a few thousand rows alone: a second thread is waited for longer than it helps.
+
+    Where both share one core, as worker processes may, waiting is nearly all that they do.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Network:

@@ -27,6 +27,20 @@ class Decides(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """A policy that may look back, and so is told where episodes begin."""
+
+    def begin(self, rows: int) -> Decides:
+        """Who is to be asked in so many episodes that begin now and go on in step."""
+        ...
+
+
+def seated(policy: Decides, rows: int) -> Decides:
+    """Who decides in so many episodes that begin now: the policy itself unless it remembers."""
+    return policy.begin(rows) if isinstance(policy, Remembers) else policy
+
+
 Policies = Mapping[str, Decides]
 """Policies by the names that plans give them."""
 NO_POLICIES: dict[str, Decides] = {}
@@ -65,8 +79,8 @@ class Pilot:
 def _seat(name: str, seed: int, description: Description, policies: Policies) -> Seat:
     """Raises InvalidDataset for a name that is neither a behaviour nor a policy."""
     if name in policies:
-        policy, choices = policies[name], description.decisions
-        return lambda state: choices[int(policy.decide(state[None, :])[0])]
+        policy = seated(policies[name], 1)
+        return lambda state: description.levels_of(policy.decide(state[None, :]))[0]
     if name not in BEHAVIOURS:
         known = (*BEHAVIOURS, *policies)
         raise InvalidDataset(f"no behaviour or policy {name!r}{suggestion(name, known)}")

@@ -15,11 +15,15 @@ from surrogates.interface import Epochs
 class BatchedEnv(VectorEnv[Any, Any, Any]):
     """Common part of the doubles: SAME_STEP autoreset after a fixed number of steps for each."""
 
-    def __init__(self, lengths: np.ndarray, features: int, actions: int, truncates: bool) -> None:
+    def __init__(
+        self, lengths: np.ndarray, features: int, actions: int | gym.Space[Any], truncates: bool
+    ) -> None:
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
         self.num_envs = len(lengths)
         self.single_observation_space = gym.spaces.Box(-np.inf, np.inf, (features,), np.float32)
-        self.single_action_space = gym.spaces.Discrete(actions)
+        self.single_action_space = (
+            gym.spaces.Discrete(actions) if isinstance(actions, int) else actions
+        )
         self.observation_space = gym.vector.utils.batch_space(
             self.single_observation_space, self.num_envs
         )
@@ -28,6 +32,12 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         self.truncates = truncates
         self.generator = np.random.default_rng(0)
         self.time = np.zeros(self.num_envs, dtype=np.int64)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        if seed is not None:
+            self.generator = np.random.default_rng(seed)
+        self.restart(np.ones(self.num_envs, dtype=np.bool_))
+        return self.observe(), {}
 
     def finish(self, rewards: np.ndarray) -> tuple[Any, ...]:
         """End the episodes whose time has come, restart them and answer as gymnasium does."""
@@ -58,12 +68,6 @@ class Chain(BatchedEnv):
     def __init__(self, num_envs: int, *, length: int = 8, truncates: bool = False) -> None:
         super().__init__(np.full(num_envs, length), self.places + 1, 3, truncates)
         self.place = np.zeros(num_envs, dtype=np.int64)
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        if seed is not None:
-            self.generator = np.random.default_rng(seed)
-        self.restart(np.ones(self.num_envs, dtype=np.bool_))
-        return self.observe(), {}
 
     def step(self, actions: np.ndarray) -> tuple[Any, ...]:
         is_right = actions == self.place % 3
@@ -107,6 +111,81 @@ class MaskedChain(Chain):
 
     def allowed(self) -> np.ndarray:
         return np.asarray(np.arange(3) != ((self.place + 1) % 3)[:, None])
+
+
+class Dials(BatchedEnv):
+    """Two dials of three and two positions, a light for each that tells where to turn it.
+
+    Each that is right earns 1. Where `masks`, one wrong position of the first dial is not allowed
+    when there is another, and turning it there breaks it.
+    """
+
+    def __init__(self, num_envs: int, *, masks: bool = False) -> None:
+        dials = gym.spaces.MultiDiscrete([3, 2])
+        super().__init__(np.full(num_envs, 4), 5, dials, truncates=False)
+        self.masks = masks
+        self.lights = np.zeros((num_envs, 2), dtype=np.int64)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        observations, infos = super().reset(seed=seed, options=options)
+        return observations, self.told(infos)
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        if self.masks and not self.allowed()[np.arange(self.num_envs), actions[:, 0]].all():
+            raise ArithmeticError("the dial is broken")
+        rewards = (actions == self.lights).sum(axis=1).astype(np.float32)
+        self.time += 1
+        self.light(np.ones(self.num_envs, dtype=np.bool_))
+        *answer, infos = self.finish(rewards)
+        return (*answer, self.told(infos))
+
+    def observe(self) -> np.ndarray:
+        lights = [np.eye(size)[self.lights[:, dial]] for dial, size in enumerate((3, 2))]
+        return np.concatenate(lights, axis=1).astype(np.float32)
+
+    def restart(self, chosen: np.ndarray) -> None:
+        self.time[chosen] = 0
+        self.light(chosen)
+
+    def light(self, chosen: np.ndarray) -> None:
+        self.lights[chosen] = self.generator.integers((3, 2), size=(int(chosen.sum()), 2))
+
+    def allowed(self) -> np.ndarray:
+        """Of the first dial's three positions and the second's two."""
+        first = np.arange(3) != ((self.lights[:, 0] + 1) % 3)[:, None]
+        return np.concatenate([first, np.ones((self.num_envs, 2), dtype=np.bool_)], axis=1)
+
+    def told(self, infos: dict[str, Any]) -> dict[str, Any]:
+        return infos | ({"action_mask": self.allowed()} if self.masks else {})
+
+
+class Thermostat(BatchedEnv):
+    """Shows a number from -1 to 1; to be set to 20 degrees and 4 times the number, from 15 to 30.
+
+    It costs the square of the difference, and breaks where it is set beyond its ends.
+    """
+
+    def __init__(self, num_envs: int) -> None:
+        degrees = gym.spaces.Box(15.0, 30.0, (1,), np.float32)
+        super().__init__(np.full(num_envs, 4), 1, degrees, truncates=False)
+        self.number = np.zeros(num_envs)
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        assert self.action_space.contains(actions)
+        rewards = -((actions[:, 0] - self.wanted()) ** 2).astype(np.float32)
+        self.time += 1
+        self.number = self.generator.uniform(-1.0, 1.0, self.num_envs)
+        return self.finish(rewards)
+
+    def wanted(self) -> np.ndarray:
+        return np.asarray(20.0 + 4.0 * self.number)
+
+    def observe(self) -> np.ndarray:
+        return self.number[:, None].astype(np.float32)
+
+    def restart(self, chosen: np.ndarray) -> None:
+        self.time[chosen] = 0
+        self.number[chosen] = self.generator.uniform(-1.0, 1.0, int(chosen.sum()))
 
 
 class Counter(BatchedEnv):

@@ -16,6 +16,7 @@ from sim.output import Estimate, mean_interval, paired_interval, paired_ratio
 from sim.simulator import Simulator
 from sim.streams import stream
 from surrogates.dataset import Transitions
+from surrogates.pilot import seated
 from training.heuristics import Controller
 
 BuildSimulator = Callable[[], Simulator]
@@ -79,14 +80,13 @@ def run_day(
 ) -> Day:
     """Run one episode; telemetry is recorded at the believed parameters, nominal by default."""
     description = simulator.describe()
-    decisions = description.decisions
-    state = simulator.reset(seed, parameters)
+    state, seat = simulator.reset(seed, parameters), seated(controller, 1)
     states, chosen, epochs = [], [], list[Epoch]()
     while not epochs or not epochs[-1].is_last:
-        choice = int(controller.decide(state[None, :])[0])
+        (decision,) = description.levels_of(seat.decide(state[None, :]))
         states.append(state)
-        chosen.append(decisions[choice])
-        epochs.append(simulator.advance(decisions[choice]))
+        chosen.append(decision)
+        epochs.append(simulator.advance(decision))
         state = epochs[-1].state
     rows = len(states)
     belief = parameter_vector(description.parameters, believed)

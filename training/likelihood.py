@@ -254,5 +254,10 @@ def _positive_definite(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n
     return result
 
 
+def split_days(days: Transitions) -> list[Transitions]:
+    """The telemetry of each day by itself."""
+    return [days.take(rows) for rows in _rows_by_day(days)]
+
+
 def _rows_by_day(days: Transitions) -> list[Int[np.ndarray, "epoch"]]:
     return [np.flatnonzero(days.episode == days.episode[row]) for row in first_rows(days)]

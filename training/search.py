@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from envs.problem import Problem, Rollouts
 from sim.errors import InvalidSystem
 from sim.streams import stream
+from surrogates.pilot import Decides, seated
 from training.heuristics import Controller
 
 _FINALISTS = 5
@@ -27,12 +28,12 @@ def episode_costs(
     problem: Problem, controller: Controller, days: int, seed: int
 ) -> Float[np.ndarray, "day"]:
     """Cost of each of `days` episodes run side by side from one seed."""
-    rollouts = Rollouts(problem, days)
-    random = stream(seed, "episodes")
+    rollouts = Rollouts(replace(problem, actions="joint"), days)
+    random, seat = stream(seed, "episodes"), seated(controller, days)
     rollouts.begin(np.arange(days), random)
     total, goes_on = np.zeros(days), np.ones(days, dtype=bool)
     while goes_on.any():
-        step = rollouts.step(controller.decide(rollouts.states), random)
+        step = rollouts.step(seat.decide(rollouts.states), random)
         total += step.costs * goes_on
         goes_on &= ~step.is_last
         if step.is_last.any() and goes_on.any():
@@ -79,8 +80,13 @@ class _Apart:
 
     name = "side by side"
 
-    def __init__(self, controllers: tuple[Controller, ...]) -> None:
+    def __init__(self, controllers: tuple[Decides, ...]) -> None:
         self._controllers = controllers
+
+    def begin(self, rows: int) -> _Apart:
+        """Each in charge of its share."""
+        share = rows // len(self._controllers)
+        return _Apart(tuple(seated(one, share) for one in self._controllers))
 
     def decide(self, states: Float[np.ndarray, "batch state"]) -> Int[np.ndarray, "batch"]:
         """Each for its own rows."""

@@ -103,10 +103,13 @@ def adapt_policy(
     is not looked at until training says so, one that is gone counts as 0, its usual value, and a
     new decision stands just behind its nearest known one: so what is decided is the same as
     before, except where a decision is gone. Raises ChangedSpaces too where the policy is not of
-    the spaces that it is said to be of, or no decision is left.
+    the spaces that it is said to be of, or no decision is left. Only joint choices are matched by
+    name: a policy of another form has to keep its levers as they are.
     """
+    is_joint = policy.head.form == "joint"
+    known = len(was.levels) if is_joint else policy.decisions
     sizes = (policy.features, policy.decisions)
-    if sizes != (len(was.observed), len(was.levels)):
+    if sizes != (len(was.observed), known):
         raise ChangedSpaces(
             f"policy {policy.name!r} sees {sizes[0]} numbers and knows {sizes[1]} decisions, "
             f"but is said to see {len(was.observed)} and to know {len(was.levels)}"
@@ -117,19 +120,26 @@ def adapt_policy(
             f"policy {policy.name!r} is for other spaces ({change}): give it its own environment, "
             "or ask to adapt it"
         )
+    if not is_joint and (was.levers, was.levels) != (now.levers, now.levels):
+        raise ChangedSpaces(
+            f"policy {policy.name!r} decides in the form {policy.head.form!r}, and levers or their "
+            "levels are others now: only joint choices are matched, so train another"
+        )
     columns = np.array([_place(name, was.observed) for name in now.observed])
-    rows = _nearest(was, now)
+    rows = _nearest(was, now) if is_joint else np.arange(policy.decisions)
     weights = [_looking(policy.weights[0], columns), *policy.weights[1:]]
     biases = [*policy.biases]
-    is_new = np.array([name in change.new for name in now.decisions])
+    is_new = np.array([name in change.new for name in now.decisions]) if is_joint else rows < 0
     weights[-1], biases[-1] = weights[-1][rows], biases[-1][rows]
     biases[-1] = biases[-1] - np.float32(_HANDICAP) * is_new
     values = policy.value_weights
+    # The value network also sees what is remembered, which keeps its place behind the rest.
+    known_columns = np.concatenate([columns, np.arange(policy.units) + policy.features])
     return replace(
         policy,
         weights=tuple(weights),
         biases=tuple(biases),
-        value_weights=(_looking(values[0], columns), *values[1:]) if values else (),
+        value_weights=(_looking(values[0], known_columns), *values[1:]) if values else (),
     )
 
 

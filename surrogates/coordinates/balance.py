@@ -299,8 +299,9 @@ class FlowBalance:
         self, states: Float[np.ndarray, "state batch"], outlook: Outlook, draw: Draw
     ) -> Epochs:
         """The same from states with a row a name, whose outlook is known already."""
-        next_states = np.zeros_like(states)
-        outputs = np.zeros((len(self.description.outputs), states.shape[1]))
+        # Every row is written below: what is no free number is a flow, a stock or the ledger's.
+        next_states = np.empty_like(states)
+        outputs = np.empty((len(self.description.outputs), states.shape[1]))
         ends, servers, flows, measures = self._walk(states, outlook.sizes, draw)
         for rows, found in (
             (next_states, enumerate(ends)),
@@ -335,7 +336,7 @@ class FlowBalance:
         servers = [take(none, endless) for _ in self._servers]
         for i in self._passages.returns:
             flows[i] = take(none, endless)
-        ends = [self._pass(visit, states, sizes, flows, take) for visit in self._visits]
+        ends = [self._pass(visit, states, sizes, flows, none, take) for visit in self._visits]
         return ends, servers, flows, [take(none, endless) for _ in self._measures]
 
     def _pass(
@@ -344,10 +345,10 @@ class FlowBalance:
         states: Float[np.ndarray, "state batch"],
         sizes: Float[np.ndarray, "team batch"],
         flows: list[Column],
+        none: Column,
         take: Callable[[Column, Column], Column],
     ) -> Column:
-        """Settle the outflows of one stock; returns who is left at the end."""
-        none = np.zeros(states.shape[1])
+        """Settle the outflows of one stock; returns who is left at the end. `none` is zeros."""
         needs = {feed.flow: feed for feed in visit.feeds}
         left = states[visit.stock]
         for i in visit.inflows:

@@ -45,6 +45,7 @@ from surrogates.fidelity.ranking import Ranking, rank_policies, refuse_unrankabl
 from surrogates.fidelity.settings import FidelitySettings
 from surrogates.fidelity.verdict import judge
 from surrogates.interface import Surrogate
+from surrogates.pilot import seated
 from surrogates.support import Support
 
 _DIGITS = 6
@@ -382,6 +383,8 @@ class Assessment:
         if not len(states):
             return None
         rows = self._some(len(states), self.settings.scored_rows)
-        decisions = self.surrogate.description.decisions[self.trained.decide(states[rows])]
+        # One that looks back decides as at the beginning of an episode: states stand alone here.
+        seat = seated(self.trained, len(rows))
+        decisions = self.surrogate.description.levels_of(seat.decide(states[rows]))
         parameters = np.tile(self.surrogate.description.nominal, (len(rows), 1))
         return familiarity(self.support, states[rows], decisions, parameters)

@@ -15,6 +15,7 @@ from surrogates.collect import BuildSimulator
 from surrogates.dataset import Transitions, concatenate
 from surrogates.fidelity.policies import Decider, decide_each
 from surrogates.interface import Surrogate
+from surrogates.pilot import seated
 
 Cost = Callable[
     [
@@ -114,11 +115,10 @@ def _run(
     longest: int,
 ) -> Transitions:
     description = simulator.describe()
-    decisions = description.decisions
-    state = simulator.reset(seed, description.parameter_values(parameters))
+    state, seat = simulator.reset(seed, description.parameter_values(parameters)), seated(policy, 1)
     states, chosen, epochs = [], [], list[Epoch]()
     while not epochs or not (epochs[-1].is_last or len(epochs) == longest):
-        decision = decisions[policy.decide(state[None, :])[0]]
+        (decision,) = description.levels_of(seat.decide(state[None, :]))
         states.append(state)
         chosen.append(decision)
         epochs.append(simulator.advance(decision))
@@ -190,14 +190,14 @@ def imagine(
 
     `on_progress` hears how many epochs more are done.
     """
-    decisions = surrogate.description.decisions
+    seats = [seated(policy, int((asked.which == k).sum())) for k, policy in enumerate(policies)]
     states = openings
     totals = np.zeros((len(asked), len(surrogate.description.output_names)))
     costs = np.zeros(len(asked))
     kept: list[Float[np.ndarray, "episode state"]] = []
     counted: list[Float[np.ndarray, "episode output"]] = []
     for epoch in range(1, int(horizons[-1]) + 1):
-        chosen = decisions[decide_each(policies, asked.which, states)]
+        chosen = surrogate.description.levels_of(decide_each(seats, asked.which, states))
         epochs = surrogate.sample(states, chosen, asked.parameters, random)
         is_last = np.full(len(asked), epoch == horizons[-1])
         costs += cost(epochs.outputs, epochs.state, is_last)

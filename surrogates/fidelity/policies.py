@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from sim.description import Description
 from sim.streams import stream
 from surrogates.design import RoughView
+from surrogates.pilot import Decides, seated
 
 SMALLEST_DIFFERENCE = 0.05
 """Share of states in which two policies must decide differently: the values of policies that
@@ -134,14 +135,15 @@ class Varied:
 
     def consider(self, policy: Decider) -> None:
         """Take the policy in unless it decides as one does that is there."""
-        decided = policy.decide(self._states)
+        # One that looks back decides as at the beginning of an episode: states stand alone here.
+        decided = seated(policy, len(self._states)).decide(self._states)
         if all((decided != one).mean() >= self._least for one in self._decided):
             self.policies.append(policy)
             self._decided.append(decided)
 
 
 def decide_each(
-    policies: Sequence[Decider],
+    policies: Sequence[Decides],
     which: Int[np.ndarray, "batch"],
     states: Float[np.ndarray, "batch state"],
 ) -> Int[np.ndarray, "batch"]:

@@ -24,7 +24,11 @@ class Likelihood(Protocol):
         """How many rows."""
         ...
 
-    def log_prob(self, network: nn.Module, rows: Tensor | slice) -> Tensor:
+    def take(self, rows: Tensor) -> Likelihood:
+        """The given rows, in their order."""
+        ...
+
+    def log_prob(self, network: nn.Module, rows: slice) -> Tensor:
         """Log likelihood of each of the rows, in nats."""
         ...
 
@@ -62,9 +66,10 @@ def climb(
     )
     best, best_value = _weights(network), _mean(test, network)
     for done in range(passes):
-        order = torch.from_numpy(random.permutation(len(train)))
-        for rows in order.split(batch):
-            loss = -train.log_prob(network, rows).mean()
+        # Shuffled as a whole: rows that lie side by side are read much faster than picked ones.
+        shuffled = train.take(torch.from_numpy(random.permutation(len(train))))
+        for first in range(0, len(train), batch):
+            loss = -shuffled.log_prob(network, slice(first, first + batch)).mean()
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), _STEEPEST)

@@ -14,7 +14,7 @@ tail: an empty queue or a fully busy team is an atom, not a density.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -168,7 +168,11 @@ class Cells:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def log_prob(self, network: nn.Module, rows: Tensor | slice) -> Tensor:
+    def take(self, rows: Tensor) -> Cells:
+        """Those of the given rows, in their order."""
+        return Cells(**{f.name: getattr(self, f.name).index_select(0, rows) for f in fields(self)})
+
+    def log_prob(self, network: nn.Module, rows: slice) -> Tensor:
         """Log probability of the cells of the given rows, summed over coordinates."""
         assert isinstance(network, Chain)
         location, spread, regimes = network(self.inputs[rows])

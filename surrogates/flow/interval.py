@@ -75,8 +75,9 @@ class IntervalLaw:
     ) -> Epochs:
         inputs = rows_of(states), rows_of(decisions), rows_of(parameters)
         outlook = self._balance.ahead.look(*inputs)
-        seen = np.ones((len(self._features.names) + 1, len(states)), dtype=np.float32)
+        seen = np.empty((self._features.count + 1, len(states)), dtype=np.float32)
         self._features.write(*inputs, outlook, seen[:-1])
+        seen[-1] = 1.0
         draws = self._folded.draws(seen, random)
 
         def draw(

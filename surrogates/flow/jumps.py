@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from surrogates.ahead import rows_of
 from surrogates.dataset import Transitions
 from surrogates.flow.ascent import climb, set_aside
 from surrogates.flow.patterns import Patterns
-from surrogates.flow.questions import Asked, rows_asked, smooth_inputs
+from surrogates.flow.questions import Asked, smooth_inputs
 from surrogates.flow.routing import SHORTEST, Routing
 from surrogates.flow.settings import FlowSettings
 from surrogates.interface import Epochs
@@ -82,11 +82,12 @@ class Events:
     @classmethod
     def of(cls, transitions: Transitions, routing: Routing) -> Events:
         """The events of observed epochs."""
-        asked, patterns = rows_asked(transitions), routing.patterns
-        which, feasible = patterns.find(transitions), patterns.feasible(asked[0])
+        patterns = routing.patterns
+        asked, which = patterns.ask_again(transitions), patterns.find(transitions)
+        feasible = patterns.feasible(asked.states)
         is_known = (which >= 0) & feasible[which, np.arange(len(which))]
         rates = np.where(patterns.members @ feasible > 0.0, routing.rates(asked), _IMPOSSIBLE)
-        inputs = smooth_inputs(*asked, patterns.description)
+        inputs = smooth_inputs(asked, patterns.description)
         return cls(
             inputs=torch.from_numpy(inputs.T.astype(np.float32)),
             rates=torch.from_numpy(rates.T.astype(np.float32)),
@@ -101,7 +102,12 @@ class Events:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def log_prob(self, network: nn.Module, rows: Tensor | slice) -> Tensor:
+    def take(self, rows: Tensor) -> Events:
+        """Those of the given rows, in their order."""
+        by_row = ("inputs", "rates", "feasible", "which", "is_known", "duration")
+        return replace(self, **{name: getattr(self, name).index_select(0, rows) for name in by_row})
+
+    def log_prob(self, network: nn.Module, rows: slice) -> Tensor:
         """Log probability of the pattern plus log density of the duration."""
         assert isinstance(network, Race)
         weights, stretch, shape = network(self.inputs[rows])
@@ -146,8 +152,8 @@ class JumpLaw:
         random: np.random.Generator,
     ) -> Epochs:
         """Draw one event for each row, and the time until it."""
-        asked = rows_of(states), rows_of(decisions), rows_of(parameters)
-        feasible = self._patterns.feasible(asked[0])
+        asked = self._patterns.ask(states, decisions, parameters)
+        feasible = self._patterns.feasible(asked.states)
         event, total = _draw(self._race(asked, feasible), random)
         out = self._answer(asked)
         weights = np.exp(np.clip(out[:-2], -_MOST_LOGIT, _MOST_LOGIT))
@@ -156,7 +162,7 @@ class JumpLaw:
         mean = self._stretch(out) / np.where(total > 0.0, total, 1.0)
         power = np.exp(np.clip(out[-1], *_SHAPES)).astype(float)
         durations = random.standard_gamma(power) * mean / power
-        return self._patterns.complete(*asked, np.where(total > 0.0, which, -1), durations)
+        return self._patterns.complete(asked, np.where(total > 0.0, which, -1), durations)
 
     def rates(
         self,
@@ -165,8 +171,8 @@ class JumpLaw:
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch event"]:
         """How often each event happens in these states, per minute."""
-        asked = rows_of(states), rows_of(decisions), rows_of(parameters)
-        rates = self._race(asked, self._patterns.feasible(asked[0]))
+        asked = self._patterns.ask(states, decisions, parameters)
+        rates = self._race(asked, self._patterns.feasible(asked.states))
         return np.asarray((rates / self._stretch(self._answer(asked))).T, dtype=float)
 
     def _race(
@@ -178,7 +184,7 @@ class JumpLaw:
 
     def _answer(self, asked: Asked) -> Float[np.ndarray, "out batch"]:
         """The network's weights of patterns, log stretch and log shape."""
-        seen = smooth_inputs(*asked, self._patterns.description)
+        seen = smooth_inputs(asked, self._patterns.description)
         hidden = ((seen - self._centre) / self._width).astype(np.float32)
         for weight, bias in self._layers[:-1]:
             hidden = np.maximum(weight @ hidden + bias, 0.0)

@@ -20,6 +20,7 @@ from sim.parameters import ARRIVALS, HANDLE_TIME
 from surrogates.ahead import Ahead
 from surrogates.coordinates.ledger import SystemLedger
 from surrogates.dataset import Transitions
+from surrogates.flow.questions import Asked
 from surrogates.interface import Epochs
 
 TABLE, LEAST, SEEN = "patterns.table", "patterns.least", "patterns.seen"
@@ -150,6 +151,19 @@ class Patterns:
         """Everything that was learnt."""
         return {TABLE: self._table, LEAST: self._least, SEEN: self.seen}
 
+    def ask(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Asked:
+        """The questions, laid out as patterns are looked for."""
+        return Asked.of(self._ahead, states, decisions, parameters)
+
+    def ask_again(self, transitions: Transitions) -> Asked:
+        """The questions of observed epochs."""
+        return self.ask(transitions.state, transitions.decision, transitions.parameters)
+
     def find(self, transitions: Transitions) -> Int[np.ndarray, "row"]:
         """The number of each epoch's pattern, -1 for one that is not in the table."""
         known = {tuple(pattern): i for i, pattern in enumerate(self._table.T.tolist())}
@@ -184,14 +198,12 @@ class Patterns:
 
     def complete(
         self,
-        states: Float[np.ndarray, "state batch"],
-        decisions: Float[np.ndarray, "lever batch"],
-        parameters: Float[np.ndarray, "parameter batch"],
+        asked: Asked,
         which: Int[np.ndarray, "batch"],
         durations: Float[np.ndarray, "batch"],
     ) -> Epochs:
         """The epochs in which these patterns happen; -1 is that nothing does."""
-        d, at = self.description, self.positions
+        d, at, states = self.description, self.positions, asked.states
         happens = (which >= 0).astype(float)
         next_states = np.zeros_like(states)
         outputs = np.zeros((len(d.outputs), states.shape[1]))
@@ -202,8 +214,7 @@ class Patterns:
         outputs[list(at.counts)] = self._counted[:, which] * happens
         present = self._present @ states + self._beside[:, which] * happens
         outputs[list(at.times)] = np.maximum(present, 0.0) * durations
-        sizes = self._ahead.look(states, decisions, parameters).sizes
-        self._ledger.close(states.T, sizes.T, next_states.T, outputs.T)
+        self._ledger.close(states.T, asked.sizes.T, next_states.T, outputs.T)
         np.maximum(next_states, 0.0, out=next_states)
         return Epochs(state=next_states.T, outputs=outputs.T, duration=durations)
 

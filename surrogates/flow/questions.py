@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
 from sim.description import SystemDescription
 from surrogates.ahead import Ahead, rows_of
-from surrogates.dataset import Transitions
-
-Asked = tuple[
-    Float[np.ndarray, "state batch"],
-    Float[np.ndarray, "lever batch"],
-    Float[np.ndarray, "parameter batch"],
-]
-"""States, decisions and parameters, a row a name."""
 
 
-def rows_asked(transitions: Transitions) -> Asked:
-    """The questions of observed epochs, a row a name."""
-    return (
-        rows_of(transitions.state),
-        rows_of(transitions.decision),
-        rows_of(transitions.parameters),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """States, decisions and parameters, a row a name, and the teams that they make."""
+
+    states: Float[np.ndarray, "state batch"]
+    decisions: Float[np.ndarray, "lever batch"]
+    parameters: Float[np.ndarray, "parameter batch"]
+    sizes: Float[np.ndarray, "team batch"]
+    """Most servers of each team."""
+
+    @classmethod
+    def of(
+        cls,
+        ahead: Ahead,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Asked:
+        """The questions, with what is looked up for them once."""
+        rows = rows_of(states), rows_of(decisions), rows_of(parameters)
+        sizes = ahead.look(*rows).sizes
+        return cls(states=rows[0], decisions=rows[1], parameters=rows[2], sizes=sizes)
 
 
-def smooth_inputs(
-    states: Float[np.ndarray, "state batch"],
-    decisions: Float[np.ndarray, "lever batch"],
-    parameters: Float[np.ndarray, "parameter batch"],
-    description: SystemDescription,
-) -> Float[np.ndarray, "input batch"]:
+def smooth_inputs(asked: Asked, description: SystemDescription) -> Float[np.ndarray, "input batch"]:
     """For a network: how many customers are in each place, whether anybody is, whether two are.
 
     Decisions enter level by level, parameters as logarithms, for rates are products of them.
     """
-    numbers = states[: len(description.stocks)]
-    others = states[len(description.stocks) : -2]
+    numbers = asked.states[: len(description.stocks)]
+    others = asked.states[len(description.stocks) : -2]
     levels = [
         (chosen == level).astype(float)[None]
-        for lever, chosen in zip(description.levers, decisions, strict=True)
+        for lever, chosen in zip(description.levers, asked.decisions, strict=True)
         for level in lever.levels
     ]
     return np.concatenate(
@@ -50,7 +54,7 @@ def smooth_inputs(
             (numbers >= 2).astype(float),
             others,
             *levels,
-            np.log(parameters),
+            np.log(asked.parameters),
         ]
     )
 
@@ -59,7 +63,6 @@ class SharpInputs:
     """For a tree: who is in each place, servers, decisions, and the teams that these make."""
 
     def __init__(self, description: SystemDescription) -> None:
-        self._ahead = Ahead(description)
         names = [stock.name for stock in description.stocks]
         teams = description.teams
         self._busy = [names.index(f"{team.name}_busy") for team in teams]
@@ -80,11 +83,10 @@ class SharpInputs:
         interrupted, and no more than there are customers for it. Who shares customers or servers
         has fewer, which trees find out.
         """
-        states, decisions, _ = asked
-        sizes = self._ahead.look(*asked).sizes
+        states = asked.states
         present = np.stack([states[stocks].sum(axis=0) for stocks in self._present])
         kept = np.where(self._stays, states[self._busy], 0.0)
-        at_work = np.minimum(np.maximum(sizes, kept), present)
+        at_work = np.minimum(np.maximum(asked.sizes, kept), present)
         # Single precision, as thresholds are learnt from.
-        sharp = np.concatenate([states[:-2], present, decisions, at_work]).astype(np.float32)
+        sharp = np.concatenate([states[:-2], present, asked.decisions, at_work]).astype(np.float32)
         return sharp, at_work

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from surrogates.dataset import Transitions
 from surrogates.flow.branches import Branches, grow_rates
 from surrogates.flow.patterns import Patterns
-from surrogates.flow.questions import Asked, SharpInputs, rows_asked
+from surrogates.flow.questions import Asked, SharpInputs
 
 SHORTEST = 1e-9
 """Minutes; events at the same moment have a density of their own."""
@@ -29,11 +29,11 @@ class Routing:
     @classmethod
     def learn(cls, transitions: Transitions, patterns: Patterns) -> Routing:
         """Grow a tree for each event from observed epochs, all of known patterns."""
-        sharp, asked = SharpInputs(patterns.description), rows_asked(transitions)
+        sharp, asked = SharpInputs(patterns.description), patterns.ask_again(transitions)
         inputs, at_work = sharp(asked)
-        possible = patterns.members @ patterns.feasible(asked[0]) > 0.0
+        possible = patterns.members @ patterns.feasible(asked.states) > 0.0
         minutes = np.maximum(transitions.duration, SHORTEST)
-        exposure = possible * np.exp(patterns.known_rates(asked[2], at_work)) * minutes
+        exposure = possible * np.exp(patterns.known_rates(asked.parameters, at_work)) * minutes
         event = patterns.events[patterns.find(transitions)]
         grown = [
             grow_rates(inputs.T, (event == number).astype(float), mine, transitions.episode)
@@ -50,9 +50,8 @@ class Routing:
         """Logarithms of how often events happen per minute, where they can."""
         inputs, at_work = self.sharp(asked)
         leaves = self.branches.find(inputs)
-        return np.asarray(
-            self.logarithms[leaves] + self.patterns.known_rates(asked[2], at_work), dtype=np.float32
-        )
+        known = self.patterns.known_rates(asked.parameters, at_work)
+        return np.asarray(self.logarithms[leaves] + known, dtype=np.float32)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything that was learnt."""

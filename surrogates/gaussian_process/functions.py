@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int
 
 from surrogates.gaussian_process.posterior import prior_at, remaining_root
 from surrogates.gaussian_process.processes import Processes
-from surrogates.gaussian_process.sketch import CORRELATION_UNIT, Correlator
+from surrogates.gaussian_process.sketch import Correlator
 from surrogates.grouping import groups
 
 _COSINES = 512
@@ -32,7 +32,7 @@ class Functions:
     phase: Float32[np.ndarray, "coordinate cosine"]
     weight: Float32[np.ndarray, "coordinate draw cosine"]
     update: Float32[np.ndarray, "coordinate draw point"]
-    """Weights of the correlations with the inducing points, in the correlators' unit."""
+    """Weights of the correlations with the inducing points."""
     correlators: list[Correlator]
 
     def deviation(
@@ -88,5 +88,5 @@ def _draw_one(
         "frequency": spectrum / processes.length_scale[position][:, None],
         "phase": phase,
         "weight": weight,
-        "update": scale / CORRELATION_UNIT * (news - np.linalg.solve(prior, at_points.T).T),
+        "update": scale * (news - np.linalg.solve(prior, at_points.T).T),
     }

@@ -7,22 +7,24 @@ they are at rows of the data. What is left out counts as unexplained, so that a 
 too wide rather than too narrow. A smooth process is told by few of its inducing points as well:
 where it is, the others are left out too, and the weights fitted again.
 
-Correlations are taken in powers of two, which torch raises in half the time of powers of e, and
-without the inputs that are hidden from a process. Likelihood and doubt never come by this way.
+Correlations are taken without the inputs that are hidden from a process. Products are torch's, and
+what is between them is compiled (`kernels`). Likelihood and doubt never come by this way.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
+from torch import Tensor
 
 from surrogates.gaussian_process.kernel import matern
 from surrogates.gaussian_process.processes import Processes
+from surrogates.kernels import correlate, sum_squares, with_squares
+from surrogates.networks import one_thread
 
 _SHARE = 0.005
 """Mean share of a draw's variance that may be added to it by what is left out: half as much of its
@@ -35,22 +37,19 @@ how much they may move that variance either way, on average."""
 _LANES = 8
 """Rows of a product that cost no more than one."""
 _CHUNK_ROWS = 2048
-"""Rows whose correlations with the inducing points are held at once."""
-_PER_BIT = 1.0 / math.log(2.0)
-CORRELATION_UNIT = 3.0 * _PER_BIT**2
-"""What a `Correlator` gives for a correlation of 1."""
+"""Rows whose correlations with the inducing points are held at once: they stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlator:
-    """Correlations of one process with its inducing points, in `CORRELATION_UNIT`."""
+    """Correlations of one process with its inducing points."""
 
     columns: tuple[slice, slice]
     """Inputs that are not hidden: those before the numbers still to come, and the bounds."""
     squares: Float32[np.ndarray, "seen"]
     """Weights of the squared inputs in their own squared length."""
-    across: Float32[np.ndarray, "point seen+2"]
-    """From the inputs, their squared length and 1 to squared distances."""
+    across: Float[Tensor, "point seen+2"]
+    """From the inputs, their squared length and 1 to five times the squared distances."""
 
     @classmethod
     def of(
@@ -67,53 +66,38 @@ class Correlator:
             else (processes.inducing[position][points])
         )
         near = inducing[:, seen].astype(float)
-        unit = 5.0 * _PER_BIT**2
         ones, own = np.ones((len(near), 1)), np.square(near).sum(axis=1, keepdims=True)
-        across = np.concatenate([-2.0 * unit * near / length, ones, unit * own], axis=1)
+        across = np.concatenate([-10.0 * near / length, ones, 5.0 * own], axis=1)
         return cls(
             columns=columns,
-            squares=(unit / length**2).astype(np.float32),
-            across=across.astype(np.float32),
+            squares=(5.0 / length**2).astype(np.float32),
+            across=torch.from_numpy(across.astype(np.float32)),
         )
 
     def __call__(
         self, inputs: Float32[np.ndarray, "batch input"]
     ) -> Iterator[tuple[slice, Float32[np.ndarray, "point part"]]]:
         """Part by part, a column a row of the batch, in the same memory each time."""
-        count = len(inputs)
-        memory = np.empty((2, len(self.across), min(count, _CHUNK_ROWS)), np.float32)
+        count, points = len(inputs), len(self.across)
+        seen = torch.from_numpy(self._with_squares(np.ascontiguousarray(inputs.T)))
+        memory = torch.empty(points * min(count, _CHUNK_ROWS))
         for first in range(0, count, _CHUNK_ROWS):
             part = slice(first, min(first + _CHUNK_ROWS, count))
-            squared, distance = memory[:, :, : part.stop - first]
-            np.matmul(self.across, self._augmented(inputs[part].T), out=squared)
-            _correlate(squared, distance)
-            yield part, squared
+            size = part.stop - part.start
+            correlation = memory[: points * size].view(points, size)
+            with one_thread():
+                torch.mm(self.across, seen[:, part], out=correlation)
+            correlate(correlation.numpy())
+            yield part, correlation.numpy()
 
-    def _augmented(
-        self, inputs: Float32[np.ndarray, "input part"]
-    ) -> Float32[np.ndarray, "row part"]:
+    def _with_squares(
+        self, inputs: Float32[np.ndarray, "input batch"]
+    ) -> Float32[np.ndarray, "row batch"]:
         """What the process sees, its squared length and 1."""
+        before, after = (inputs[columns] for columns in self.columns)
         seen = np.empty((self.across.shape[1], inputs.shape[1]), np.float32)
-        split = self.columns[0].stop
-        seen[:split], seen[split:-2] = (inputs[columns] for columns in self.columns)
-        np.matmul(self.squares, np.square(seen[:-2]), out=seen[-2])
-        seen[-1] = 1.0
+        with_squares(before, after, self.squares, seen)
         return seen
-
-
-def _correlate(
-    squared: Float32[np.ndarray, "point part"], distance: Float32[np.ndarray, "point part"]
-) -> None:
-    """Turn squares of s / ln 2 into (1 + s + s^2 / 3) exp(-s), but for the unit, in place."""
-    # Rounding may leave a little less than 0.
-    np.abs(squared, out=squared)
-    np.sqrt(squared, out=distance)
-    powers = torch.from_numpy(distance)
-    torch.from_numpy(squared).add_(powers, alpha=3.0 * _PER_BIT)
-    squared += np.float32(CORRELATION_UNIT)
-    # So far away that the power is infinite, nothing is left of a correlation.
-    powers.exp2_()
-    squared /= distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +105,7 @@ class Sketch:
     """One process as its draws see it, in standardised units."""
 
     correlator: Correlator
-    readout: Float32[np.ndarray, "readout point"]
+    readout: Float[Tensor, "readout point"]
     """Weights of the mean, then factors whose squared sum is the variance explained."""
     output_scale: float
 
@@ -135,8 +119,9 @@ class Sketch:
         scale = float(processes.output_scale[position])
         return cls(
             correlator=Correlator.of(processes, position, points),
-            readout=abridged[np.ix_(np.append(0, factors), points)]
-            * np.float32(scale / CORRELATION_UNIT),
+            readout=torch.from_numpy(
+                abridged[np.ix_(np.append(0, factors), points)] * np.float32(scale)
+            ),
             output_scale=scale,
         )
 
@@ -146,9 +131,10 @@ class Sketch:
         """How far the mean lies off the line, and the doubt."""
         mean, doubt = np.empty((2, len(inputs)), np.float32)
         for part, correlation in self.correlator(inputs):
-            read = self.readout @ correlation
+            with one_thread():
+                read = torch.mm(self.readout, torch.from_numpy(correlation)).numpy()
             mean[part] = read[0]
-            np.einsum("fn,fn->n", read[1:], read[1:], out=doubt[part])
+            sum_squares(read[1:], doubt[part])
         np.subtract(self.output_scale, doubt, out=doubt)
         return mean, np.maximum(doubt, np.zeros_like(doubt), out=doubt)
 

@@ -87,7 +87,7 @@ def test_what_is_left_at_the_end_is_paid_for(problem: Problem) -> None:
     prices = np.array([TinyQueue.costs.get(name, 0.0) for name in names])
     world, kept = rollouts.world, []
     for _ in range(6):
-        answers = world.advance(rollouts.decisions[[0, 1, 2]], random)
+        answers = world.advance(rollouts.actions.levels(np.arange(3)), random)
         kept.append(answers)
         costs = problem.objective.cost(answers.outputs, answers.state, answers.is_last)
         left = 4.0 * answers.state[:, 0] * answers.is_last

@@ -48,6 +48,12 @@ def test_decisions_are_every_joint_choice_with_the_last_lever_fastest(
     ]  # fmt: skip
 
 
+def test_a_number_stands_for_its_row_of_decisions(centre: SystemDescription) -> None:
+    """Looked up or worked out: where there are too many to be listed only the latter can be."""
+    chosen = np.array([5, 0, 3, 3])
+    np.testing.assert_array_equal(centre.levels_of(chosen), centre.decisions[chosen])
+
+
 def test_teams_share_out_exactly_the_agents_on_duty(centre: SystemDescription) -> None:
     """.3 of 14 agents is 4, .4 of 5 is 2, and the teams without a lever have the rest."""
     assert _sizes(centre, [0.3, 0.4]) == [10.0, 4.0, 3.0, 2.0]
@@ -128,6 +134,41 @@ def test_an_episode_opens_in_the_state_that_the_description_says(name: str) -> N
     opened = simulator.reset(1)
     said = simulator.describe().initial_state(int(opened[-2]))
     np.testing.assert_array_equal(said, opened)
+
+
+def _idle_by_hand(
+    description: SystemDescription, state: np.ndarray, decision: np.ndarray
+) -> list[float]:
+    """Idle servers of each pool that a lever shares out, for one state and one decision."""
+    now = dict(zip(description.state_names, state.tolist(), strict=True))
+    known = description.known_ahead(
+        np.array([int(now["day"])]), np.array([int(now["epoch"])]), description.nominal[None]
+    )
+    sizes = description.team_sizes(known, decision[None])[0]
+    idle: dict[str, float] = {}
+    for team, size in zip(description.teams, sizes.tolist(), strict=True):
+        at_hand = now[team.queue] + now[f"{team.name}_busy"]
+        idle[team.pool] = idle.get(team.pool, 0.0) + max(size - at_hand, 0.0)
+    levered = {team.pool for team in description.teams if team.lever is not None}
+    return [idle[pool] for pool in idle if pool in levered]
+
+
+@pytest.mark.parametrize("name", ["callbacks", "clinic", "hospital_overflow"])
+def test_choices_that_idle_servers_are_the_same_one_by_one(name: str) -> None:
+    """The mask looks at all states and choices at once: each pair must count for itself alone."""
+    description = ServiceSystem(load_scenario(name).system()).describe()
+    random = np.random.default_rng(8)
+    states = random.integers(0, 12, size=(40, len(description.state_names))).astype(float)
+    states[:, -2] = random.integers(len(description.calendar.values), size=len(states))
+    states[:, -1] = random.integers(description.epochs, size=len(states))
+    feasible = description.feasible(states)
+    by_hand = np.zeros_like(feasible)
+    for allowed, state, row in zip(feasible, states, by_hand, strict=True):
+        idle = np.array([_idle_by_hand(description, state, d) for d in description.decisions])
+        row[:] = allowed & (idle <= idle[allowed].min(axis=0)).all(axis=1)
+        row[:] = row if row.any() else allowed
+    assert not by_hand.all()
+    np.testing.assert_array_equal(description.non_idling(states), by_hand)
 
 
 def test_customers_turned_away_cannot_knock_again_at_once() -> None:

@@ -12,6 +12,8 @@ from gymnasium.spaces import Discrete
 from envs.vector import VectorEnvironment
 from envs.world import SurrogateWorld
 from tests.envs.clockwork import DESCRIPTION, ClockworkSurrogate, clockwork_problem
+from training.heads import LeverChoices
+from training.memory import GatedMemory
 from training.policies import NetworkPolicy
 from training.spaces import ChangedSpaces, Spaces, adapt_policy
 
@@ -51,6 +53,40 @@ def test_another_order_is_no_change() -> None:
     logits = policy.logits(SEEN)
     np.testing.assert_allclose(moved.logits(seen), logits[:, [2, 0, 1]], atol=1e-5)
     np.testing.assert_allclose(moved.values(seen), policy.values(SEEN), atol=1e-5)
+
+
+def test_levers_chosen_apart_are_carried_where_they_are_the_same() -> None:
+    """What is seen is matched as ever; three logits of a lever are not three joint decisions."""
+    policy = replace(some_policy(), head=LeverChoices(sizes=(3,)))
+    now = replace(WAS, observed=("staff", "queue", "clock"))
+    moved = adapt_policy(policy, WAS, now)
+    np.testing.assert_array_equal(moved.act(SEEN[:, [2, 0, 1]]), policy.act(SEEN))
+    with pytest.raises(ChangedSpaces, match="in the form 'levers'"):
+        adapt_policy(policy, WAS, replace(WAS, levels=((0.6,), (0.0,), (0.2,))))
+
+
+def test_what_is_remembered_keeps_its_place() -> None:
+    """Only what is seen has names; the value network also sees the memory, which has none."""
+    policy = some_policy()
+    random = np.random.default_rng(5)
+    shapes = ((6, 8), (6, 2), (6,), (6,))
+    gates = [random.normal(size=shape).astype(np.float32) for shape in shapes]
+    remembering = replace(
+        policy,
+        weights=(policy.weights[0], policy.weights[1][:, :2]),
+        value_weights=(random.normal(size=(8, 5)).astype(np.float32), policy.value_weights[1]),
+        memory=GatedMemory(
+            input_weight=gates[0], state_weight=gates[1], input_bias=gates[2], state_bias=gates[3]
+        ),
+    )
+    moved = adapt_policy(remembering, WAS, replace(WAS, observed=("staff", "queue", "clock")))
+    before, seen = random.normal(size=(200, 2)).astype(np.float32), SEEN[:, [2, 0, 1]]
+    np.testing.assert_allclose(
+        moved.logits(seen, before), remembering.logits(SEEN, before), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        moved.values(seen, before), remembering.values(SEEN, before), atol=1e-5
+    )
 
 
 def test_differences_are_named_and_refused() -> None:

@@ -68,7 +68,9 @@ class Watch:
     What was observed before is read back from the journal, so that a watch goes on where it was.
     """
 
-    def __init__(self, detector: Detector, description: Description, journal: Journal) -> None:
+    def __init__(
+        self, detector: Detector[DetectorState], description: Description, journal: Journal
+    ) -> None:
         self._detector, self._journal = detector, journal
         self._form = SeenDayForm(description=description)
         self.days: list[SeenDay] = []

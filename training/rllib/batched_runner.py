@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core.columns import Columns
@@ -20,9 +20,10 @@ from ray.rllib.utils.metrics import (
 )
 
 from sim.errors import SurrogymError
-from training.policies import NOT_ALLOWED
+from training.rllib.distributions import Distribution, distribution_over, with_mask
 from training.rllib.episodes import EpisodeCutter
-from training.rllib.rollout import Rollout
+from training.rllib.recurrent import RecurrentModule
+from training.rllib.rollout import Memories, Rollout
 
 MAKE_ENV = "make_env"
 """Key of `env_config` under which the runner finds the function from `num_envs` to a VectorEnv."""
@@ -52,10 +53,12 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     one call, not a smoothed window.
 
     The environment comes from `env_config["make_env"](num_envs)`, has flat Box observations and
-    Discrete actions from 0, and declares SAME_STEP autoreset with `infos["final_obs"]`: where
-    an episode ends, the step returns the next episode's first observation. Anything else, and a
-    network with state, raises UnsupportedEnvironment. Where `infos["action_mask"]` tells which
-    decisions are allowed, no other is taken.
+    actions that are Discrete, flat MultiDiscrete or a flat Box, and declares SAME_STEP autoreset
+    with `infos["final_obs"]`: where an episode ends, the step returns the next episode's first
+    observation. Anything else raises UnsupportedEnvironment, and so does a network with state,
+    unless it is a RecurrentModule, whose memory is carried from step to step. Where
+    `infos["action_mask"]` tells which decisions are allowed, no other is taken; with MultiDiscrete
+    it has the choices of one lever after another.
 
     It overrides private methods of RLlib, so a new Ray release needs the tests to pass first.
     """
@@ -75,6 +78,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             self._generator.manual_seed(self._seed)
         self._current: np.ndarray | None = None
         self._allowed: np.ndarray | None = None
+        self._memory: torch.Tensor | None = None
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, dtype=np.int64)
 
@@ -86,6 +90,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self.env = self.config.env_config[MAKE_ENV](envs)
         check_environment(self.env, envs)
         self.num_envs = envs
+        self._distribution = distribution_over(self.env.single_action_space)
         self._needs_initial_reset = True
         self._cutter = EpisodeCutter(
             self.env.single_observation_space, self.env.single_action_space
@@ -134,11 +139,11 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     @torch.no_grad()
     def _collect(self, steps: int, *, explore: bool, force_reset: bool) -> Rollout:
         current = self._start(force_reset)
-        decisions = int(self.env.single_action_space.n)
-        record = _Record(steps, self.num_envs, current.shape[1], decisions)
+        record = _Record(steps, self.num_envs, current.shape[1])
+        before = self._memory
         for step in range(steps):
             record.observations[step] = current
-            actions = self._decide(record, step, explore)
+            actions = self._distribution.action(self._decide(record, step, explore))
             current, rewards, terminated, truncated, infos = self.env.step(actions)
             self._hear(record, step, infos)
             record.rewards[step] = rewards
@@ -149,7 +154,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             if ended.any():
                 self._finish(record, ended, infos)
         self._current = current
-        rollout = record.to_rollout(np.array(current, dtype=np.float32), self._allowed)
+        last = np.array(current, dtype=np.float32)
+        rollout = record.to_rollout(last, self._allowed, self._remembered(record, before, last))
         self._log(rollout)
         return rollout
 
@@ -160,6 +166,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         seed = self._seed if self._needs_initial_reset else None
         observations, infos = self.env.reset(seed=seed)
         self._allowed = infos.get(MASK)
+        if isinstance(self.module, RecurrentModule):
+            self._memory = torch.zeros(self.num_envs, self.module.units)
         self._needs_initial_reset = False
         self._returns[:] = 0.0
         self._lengths[:] = 0
@@ -167,31 +175,44 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         started: np.ndarray = observations
         return started
 
-    def _decide(self, record: "_Record", step: int, explore: bool) -> Int[np.ndarray, " envs"]:
-        batch = {Columns.OBS: torch.from_numpy(record.observations[step])}
+    def _decide(
+        self, record: "_Record", step: int, explore: bool
+    ) -> Shaped[np.ndarray, "envs *action"]:
+        allowed = None
         if self._allowed is not None:
-            record.allowed.append(_checked(self._allowed, record.logits[step].shape))
+            record.allowed.append(_checked(self._allowed, self._distribution, self.num_envs))
+            allowed = torch.from_numpy(record.allowed[-1])
+        logits = with_mask(self._look(record, step, explore, allowed), allowed)
+        if explore:
+            chosen = self._distribution.draw(logits, self._generator)
+        else:
+            chosen = self._distribution.likeliest(logits)
+        decided: np.ndarray = chosen.numpy()
+        record.logits.append(logits.numpy())
+        record.log_probabilities[step] = self._distribution.judge(logits, chosen).log_probability
+        record.actions.append(decided)
+        return decided
+
+    def _look(
+        self, record: "_Record", step: int, explore: bool, allowed: torch.Tensor | None
+    ) -> torch.Tensor:
+        seen = torch.from_numpy(record.observations[step])
+        if self._memory is not None:
+            inputs, remembered = self.module.look(seen, self._memory)
+            record.memories.append(remembered.numpy())
+            self._memory = remembered
+            return torch.as_tensor(inputs)
+        batch = {Columns.OBS: seen}
+        if allowed is not None:
             # For networks that look for the best of what is allowed themselves.
-            batch[MASK] = torch.from_numpy(record.allowed[-1])
+            batch[MASK] = allowed
         if explore:
             runners = max(self.config.num_env_runners, 1)
             elapsed = self.num_env_steps_sampled_lifetime + step * self.num_envs * runners
             outputs = self.module.forward_exploration(batch, t=elapsed)
         else:
             outputs = self.module.forward_inference(batch)
-        logits = outputs[Columns.ACTION_DIST_INPUTS]
-        if self._allowed is not None:
-            logits = logits.masked_fill(~batch[MASK], NOT_ALLOWED)
-        log_probabilities = torch.log_softmax(logits, dim=1)
-        if explore:
-            chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)
-        else:
-            chosen = logits.argmax(dim=1, keepdim=True)
-        record.logits[step] = logits.numpy()
-        record.log_probabilities[step] = log_probabilities.gather(1, chosen).squeeze(1).numpy()
-        record.actions[step] = chosen.squeeze(1).numpy()
-        decisions: np.ndarray = record.actions[step].copy()
-        return decisions
+        return torch.as_tensor(outputs[Columns.ACTION_DIST_INPUTS])
 
     def _hear(self, record: "_Record", step: int, infos: dict[str, Any]) -> None:
         """Keep what the environment tells beside its answers: durations and the next mask."""
@@ -211,10 +232,29 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         told = infos.get("final_info", {}).get(MASK)
         if told is not None:
             record.final_allowed.append(np.stack([told[env] for env in np.flatnonzero(ended)]))
+        if self._memory is not None:
+            finals = torch.from_numpy(record.finals[-1])
+            _, remembered = self.module.look(finals, self._memory[torch.from_numpy(ended)])
+            record.final_memories.append(remembered.numpy())
+            self._memory = self._memory * torch.from_numpy(~ended)[:, None]
         record.returns.append(self._returns[ended])
         record.lengths.append(self._lengths[ended])
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
+
+    def _remembered(
+        self, record: "_Record", before: torch.Tensor | None, last: np.ndarray
+    ) -> Memories | None:
+        if before is None or self._memory is None:
+            return None
+        _, after_last = self.module.look(torch.from_numpy(last), self._memory)
+        nothing = np.empty((0, before.shape[1]), dtype=np.float32)
+        return Memories(
+            before=before.numpy(),
+            after=np.stack(record.memories),
+            after_final=np.concatenate([nothing, *record.final_memories]),
+            after_last=after_last.numpy(),
+        )
 
     def _log(self, rollout: Rollout) -> None:
         returns, lengths = rollout.episode_returns, rollout.episode_lengths
@@ -237,19 +277,25 @@ def check_environment(env: VectorEnv[Any, Any, Any], num_envs: int) -> None:
     observation, action = env.single_observation_space, env.single_action_space
     if not isinstance(observation, gym.spaces.Box) or len(observation.shape) != 1:
         raise UnsupportedEnvironment(f"observations must be a flat Box, not {observation}")
-    if not isinstance(action, gym.spaces.Discrete) or action.start != 0:
-        raise UnsupportedEnvironment(f"actions must be Discrete from 0, not {action}")
+    distribution_over(action)
     if env.num_envs != num_envs:
         raise UnsupportedEnvironment(f"make_env({num_envs}) built {env.num_envs} environments")
 
 
-def _checked(allowed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if allowed.shape != tuple(shape) or allowed.dtype != np.bool_:
+def _checked(
+    allowed: np.ndarray, distribution: Distribution, envs: int
+) -> Bool[np.ndarray, "envs decisions"]:
+    sizes = distribution.sizes
+    if not sizes:
+        raise UnsupportedEnvironment(f"infos[{MASK!r}] cannot mask actions in a Box: leave it out")
+    shape = (envs, sum(sizes))
+    if allowed.shape != shape or allowed.dtype != np.bool_:
         raise UnsupportedEnvironment(
             f"infos[{MASK!r}] is {allowed.dtype} of shape {allowed.shape}: give bools of shape "
-            f"{tuple(shape)}, a row for each environment"
+            f"{shape}, a row for each environment"
         )
-    stuck = np.flatnonzero(~allowed.any(axis=1))
+    some = np.logical_or.reduceat(allowed, np.cumsum((0, *sizes[:-1])), axis=1)
+    stuck = np.flatnonzero(~some.all(axis=1))
     if len(stuck):
         raise UnsupportedEnvironment(
             f"infos[{MASK!r}] allows nothing in environments {stuck[:5].tolist()}"
@@ -278,10 +324,10 @@ def final_observations(
 class _Record:
     """Arrays being filled; a Rollout when full."""
 
-    def __init__(self, steps: int, envs: int, features: int, decisions: int) -> None:
+    def __init__(self, steps: int, envs: int, features: int) -> None:
         self.observations = np.empty((steps, envs, features), dtype=np.float32)
-        self.actions = np.empty((steps, envs), dtype=np.int64)
-        self.logits = np.empty((steps, envs, decisions), dtype=np.float32)
+        self.actions: list[np.ndarray] = []
+        self.logits: list[np.ndarray] = []
         self.log_probabilities = np.empty((steps, envs), dtype=np.float32)
         self.rewards = np.empty((steps, envs), dtype=np.float32)
         self.terminated = np.empty((steps, envs), dtype=np.bool_)
@@ -289,15 +335,22 @@ class _Record:
         self.allowed: list[np.ndarray] = []
         self.final_allowed: list[np.ndarray] = []
         self.durations: list[np.ndarray] = []
+        self.memories: list[np.ndarray] = []
+        self.final_memories: list[np.ndarray] = []
         self.finals = [np.empty((0, features), dtype=np.float32)]
         self.returns = [np.empty(0)]
         self.lengths = [np.empty(0, dtype=np.int64)]
 
-    def to_rollout(self, last_observations: np.ndarray, last_allowed: np.ndarray | None) -> Rollout:
+    def to_rollout(
+        self,
+        last_observations: np.ndarray,
+        last_allowed: np.ndarray | None,
+        memories: Memories | None,
+    ) -> Rollout:
         return Rollout(
             observations=self.observations,
-            actions=self.actions,
-            logits=self.logits,
+            actions=np.stack(self.actions),
+            logits=np.stack(self.logits),
             log_probabilities=self.log_probabilities,
             rewards=self.rewards,
             terminated=self.terminated,
@@ -310,6 +363,7 @@ class _Record:
             durations=np.stack(self.durations)
             if len(self.durations) == len(self.rewards)
             else None,
+            memories=memories,
             episode_returns=np.concatenate(self.returns),
             episode_lengths=np.concatenate(self.lengths),
         )

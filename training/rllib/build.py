@@ -33,7 +33,7 @@ def build_config(make_env: MakeEnv, settings: PPOSettings) -> LeanPPOConfig:
     config = _lean(LeanPPOConfig(), make_env, settings)
     apply_settings(config, settings)
     config.training(grad_clip_by="norm")
-    return config
+    return config.remember(settings.memory)
 
 
 def build_dqn_config(make_env: MakeEnv, settings: DQNSettings) -> LeanDQNConfig:

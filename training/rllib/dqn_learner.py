@@ -16,7 +16,8 @@ from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 
-from training.policies import NOT_ALLOWED, NetworkPolicy
+from training.heads import NOT_ALLOWED
+from training.policies import NetworkPolicy
 from training.rllib.batched_runner import MASK
 from training.rllib.experience import ALLOWED_NEXT
 from training.rllib.off_policy_learner import LeanModule, OffPolicyLearner, among, taken

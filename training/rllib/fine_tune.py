@@ -51,8 +51,10 @@ def gentle(settings: PPOSettings) -> PPOSettings:
     """The same settings with what guards a good policy at the start.
 
     The value network learns alone for two iterations, steps grow over four more, are small and
-    clipped early, and a KL term holds the policy to the given one, less and less.
+    clipped early, and a KL term holds the policy to the given one, less and less; but for one with
+    a memory, whose past the given one would remember otherwise.
     """
+    reference_weight = 0.0 if settings.memory else max(settings.reference_weight, 0.1)
     return replace(
         settings,
         learning_rate=min(settings.learning_rate, 5e-5),
@@ -60,7 +62,7 @@ def gentle(settings: PPOSettings) -> PPOSettings:
         clip=min(settings.clip, 0.1),
         value_warmup_iterations=max(settings.value_warmup_iterations, 2),
         step_warmup_iterations=max(settings.step_warmup_iterations, 4),
-        reference_weight=max(settings.reference_weight, 0.1),
+        reference_weight=reference_weight,
     )
 
 
@@ -95,7 +97,7 @@ def fine_tune(
         start = adapt_policy(policy, *spaces, across_changes=adapt)
     training = train_ppo(
         make_env,
-        settings or gentle(PPOSettings(hidden=policy.hidden)),
+        settings or gentle(PPOSettings(hidden=policy.hidden, memory=policy.units)),
         budget,
         warm_start=start,
         optimiser=optimiser,

@@ -12,11 +12,14 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
-from training.policies import NOT_ALLOWED, NetworkPolicy
+from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.advantages import evaluate_rollout
+from training.rllib.distributions import distribution_over, with_mask
 from training.rllib.lean_learner import LeanLearner
+from training.rllib.recurrent import BEFORE, KNOWN, RESTARTS
 from training.rllib.rollout import Rollout
 from training.rllib.weights import (
+    head_in,
     is_value_weight,
     rescaled_values,
     to_module_state,
@@ -55,6 +58,7 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
     def build(self) -> None:
         """Build networks and optimiser."""
         super().build()
+        self._distribution = distribution_over(self._network.action_space)
         self._annealing: Annealing | None = None
         self._reference: NetworkPolicy | None = None
         self._generator = torch.Generator().manual_seed(self.config.seed or 0)
@@ -72,20 +76,22 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
         TrainingDiverged at the first gradient that is not finite.
         """
         self._annealing = annealing
-        if annealing is not None:
-            for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
-                self._set_optimizer_lr(optimizer, annealing.learning_rate)
+        for optimizer in self._optimisers():
+            # Before the first step too: a restored optimiser brings along the rate it last had.
+            scheduled: Any = self._optimizer_lr_schedules[optimizer].get_current_value()
+            self._set_optimizer_lr(optimizer, annealing.learning_rate if annealing else scheduled)
         batch = self._to_batch(rollouts)
         if annealing is not None and annealing.reference_weight > 0.0 and self._reference:
-            logits = self._reference.logits(batch[Columns.OBS].numpy())
-            batch[REFERENCE] = torch.from_numpy(logits)
+            inputs = self._reference.head.spread(self._reference.logits(batch[Columns.OBS].numpy()))
+            batch[REFERENCE] = torch.from_numpy(inputs)
         for _ in range(self.config.num_epochs):
             for minibatch in self._minibatches(batch):
                 self._step(minibatch)
         self._weights_seq_no += 1
         if annealing is None:
             self.after_gradient_based_update(timesteps=dict(timesteps))
-        return self._measure(len(batch[Columns.ACTIONS]) * self.config.num_epochs)
+        rows = sum(rollout.transitions for rollout in rollouts)
+        return self._measure(rows * self.config.num_epochs)
 
     def load_policy(self, policy: NetworkPolicy) -> None:
         """Take over a policy's weights, and its value network's if it has one.
@@ -94,14 +100,23 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
         """
         module = self.module[DEFAULT_MODULE_ID]
         scale = self.reward_scale or 1.0
-        module.set_state(to_module_state(policy, module.get_state(), reward_scale=scale))
+        state = module.get_state()
+        head = head_in(state, self._distribution)
+        if policy.head != head:
+            raise InconsistentNetwork(f"cannot start from {policy.head}: actions are {head}")
+        module.set_state(to_module_state(policy, state, reward_scale=scale))
         self._has_learned_values = policy.has_values
         self._reference = policy
 
     def to_policy(self, name: str) -> NetworkPolicy:
         """The present weights as a policy that acts with numpy."""
         state = self.module[DEFAULT_MODULE_ID].get_state()
-        return to_network_policy(state, name=name, reward_scale=self.reward_scale or 1.0)
+        return to_network_policy(
+            state,
+            name=name,
+            reward_scale=self.reward_scale or 1.0,
+            head=head_in(state, self._distribution),
+        )
 
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
@@ -114,19 +129,19 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
         loss: torch.Tensor = config.vf_loss_coeff * value_loss
         if self._annealing is not None and not self._annealing.trains_policy:
             return loss
-        logits = _allowed_logits(fwd_out[Columns.ACTION_DIST_INPUTS], batch)
-        decisions = module.get_train_action_dist_cls().from_logits(logits)
-        ratio = torch.exp(decisions.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP])
+        allowed = batch.get(ALLOWED)
+        inputs = with_mask(fwd_out[Columns.ACTION_DIST_INPUTS], allowed)
+        judged = self._distribution.judge(inputs, batch[Columns.ACTIONS])
+        ratio = torch.exp(judged.log_probability - batch[Columns.ACTION_LOGP])
         advantages = batch[Postprocessing.ADVANTAGES]
         clipped = ratio.clamp(1 - config.clip_param, 1 + config.clip_param)
         policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
-        entropy = decisions.entropy().mean()
+        entropy = judged.entropy.mean()
         self._losses |= {POLICY_LOSS_KEY: policy_loss, ENTROPY_KEY: entropy}
         loss += policy_loss - self._entropy_coefficient(module_id) * entropy
         if REFERENCE in batch and self._annealing is not None:
-            present = torch.log_softmax(logits, dim=1)
-            reference = torch.log_softmax(_allowed_logits(batch[REFERENCE], batch), dim=1)
-            divergence = (reference.exp() * (reference - present)).sum(dim=1).mean()
+            reference = with_mask(batch[REFERENCE], allowed)
+            divergence = self._distribution.divergence(reference, inputs).mean()
             self._losses[REFERENCE_KL] = divergence
             loss += self._annealing.reference_weight * divergence
         return loss
@@ -136,7 +151,7 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
             self.choose_reward_scale(rollouts[0])
         estimated = [
             evaluate_rollout(
-                rollout,
+                rollout.with_memories(),
                 value_of=self._values,
                 reward_scale=self.reward_scale or 1.0,
                 discount=self.config.gamma,
@@ -155,7 +170,13 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
         masks = [rollout.allowed for rollout in rollouts if rollout.allowed is not None]
         if masks:
             columns[ALLOWED] = masks
-        batch = {name: _flat(arrays) for name, arrays in columns.items()}
+        remembered = [each.memories for each in rollouts if each.memories is not None]
+        if remembered:
+            columns[BEFORE] = [memories.before[None] for memories in remembered]
+            columns[RESTARTS] = [rollout.restarts for rollout in rollouts]
+            columns[KNOWN] = [rollout.with_memories().observations for rollout in rollouts]
+        join = _side_by_side if remembered else _flat
+        batch = {name: join(arrays) for name, arrays in columns.items()}
         batch[Postprocessing.ADVANTAGES] = _standardised(batch[Postprocessing.ADVANTAGES])
         return batch
 
@@ -166,16 +187,22 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
 
     @torch.no_grad()
     def _values(self, observations: np.ndarray) -> np.ndarray:
-        batch = {Columns.OBS: torch.from_numpy(observations)}
+        seen = torch.from_numpy(observations)
+        batch = {Columns.OBS: seen, KNOWN: seen}
         values: np.ndarray = self._network.compute_values(batch).numpy()
         return values
 
     def _minibatches(self, batch: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
-        order = torch.randperm(len(batch[Columns.ACTIONS]), generator=self._generator)
+        has_sequences = BEFORE in batch
+        rows, steps = batch[Columns.ACTION_LOGP].numel(), len(batch[Columns.ACTION_LOGP])
+        order = torch.randperm(rows // steps if has_sequences else rows, generator=self._generator)
         # An uneven rest would be a noisier step of the same size, so minibatches are made even.
-        count = max(1, round(len(order) / self.config.minibatch_size))
-        for rows in torch.tensor_split(order, count):
-            yield {name: column[rows] for name, column in batch.items()}
+        count = min(len(order), max(1, round(rows / self.config.minibatch_size)))
+        for chosen in torch.tensor_split(order, count):
+            if has_sequences:
+                yield {name: _sequences(name, column[:, chosen]) for name, column in batch.items()}
+            else:
+                yield {name: column[chosen] for name, column in batch.items()}
 
     def _networks(self) -> list[list[torch.nn.Parameter]]:
         named = list(self._network.named_parameters())
@@ -190,16 +217,21 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
         return float(schedule.get_current_value())
 
 
-def _allowed_logits(logits: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
-    """Logits of the decisions that were allowed; of the others, chances of 0."""
-    return logits.masked_fill(~batch[ALLOWED], NOT_ALLOWED) if ALLOWED in batch else logits
-
-
 def _flat(arrays: Sequence[np.ndarray]) -> torch.Tensor:
     """Rows of all rollouts, steps and environments, one after another."""
     return torch.from_numpy(
         np.concatenate([array.reshape(-1, *array.shape[2:]) for array in arrays])
     )
+
+
+def _side_by_side(arrays: Sequence[np.ndarray]) -> torch.Tensor:
+    """Environments of all rollouts beside each other, time first."""
+    return torch.from_numpy(np.concatenate(arrays, axis=1))
+
+
+def _sequences(name: str, column: torch.Tensor) -> torch.Tensor:
+    """As it is what the memory goes through, all else a row for each step."""
+    return column if name in (Columns.OBS, BEFORE, RESTARTS) else column.flatten(0, 1)
 
 
 def _standardised(advantages: torch.Tensor) -> torch.Tensor:

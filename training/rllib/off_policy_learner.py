@@ -12,7 +12,8 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
-from training.policies import NOT_ALLOWED, NetworkPolicy
+from training.policies import NetworkPolicy
+from training.rllib.distributions import with_mask
 from training.rllib.experience import WEIGHT
 from training.rllib.lean import UnsupportedConfig
 from training.rllib.lean_learner import LeanLearner
@@ -161,4 +162,4 @@ def among(values: torch.Tensor, batch: dict[str, torch.Tensor], mask: str) -> to
 
     Low and not infinite, because a chance of 0 is multiplied with it.
     """
-    return values.masked_fill(~batch[mask], NOT_ALLOWED) if mask in batch else values
+    return with_mask(values, batch.get(mask))

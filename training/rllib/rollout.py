@@ -1,16 +1,30 @@
 """What a batch of environments lived through during one round of collection, as arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from sim.errors import SurrogymError
 
 
 class MissingDurations(SurrogymError):
     """Time is to be discounted by minutes that nobody told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Memories:
+    """What a policy with a memory remembered on the way."""
+
+    before: Float[np.ndarray, "envs units"]
+    """Before the first step; all 0 where an episode began."""
+    after: Float[np.ndarray, "steps envs units"]
+    """After each observation, when it was decided on."""
+    after_final: Float[np.ndarray, "ends units"]
+    """After what followed each step that ended an episode."""
+    after_last: Float[np.ndarray, "envs units"]
+    """After what followed the last step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,10 +37,10 @@ class Rollout:
 
     observations: Float[np.ndarray, "steps envs features"]
     """What each decision was taken on."""
-    actions: Int[np.ndarray, "steps envs"]
-    """The decisions."""
-    logits: Float[np.ndarray, "steps envs decisions"]
-    """The behaviour policy's unnormalised log probabilities."""
+    actions: Shaped[np.ndarray, "steps envs *action"]
+    """The decisions, as they were drawn: numbers before they were clipped into their box."""
+    logits: Float[np.ndarray, "steps envs inputs"]
+    """The behaviour policy's unnormalised log probabilities; of numbers, means and deviations."""
     log_probabilities: Float[np.ndarray, "steps envs"]
     """The behaviour policy's log probability of the decision taken."""
     rewards: Float[np.ndarray, "steps envs"]
@@ -47,6 +61,8 @@ class Rollout:
     """The same for `last_observations`."""
     durations: Float[np.ndarray, "steps envs"] | None = None
     """Minutes that each step took; None where the environments told nothing."""
+    memories: Memories | None = None
+    """What the policy remembered; None of one without a memory."""
     episode_returns: Float[np.ndarray, " ends"]
     """Undiscounted return of each episode that ended here, from its own start."""
     episode_lengths: Int[np.ndarray, " ends"]
@@ -57,6 +73,25 @@ class Rollout:
         """Whether an episode ended with the step, for either reason."""
         ended: np.ndarray = self.terminated | self.truncated
         return ended
+
+    @property
+    def restarts(self) -> Bool[np.ndarray, "steps envs"]:
+        """Where an episode begins at a step within the rollout, so that nothing is remembered."""
+        restarts = np.zeros_like(self.terminated)
+        restarts[1:] = self.ended[:-1]
+        return restarts
+
+    def with_memories(self) -> "Rollout":
+        """The rollout as the value network sees it: what is remembered beside what is seen."""
+        if self.memories is None:
+            return self
+        m = self.memories
+        return replace(
+            self,
+            observations=np.concatenate([self.observations, m.after], axis=2),
+            final_observations=np.concatenate([self.final_observations, m.after_final], axis=1),
+            last_observations=np.concatenate([self.last_observations, m.after_last], axis=1),
+        )
 
     def discounts(
         self, discount: float, minutes: float | None

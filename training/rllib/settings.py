@@ -79,6 +79,9 @@ class TrainingSettings:
 class PPOSettings(TrainingSettings):
     """How PPO learns: from each rollout a few times, then never again."""
 
+    memory: int = 0
+    """Numbers that the policy remembers of an episode (by a gated recurrent unit behind its tanh
+    layers), where what it sees does not tell all; 0: none. Learned through whole rollouts."""
     gae_lambda: float = 0.95
     """Trust in collected rewards (1) against the value network (0) when judging a decision."""
     clip: float = 0.2
@@ -104,10 +107,20 @@ class PPOSettings(TrainingSettings):
         TrainingSettings.__post_init__(self)
         self.require("minibatch_size", "num_epochs", at_least=1)
         self.require(
-            "value_warmup_iterations", "step_warmup_iterations", "reference_weight", at_least=0
+            "value_warmup_iterations",
+            "step_warmup_iterations",
+            "reference_weight",
+            "memory",
+            at_least=0,
         )
         self.require("gae_lambda", at_least=0, at_most=1)
         self.require("clip", above=0)
+        check(
+            self,
+            "reference_weight",
+            not (self.memory and self.reference_weight),
+            f"0 with memory={self.memory}, because the policy loaded remembers other things",
+        )
         check(
             self,
             "minibatch_size",

@@ -22,7 +22,7 @@ from training.rllib.build import apply_dqn_settings, apply_sac_settings, apply_s
 from training.rllib.off_policy_settings import DQNSettings, OffPolicySettings, SACSettings
 from training.rllib.off_policy_weights import to_action_values, to_sac_policy
 from training.rllib.session import ray_session
-from training.rllib.settings import Budget, PPOSettings, TrainingSettings
+from training.rllib.settings import Budget, InvalidSettings, PPOSettings, TrainingSettings
 from training.rllib.weights import to_network_policy
 
 ENVIRONMENT = "surrogym-stock"
@@ -64,8 +64,10 @@ def train_stock_ppo(
 
     One environment a runner, episode objects, connectors and the KL penalty, all as RLlib has
     them; network, step size, discount and batches are those of the settings, but no schedule and
-    no scale of rewards.
+    no scale of rewards. Raises InvalidSettings for a memory, which RLlib's network would not have.
     """
+    if settings.memory:
+        raise InvalidSettings(f"memory={settings.memory}: RLlib's own PPO is trained without one")
     config = _configured(PPOConfig(), settings)
     apply_settings(config, settings)
     return _train(

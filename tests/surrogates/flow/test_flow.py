@@ -19,7 +19,6 @@ from surrogates.design import PlannedEpisode, plan_episodes
 from surrogates.flow import FlowSettings, FlowSurrogate, fit_flow, obstacle_to_flow
 from surrogates.flow.jumps import JumpLaw
 from surrogates.flow.patterns import Patterns
-from surrogates.flow.questions import rows_asked
 from surrogates.interface import SupportsUpdate
 from tests.systems import small_centre, unchecked
 
@@ -131,9 +130,9 @@ def test_a_pattern_and_a_duration_determine_an_event(name: str) -> None:
     """Times spent follow exactly, for what an epoch counts is constant until it ends."""
     description, seen = described(name), episodes(name, 2, seed=2)
     patterns = Patterns.learn(description, seen)
-    which, asked = patterns.find(seen), rows_asked(seen)
-    assert patterns.feasible(asked[0])[which, np.arange(len(which))].all()
-    again = patterns.complete(*asked, which, seen.duration)
+    which, asked = patterns.find(seen), patterns.ask_again(seen)
+    assert patterns.feasible(asked.states)[which, np.arange(len(which))].all()
+    again = patterns.complete(asked, which, seen.duration)
     assert np.array_equal(again.state, seen.next_state)
     # The simulator adds moments up to thousands of minutes, so its own rounding is of this size.
     assert np.abs(again.outputs - seen.outputs).max() < 1e-9

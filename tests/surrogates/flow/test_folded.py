@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from scipy.stats import chi2, norm
 
 from surrogates.coordinates import Coordinate
 from surrogates.flow.chain import LARGEST_RESIDUAL, Chain, Scaling
-from surrogates.flow.folded import FoldedChain
+from surrogates.flow.folded import Draws, FoldedChain
 
 COORDINATES = (
     Coordinate(name="arrivals", kind="exogenous"),
@@ -37,6 +39,20 @@ def fitted_somehow() -> tuple[Chain, Scaling]:
     return network.eval(), scaling
 
 
+def one_question(
+    network: Chain, scaling: Scaling
+) -> tuple[Draws, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Draws for many epochs with the same features, and what the network says of them."""
+    weights = {name: values.numpy() for name, values in network.state_dict().items()}
+    features = np.random.default_rng(5).normal(size=FEATURES)
+    inputs = np.ones((FEATURES + 1, ROWS), dtype=np.float32)
+    inputs[:-1] = features[:, None]
+    draws = FoldedChain(COORDINATES, scaling, weights).draws(inputs, np.random.default_rng(6))
+    standard = (features - scaling.feature_centre) / scaling.feature_width
+    with torch.no_grad():
+        return draws, network(torch.tensor(standard[None], dtype=torch.float32))
+
+
 def test_draws_have_the_moments_that_the_likelihood_gives_them() -> None:
     """Two pieces of code know the law: one draws from it, the other climbs it. They must agree.
 
@@ -44,17 +60,7 @@ def test_draws_have_the_moments_that_the_likelihood_gives_them() -> None:
     0 and variance 1: within four standard errors, where no bound cuts and rounding adds little.
     """
     network, scaling = fitted_somehow()
-    folded = FoldedChain(
-        COORDINATES, scaling, {k: v.numpy() for k, v in network.state_dict().items()}
-    )
-    features = np.random.default_rng(5).normal(size=FEATURES)
-    inputs = np.ones((FEATURES + 1, ROWS), dtype=np.float32)
-    inputs[:-1] = features[:, None]
-    draws = folded.draws(inputs, np.random.default_rng(6))
-
-    standard = (features - scaling.feature_centre) / scaling.feature_width
-    with torch.no_grad():
-        location, spread, regimes = network(torch.tensor(standard[None], dtype=torch.float32))
+    draws, (location, spread, regimes) = one_question(network, scaling)
     residuals = torch.zeros(ROWS, len(COORDINATES))
     for position, coordinate in enumerate(COORDINATES):
         latent = draws.latent(position).copy()
@@ -72,3 +78,43 @@ def test_draws_have_the_moments_that_the_likelihood_gives_them() -> None:
         residuals[:, position] = ((seen - location[0, position]) / spread[0, position]).clamp(
             -LARGEST_RESIDUAL, LARGEST_RESIDUAL
         )
+
+
+@pytest.mark.parametrize(
+    ("position", "low", "high"), [(0, 0.0, np.inf), (1, 0.0, 60.0), (2, -1.0, 3.0)]
+)
+def test_settled_numbers_have_the_chances_of_their_cells(
+    position: int, low: float, high: float
+) -> None:
+    """A whole number's probability is that of its rounding cell, and a bound has the whole tail.
+
+    Pearson's statistic of the values drawn, those before them being told, stays below its 99.9%
+    quantile; values that are expected less than ten times count with another.
+    """
+    network, scaling = fitted_somehow()
+    draws, (location, spread, regimes) = one_question(network, scaling)
+    residuals = torch.zeros(1, len(COORDINATES))
+    for before, told in enumerate([40.0, 9.0][:position]):
+        draws.see(before, np.full(ROWS, told))
+        latent = (COORDINATES[before].scale(np.array(told)) - scaling.target_centre[before]).item()
+        off = (latent / scaling.target_width[before] - location[0, before]) / spread[0, before]
+        residuals[0, before] = off.clamp(-LARGEST_RESIDUAL, LARGEST_RESIDUAL)
+    drawn = draws.settle(position, np.full(ROWS, low), np.full(ROWS, high))
+
+    with torch.no_grad():
+        pushes = network.pushes(residuals, regimes)
+    mean = float((location + spread * pushes)[0, position])
+    coordinate, width = COORDINATES[position], scaling.target_width[position]
+    cells = np.arange(low, min(high, drawn.max() + 50.0))
+    edges = coordinate.scale(cells + 0.5) - scaling.target_centre[position]
+    reached = norm.cdf((edges / width - mean) / float(spread[0, position]))
+    expected = ROWS * np.diff(np.concatenate([[0.0], reached, [1.0]]))
+    seen = np.bincount((drawn - low).astype(int), minlength=len(expected))
+    often = expected >= 10.0
+    expected, seen = (
+        np.append(counts[often][1:], counts[often][0] + counts[~often].sum())
+        for counts in (expected, seen)
+    )
+    statistic = (np.square(seen - expected) / expected).sum()
+    assert len(expected) > 4
+    assert statistic < chi2.ppf(0.999, len(expected) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from envs.world import SurrogateWorld
 from tests.envs.clockwork import ClockworkSurrogate, clockwork_problem
 from training.policies import NetworkPolicy
 from training.rllib.off_policy_settings import DQNSettings, SACSettings
-from training.rllib.settings import Budget, PPOSettings
+from training.rllib.settings import Budget, InvalidSettings, PPOSettings
 from training.rllib.stock import train_stock_dqn, train_stock_ppo, train_stock_sac
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -46,6 +47,14 @@ def test_stock_ppo_trains_until_told_to_stop_and_counts_what_it_spent() -> None:
     assert trained.policy.features == len(seen_names(problem))
     assert trained.policy.hidden == (8,)
     assert not np.array_equal(heard[0][0].weights[0], heard[2][0].weights[0])
+
+
+def test_stock_ppo_has_no_memory() -> None:
+    """Trained without one in silence it would be compared as if it had one."""
+    with pytest.raises(InvalidSettings, match="memory=8"):
+        train_stock_ppo(
+            partial(Environment, clockwork_problem()), replace(SETTINGS, memory=8), Budget(steps=1)
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""Thresholds of cumulative sums, set by simulation to a wanted run length.
+
+In control everything but the threshold is estimated from finitely many days, which shortens the
+true run length (Jones, Champ and Rigdon 2004); the threshold allows for it by resampling the days
+that standardise, after Gandy and Kvaloy (2013).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from training.drift.cusum import advance
+from training.drift.settings import DetectorSettings, RunLength
+from training.drift.standard import Standard
+
+LONGEST_RUN = 4
+"""Simulated days per chain, in wanted run lengths; longer runs are counted as unfinished."""
+_RESAMPLE_BAND = (0.05, 0.95)
+
+
+def set_threshold(
+    estimates: Float[np.ndarray, "day watched"],
+    kinds: Int[np.ndarray, "day"],
+    number: int,
+    settings: DetectorSettings,
+    random: np.random.Generator,
+) -> tuple[float, RunLength]:
+    """Threshold that gives the wanted run length in the assured share of resampled sets.
+
+    The sets say how wrong centre and width may be; tails that no day in control has shown they
+    cannot foretell, so the true run length may still be shorter than the band.
+    """
+    sets = _resampled(estimates, kinds, number, settings, random)
+    steps = int(np.ceil(LONGEST_RUN * settings.run_length))
+    peaks = simulate_peaks(sets, settings.allowance, settings.clip, steps, settings.chains, random)
+    threshold = bisect(
+        lambda h: float(np.quantile(_run_lengths(peaks, h), 1.0 - settings.assurance)),
+        settings.run_length,
+        float(peaks.max()),
+    )
+    each = _run_lengths(peaks, threshold)
+    low, high = np.quantile(each, _RESAMPLE_BAND)
+    achieved = RunLength(mean=float(np.mean(each)), low=float(low), high=float(high))
+    return threshold, achieved
+
+
+def simulate_peaks(
+    sets: Float[np.ndarray, "resample day watched"],
+    allowance: float,
+    clip: float,
+    steps: int,
+    chains: int,
+    random: np.random.Generator,
+) -> Float[np.ndarray, "step resample chain"]:
+    """Largest two-sided sum so far, along chains that draw their days from each set."""
+    resamples, count, hidden = sets.shape
+    sums = np.zeros((resamples, chains, 2 * hidden))
+    peaks = np.zeros((steps, resamples, chains))
+    peak = np.zeros((resamples, chains))
+    both = np.concatenate([sets, -sets], axis=2)
+    rows = np.arange(resamples)[:, None]
+    for step in range(steps):
+        days = random.integers(count, size=(resamples, chains))
+        sums = advance(sums, both[rows, days], allowance, clip)
+        peak = np.maximum(peak, sums.max(axis=2))
+        peaks[step] = peak
+    return peaks
+
+
+def run_length(peaks: Float[np.ndarray, "step *chains"], threshold: float) -> float:
+    """Mean days to an alarm: all days until alarm or end over the number of alarms."""
+    crossed = peaks >= threshold
+    has_alarm = crossed.any(axis=0)
+    days = np.where(has_alarm, crossed.argmax(axis=0) + 1, len(peaks))
+    return float(days.sum() / max(1, int(has_alarm.sum())))
+
+
+def mean_run_length(alarms: Sequence[int | None], longest: int) -> float:
+    """The same from the day of each chain's alarm; None for a chain that ended without one."""
+    days = sum(longest if day is None else day for day in alarms)
+    return days / max(1, sum(day is not None for day in alarms))
+
+
+def _run_lengths(peaks: Float[np.ndarray, "step resample chain"], threshold: float) -> list[float]:
+    return [run_length(peaks[:, number], threshold) for number in range(peaks.shape[1])]
+
+
+def _resampled(
+    estimates: Float[np.ndarray, "day watched"],
+    kinds: Int[np.ndarray, "day"],
+    number: int,
+    settings: DetectorSettings,
+    random: np.random.Generator,
+) -> Float[np.ndarray, "resample day watched"]:
+    """The days in control as standardised by resamples of themselves."""
+    sets = []
+    for _ in range(settings.resamples):
+        rows = random.integers(len(estimates), size=len(estimates))
+        standard = Standard.of(estimates[rows], kinds[rows], number)
+        sets.append(standard.apply(estimates, kinds))
+    return np.stack(sets)
+
+
+def bisect(of: Callable[[float], float], wanted: float, most: float, halvings: int = 30) -> float:
+    """Least threshold whose run length is the wanted one; run lengths rise with it."""
+    low, high = 0.0, most
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        low, high = (low, middle) if of(middle) >= wanted else (middle, high)
+    return high
