@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from training.heads import JointChoice
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.weights import layers_of, replaced_layers
 
@@ -38,9 +39,11 @@ def to_dqn_state(
 ) -> dict[str, np.ndarray]:
     """RLlib's DQN `state` with the policy's action values in it, as present and as target.
 
-    Raises InconsistentNetwork when the policy's layers are not those of `state`, and for a policy
-    with a value network: its logits then are chances of decisions and not what they earn.
+    Raises InconsistentNetwork when the policy's layers are not those of `state`, for a policy that
+    does not choose jointly or that remembers, and for one with a value network: its logits then
+    are chances of decisions and not what they earn.
     """
+    _check_form(policy)
     if policy.has_values:
         raise InconsistentNetwork(
             f"'{policy.name}' has a value network, so its logits are no action values: DQN starts "
@@ -75,9 +78,20 @@ def to_sac_policy(state: Mapping[str, np.ndarray], *, name: str) -> NetworkPolic
 def to_sac_state(policy: NetworkPolicy, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """RLlib's SAC `state` with the policy's weights in it; what judges stays as it was.
 
-    Raises InconsistentNetwork when the policy's layers are not those of `state`.
+    Raises InconsistentNetwork when the policy's layers are not those of `state`, and for a policy
+    that does not choose jointly or that remembers.
     """
+    _check_form(policy)
     return replaced_layers(state, SAC_PARTS, policy.weights, policy.biases)
+
+
+def _check_form(policy: NetworkPolicy) -> None:
+    """Refuse what layers of the same shapes would be loaded from and decide otherwise."""
+    if policy.head != JointChoice() or policy.memory is not None:
+        raise InconsistentNetwork(
+            f"'{policy.name}' has {policy.head} and remembers {policy.units} numbers: DQN and SAC "
+            "start from joint choices without a memory; go on from it by PPO"
+        )
 
 
 def is_dueling(state: Mapping[str, np.ndarray]) -> bool:

@@ -110,8 +110,9 @@ def train_dqn(
 ) -> Training:
     """Train by DQN, otherwise as `train_ppo`.
 
-    The policy's logits are action values in the units of the reward. A warm start must be such a
-    policy as well: one with a value network raises InconsistentNetwork.
+    Only for Discrete actions, which are joint choices; others raise UnsupportedConfig. The policy's
+    logits are action values in the units of the reward. A warm start must be such a policy as well:
+    one with a value network, a memory or another head raises InconsistentNetwork.
     """
     return _train(make_env, settings, budget, anneal_dqn, {"name": "dqn", **options})
 
@@ -122,7 +123,8 @@ def train_sac(
     """Train by SAC for discrete decisions, otherwise as `train_ppo`.
 
     The policy decides for what is likeliest. A warm start gives its logits, of PPO or SAC; what
-    judges them begins afresh, for which there is `value_warmup_iterations`.
+    judges them begins afresh, for which there is `value_warmup_iterations`. What cannot be decided
+    or loaded is refused as by `train_dqn`, but for a value network, which is left aside.
     """
     return _train(make_env, settings, budget, anneal_sac, {"name": "sac", **options})
 

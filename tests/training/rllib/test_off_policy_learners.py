@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,8 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from tests.fakes import MakeChain
+from training.heads import LeverChoices
+from training.memory import GatedMemory
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.build import build_dqn_config, build_sac_config
 from training.rllib.experience import ALLOWED, ALLOWED_NEXT, WEIGHT
@@ -280,6 +282,36 @@ def test_dqn_refuses_logits_that_are_no_values() -> None:
     )
     with pytest.raises(InconsistentNetwork, match="no action values"):
         learner.load_policy(judged)
+
+
+def with_levers(policy: NetworkPolicy) -> NetworkPolicy:
+    return replace(policy, head=LeverChoices(sizes=(1, 2)))
+
+
+def with_memory(policy: NetworkPolicy) -> NetworkPolicy:
+    (units,) = policy.hidden
+    memory = GatedMemory(
+        input_weight=np.ones((3 * units, units), np.float32),
+        state_weight=np.ones((3 * units, units), np.float32),
+        input_bias=np.zeros(3 * units, np.float32),
+        state_bias=np.zeros(3 * units, np.float32),
+    )
+    return replace(policy, memory=memory)
+
+
+@pytest.mark.parametrize("settings", [DQN, SAC])
+@pytest.mark.parametrize(
+    ("change", "shown"), [(with_levers, "LeverChoices"), (with_memory, "remembers 16 numbers")]
+)
+def test_policies_of_other_forms_are_no_warm_start(
+    settings: OffPolicySettings,
+    change: Callable[[NetworkPolicy], NetworkPolicy],
+    shown: str,
+) -> None:
+    """Their layers have the same shapes, so they would be loaded and decide something else."""
+    learner = build_learner(settings)
+    with pytest.raises(InconsistentNetwork, match=f"{shown}.*by PPO"):
+        learner.load_policy(change(learner.to_policy("other")))
 
 
 def test_exploration_is_even_among_what_is_allowed_and_else_the_best() -> None:

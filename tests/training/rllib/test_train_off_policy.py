@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fakes import Chain, Failing, MakeChain, MaskedChain
+from tests.fakes import Chain, Dials, Failing, MakeChain, MaskedChain, Thermostat
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.build import build_dqn_config, built_algorithm
 from training.rllib.dqn_learner import DQNAnnealing
-from training.rllib.lean import LeanAlgorithm
+from training.rllib.lean import LeanAlgorithm, UnsupportedConfig
 from training.rllib.off_policy_settings import DQNSettings, OffPolicySettings, SACSettings
 from training.rllib.sac_learner import SACAnnealing
 from training.rllib.settings import Budget, InvalidSettings
@@ -250,6 +250,13 @@ def test_a_simulator_that_breaks_ends_the_training(runners: int) -> None:
     """RLlib would end a remote runner's process, and the user's message would be lost with it."""
     with pytest.raises(ArithmeticError, match="the simulator broke"):
         train_dqn(Failing, replace(DQN, num_env_runners=runners), ENOUGH)
+
+
+@pytest.mark.parametrize("make_env", [Dials, Thermostat])
+def test_levers_and_numbers_are_left_to_ppo(make_env: Any, settings: OffPolicySettings) -> None:
+    """What PPO learns in every space is refused before anything was collected, with the way out."""
+    with pytest.raises(UnsupportedConfig, match="choose jointly, or train by PPO"):
+        train(make_env, settings, Budget(steps=1))
 
 
 @pytest.mark.parametrize(
