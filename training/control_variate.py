@@ -12,7 +12,7 @@ needs no other learner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -26,8 +26,6 @@ from surrogates.interface import Surrogate
 from training.foresight import Foresight
 from training.heuristics import Controller
 
-_FADES = (1.5, 5.0)
-"""Customers over which what a dry server means fades."""
 _SINGULAR = 1e-9
 
 
@@ -50,6 +48,8 @@ class QueueBasis:
 
     usual: Float[np.ndarray, "kind"]
     """Numbers are of these units."""
+    fades: tuple[float, ...] = (1.5, 5.0)
+    """Customers over which what a dry server means fades."""
 
     def __call__(
         self, present: Float[np.ndarray, "batch kind"]
@@ -58,7 +58,7 @@ class QueueBasis:
         share = present / self.usual
         upper = np.triu_indices(share.shape[1])
         parts = [np.ones((len(share), 1)), share, share[:, upper[0]] * share[:, upper[1]]]
-        for fade in _FADES:
+        for fade in self.fades:
             dry = np.exp(-present / fade)
             beside = (dry[:, :, None] * share[:, None, :]).reshape(len(share), -1)
             parts += [dry, beside, dry[:, upper[0]] * dry[:, upper[1]]]
@@ -104,6 +104,7 @@ def fit_cost_to_come(
     openings: Float[np.ndarray, "opening state"],
     random: np.random.Generator,
     *,
+    fades: tuple[float, ...] | None = None,
     copies: int = 512,
     steps: int = 400,
 ) -> CostToCome:
@@ -115,6 +116,8 @@ def fit_cost_to_come(
     states = openings[random.integers(len(openings), size=copies)]
     parameters = np.tile(description.nominal, (copies, 1))
     basis = QueueBasis(usual=np.maximum(foresight.present(openings).mean(axis=0), 1.0))
+    if fades is not None:
+        basis = replace(basis, fades=fades)
     seen, changes, paid = [], [], []
     for _ in range(steps):
         decisions = description.decisions[controller.decide(states)]
@@ -181,6 +184,7 @@ def endless_problem(
     random: np.random.Generator,
     *,
     cost_unit: float,
+    fades: tuple[float, ...] | None = None,
     most: float = 1000.0,
     warm_up: int = 1500,
 ) -> Problem:
@@ -191,7 +195,9 @@ def endless_problem(
     """
     foresight = Foresight.of(surrogate)
     settled = settled_states(surrogate, rule, openings, random, copies=512, steps=warm_up)
-    cost_to_come = fit_cost_to_come(foresight, rule, objective, horizon, settled, random)
+    cost_to_come = fit_cost_to_come(
+        foresight, rule, objective, horizon, settled, random, fades=fades
+    )
     return Problem(
         build_world=lambda copies: EndlessWorld(surrogate, copies, settled, foresight.minutes),
         objective=objective,

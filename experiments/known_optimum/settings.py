@@ -54,6 +54,12 @@ class Setting:
     simulated: tuple[int, int] = (4, 2_500)
     """Paired episodes of the event simulator, and their epochs."""
 
+    fades: tuple[float, ...] | None = None
+    """Of the basis of costs to come; None: its own."""
+    judged_every: int | None = None
+    """Iterations between two looks at the policy's exact cost on the network that the surrogate is;
+    the cheapest is kept. None keeps the last policy unseen."""
+
     @property
     def where(self) -> Network:
         """The network."""
@@ -62,7 +68,8 @@ class Setting:
     @property
     def digest(self) -> str:
         """Changes with the setting."""
-        return sha256(repr(asdict(self)).encode()).hexdigest()[:12]
+        told = {name: value for name, value in asdict(self).items() if value is not None}
+        return sha256(repr(told).encode()).hexdigest()[:12]
 
 
 def _setting(network: str) -> Setting:
@@ -74,8 +81,10 @@ def _setting(network: str) -> Setting:
             rule="MaxWeight",
             rules=("MaxWeight",),
             best_rule="MaxWeight",
-            steps=1_200_000,
+            steps=1_500_000,
             horizon_minutes=50.0,
+            fades=(2.0, 6.0, 18.0),
+            judged_every=8,
         )
     if network == "reentrant":
         return Setting(

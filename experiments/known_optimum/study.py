@@ -27,8 +27,9 @@ from experiments.known_optimum.rules import (
 from experiments.known_optimum.settings import Setting
 from experiments.main_job.context import commit, machine
 from experiments.rows import append_row, read_rows
-from sim.analytic import evaluate, find_optimum
+from sim.analytic import MarkovNetwork, evaluate, find_optimum
 from sim.description import SystemDescription
+from sim.errors import InvalidSystem
 from sim.output import Estimate
 from sim.scenario import load_scenario
 from sim.simulator import ServiceSystem
@@ -43,6 +44,7 @@ from training.control_variate import Horizon, endless_problem
 from training.controllers import PolicyController
 from training.evaluation import evaluation_seeds, relative_difference, run_days
 from training.heuristics import Controller
+from training.policies import NetworkPolicy
 from training.rllib.settings import Budget
 from training.rllib.train import Training, train_ppo
 
@@ -55,7 +57,8 @@ RULES = {
 }
 _TOLERANCE = 1e-3
 _COARSE = 1e-2
-"""Of the surrogate's optimum, whose policy is then evaluated exactly."""
+"""Of costs on the surrogate, by which policies are only ranked."""
+_UNSTABLE = -1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +138,28 @@ class Learnt:
         """Numbers present, on scales of the data."""
         return PresenceView.of(self.place.description, self.transitions.state)
 
+    @cached_property
+    def believed(self) -> MarkovNetwork:
+        """The network that the surrogate is."""
+        law = self.surrogate.law
+        assert isinstance(law, JumpLaw)
+        return fitted_network(self.place.setting.where, law, stream(self.seed, "rates"))
+
+    def controller(self, policy: NetworkPolicy) -> PolicyController:
+        """Acts greedily by a learnt policy."""
+        return PolicyController(policy=policy, observation=self.view, name=PPO)
+
+    def _worth(self, policy: NetworkPolicy) -> float:
+        """Minus what a policy costs on the network that the surrogate is, never the true one."""
+        place = self.place
+        table = policy_table(place.setting.where, place.description, self.controller(policy))
+        try:
+            return -evaluate(self.believed, table, tolerance=_COARSE)
+        except InvalidSystem:
+            return _UNSTABLE
+
     def train(self) -> Training:
-        """PPO on the surrogate; the last policy counts, none is chosen by the truth."""
+        """PPO on the surrogate; no policy is chosen by the truth."""
         setting = self.place.setting
         horizon = Horizon(minutes=setting.horizon_minutes)
         problem = endless_problem(
@@ -148,6 +171,7 @@ class Learnt:
             self.transitions.state,
             stream(self.seed, "cost to come"),
             cost_unit=setting.where.goal,
+            fades=setting.fades,
         )
         learning = replace(
             setting.learning,
@@ -156,7 +180,13 @@ class Learnt:
             seed=self.seed,
         )
         budget = Budget(steps=setting.steps)
-        return train_ppo(lambda copies: VectorEnvironment(problem, copies), learning, budget)
+        return train_ppo(
+            lambda copies: VectorEnvironment(problem, copies),
+            learning,
+            budget,
+            evaluate=None if setting.judged_every is None else self._worth,
+            evaluate_every=setting.judged_every or 0,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +236,7 @@ def _trained(learnt: Learnt, origin: Origin) -> Row:
     began, place, seed = perf_counter(), learnt.place, learnt.seed
     training = learnt.train()
     seconds = perf_counter() - began
-    controller = PolicyController(policy=training.policy, observation=learnt.view, name=PPO)
+    controller = learnt.controller(training.policy)
     paired = place.against(controller, place.rule(place.setting.best_rule), seed)
     row = _row(place, origin, PPO, seed, place.cost(controller, seed))
     return replace(
@@ -219,12 +249,9 @@ def _trained(learnt: Learnt, origin: Origin) -> Row:
 
 
 def _optimum_of_surrogate(learnt: Learnt, origin: Origin) -> Row:
-    place, law = learnt.place, learnt.surrogate.law
-    assert isinstance(law, JumpLaw)
-    assert place.setting.where.levels is not None
+    place = learnt.place
     network = place.setting.where
-    believed = fitted_network(network, law, stream(learnt.seed, "rates"))
-    best = find_optimum(believed, place.setting.where.levels, tolerance=_COARSE)
+    best = find_optimum(learnt.believed, network.levels or (), tolerance=_COARSE)
     cost = evaluate(network.chain, best.policy, tolerance=_TOLERANCE)
     found = Estimate(value=cost, low=cost, high=cost, count=1)
     row = _row(place, origin, SURROGATE_OPTIMUM, learnt.seed, found)
