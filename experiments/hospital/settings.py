@@ -27,20 +27,22 @@ class Setting:
     """Paired true episodes of the table, which nothing was chosen by."""
     judged_by: int = 256
     """Surrogate episodes by which the best policy of a training is chosen."""
-    steps: int = 700_000
+    steps: int = 1_200_000
     """Epochs of the surrogate that PPO learns from."""
-    faith: float = 0.9
+    learns_from_scratch: bool = False
+    """Whether the same PPO is trained without a rule to begin with, which doubles the time."""
+    faith: float = 0.97
     """Chance with which the untrained policy follows the rule."""
     learning: PPOSettings = field(
         default_factory=lambda: PPOSettings(
             learning_rate=5e-4,
-            discount=0.995,
-            gae_lambda=0.95,
-            entropy_coefficient=0.002,
+            discount=0.99,
+            gae_lambda=0.9,
+            entropy_coefficient=0.0,
             num_envs=256,
             rollout_length=84,
             minibatch_size=4096,
-            value_warmup_iterations=4,
+            value_warmup_iterations=6,
         )
     )
 

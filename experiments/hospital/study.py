@@ -218,20 +218,22 @@ def measure(wards: Wards, origin: tuple[str, str]) -> Iterator[Row]:
     chosen = wards.compare(rules, "choose", s.chosen_by)
     best = next(rule for rule in rules if rule.name == chosen.best([r.name for r in rules]))
     learnt, training = learn_exceptions(wards, best)
-    scratch, cold = learn_from_scratch(wards)
+    scratch, cold = learn_from_scratch(wards) if s.learns_from_scratch else (None, None)
     gate = wards.compare([best, learnt], "gate", s.gated_by)
     verdict = decide_promotion(gate, best.name, (learnt.name,), stream(wards.seed, "gate"))
     shown = _best_of_kinds(rules, chosen)
-    table = wards.compare([*shown, learnt, scratch], "report", s.reported_on)
+    shown_too = [learnt] if scratch is None else [learnt, scratch]
+    table = wards.compare([*shown, *shown_too], "report", s.reported_on)
     spent = (s.episodes + s.chosen_by * len(rules)) * wards.description.epochs
     gated = spent + 2 * s.gated_by * wards.description.epochs
     maker = _Maker(wards=wards, table=table, best=best, origin=origin)
     for rule in shown:
         yield maker.row(rule.name, rule, true_transitions=spent)
-    yield maker.row(
-        FROM_SCRATCH, scratch, true_transitions=s.episodes * wards.description.epochs,
-        surrogate_transitions=cold.steps, seconds=cold.seconds,
-    )  # fmt: skip
+    if scratch is not None and cold is not None:
+        yield maker.row(
+            FROM_SCRATCH, scratch, true_transitions=s.episodes * wards.description.epochs,
+            surrogate_transitions=cold.steps, seconds=cold.seconds,
+        )  # fmt: skip
     yield maker.row(
         FROM_RULE, learnt, true_transitions=gated, is_promoted=verdict.is_promotion,
         surrogate_transitions=training.steps, seconds=training.seconds,
