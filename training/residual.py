@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -39,8 +39,8 @@ class ExceptionEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any
         self._environment, self._rule = environment, rule
         self.num_envs = environment.num_envs
         self.metadata = environment.metadata
-        choices = int(environment.single_action_space.n)
-        self.single_action_space = gymnasium.spaces.Discrete(choices + 1)
+        choices = cast("gymnasium.spaces.Discrete[Any]", environment.single_action_space).n
+        self.single_action_space = gymnasium.spaces.Discrete(int(choices) + 1)
         self.single_observation_space = environment.single_observation_space
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = environment.observation_space
@@ -56,8 +56,8 @@ class ExceptionEnvironment(VectorEnv[Observations, Int[np.ndarray, "batch"], Any
         """Do what the rule says where the action is to follow it, else the choice one below."""
         chosen = np.asarray(actions)
         choices = overruled(self._rule, self._environment.states, chosen)
-        *answer, infos = self._environment.step(choices)
-        return *answer, _unmasked(infos)
+        seen, rewards, terminated, truncated, infos = self._environment.step(choices)
+        return seen, rewards, terminated, truncated, _unmasked(infos)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

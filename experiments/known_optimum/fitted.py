@@ -66,7 +66,7 @@ def _at_work(
         states[busy, queues[kind]] -= 1.0
         if f"{team}_assigned" in names:
             states[busy, names.index(f"{team}_assigned")] = 1.0
-    return np.maximum(states, 0.0)
+    return np.asarray(np.maximum(states, 0.0))
 
 
 def _arrivals(law: JumpLaw) -> list[list[int]]:

@@ -60,6 +60,9 @@ class Setting:
     """Iterations between two looks at the policy's exact cost on the network that the surrogate is;
     the cheapest is kept. None keeps the last policy unseen."""
 
+    is_stabilised: bool | None = None
+    """Whether the rule decides where a class has more customers than the data ever showed."""
+
     @property
     def where(self) -> Network:
         """The network."""
@@ -81,10 +84,11 @@ def _setting(network: str) -> Setting:
             rule="MaxWeight",
             rules=("MaxWeight",),
             best_rule="MaxWeight",
-            steps=1_500_000,
+            steps=1_200_000,
             horizon_minutes=50.0,
             fades=(2.0, 6.0, 18.0),
             judged_every=8,
+            is_stabilised=True,
         )
     if network == "reentrant":
         return Setting(

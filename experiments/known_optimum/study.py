@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from envs.objective import Objective
-from envs.presence import PresenceView
+from envs.presence import PresenceView, presence_of
 from envs.vector import VectorEnvironment
 from experiments.known_optimum.fitted import fitted_network
 from experiments.known_optimum.rows import Row
@@ -47,6 +47,7 @@ from training.heuristics import Controller
 from training.policies import NetworkPolicy
 from training.rllib.settings import Budget
 from training.rllib.train import Training, train_ppo
+from training.stabilised import StabilisedController
 
 PPO, SURROGATE_OPTIMUM = "PPO on surrogate", "optimum of surrogate"
 RULES = {
@@ -97,7 +98,11 @@ class Place:
         if network.levels is None:
             return self.setting.walk.average_cost(network, description, controller, seed)
         table = policy_table(network, description, controller)
-        cost = evaluate(network.chain, table, tolerance=_TOLERANCE)
+        try:
+            cost = evaluate(network.chain, table, tolerance=_TOLERANCE)
+        except InvalidSystem:
+            # Far out, where nobody had been, the policy keeps the system from coming back.
+            return self.setting.walk.average_cost(network, description, controller, seed)
         return Estimate(value=cost, low=cost, high=cost, count=1)
 
     def against(self, controller: Controller, rule: Controller, seed: int) -> Estimate:
@@ -145,9 +150,20 @@ class Learnt:
         assert isinstance(law, JumpLaw)
         return fitted_network(self.place.setting.where, law, stream(self.seed, "rates"))
 
-    def controller(self, policy: NetworkPolicy) -> PolicyController:
-        """Acts greedily by a learnt policy."""
-        return PolicyController(policy=policy, observation=self.view, name=PPO)
+    def controller(self, policy: NetworkPolicy) -> Controller:
+        """Acts greedily by a learnt policy, as far out as the setting lets it."""
+        place = self.place
+        learnt = PolicyController(policy=policy, observation=self.view, name=PPO)
+        if not place.setting.is_stabilised:
+            return learnt
+        seen = self.transitions.state @ presence_of(place.description).T
+        return StabilisedController(
+            inner=learnt,
+            rule=place.rule(place.setting.best_rule),
+            description=place.description,
+            limits=seen.max(axis=0),
+            name=PPO,
+        )
 
     def _worth(self, policy: NetworkPolicy) -> float:
         """Minus what a policy costs on the network that the surrogate is, never the true one."""
@@ -267,7 +283,7 @@ def _row(place: Place, origin: Origin, arm: str, seed: int, cost: Estimate) -> R
         cost=cost.value,
         low=cost.low,
         high=cost.high,
-        how="walk" if place.setting.where.levels is None else "exact",
+        how="walk" if cost.count > 1 else "exact",
         true_transitions=0,
         surrogate_transitions=0,
         seconds=0.0,

@@ -153,7 +153,8 @@ class _Chain:
         which = np.searchsorted(np.cumsum(rates), random.random(len(present)) * rates.sum())
         which = np.minimum(which, len(moves) - 1)
         happens = np.stack([here for _, here, _ in moves], axis=1)[np.arange(len(present)), which]
-        return present + np.stack([change for _, _, change in moves])[which] * happens[:, None]
+        changes = np.stack([change for _, _, change in moves])[which]
+        return np.asarray(present + changes * happens[:, None])
 
     def drift(
         self, present: Float[np.ndarray, "copy kind"], basis: QueueBasis

@@ -35,14 +35,12 @@ def test_mean_durations_move_no_event_and_scale_the_times_spent() -> None:
     fit = criss_cross_fit()
     drawn, mean = world(fit, 64, means=False), world(fit, 64, means=True)
     decisions = fit.description.decisions[np.ones(64, dtype=int)]
-    answers = []
-    for copies in (drawn, mean):
-        opened = copies.begin(np.arange(64), np.random.default_rng(3))
-        answers.append(copies.advance(decisions, np.random.default_rng(4)))
+    opened = [copies.begin(np.arange(64), np.random.default_rng(3)) for copies in (drawn, mean)]
+    answers = [copies.advance(decisions, np.random.default_rng(4)) for copies in (drawn, mean)]
     assert np.array_equal(answers[0].state, answers[1].state)
     names = [quantity.name for quantity in fit.description.outputs]
     at = names.index("class_1_present")
     per_minute = [a.outputs[:, at] / a.duration for a in answers]
     assert per_minute[0] == pytest.approx(per_minute[1])
     minutes = Foresight.of(fit.surrogate).minutes
-    assert answers[1].duration == pytest.approx(minutes(opened, decisions, drawn.parameters))
+    assert answers[1].duration == pytest.approx(minutes(opened[1], decisions, mean.parameters))
