@@ -23,26 +23,26 @@ class Setting:
     """True episodes by which the best rule is chosen."""
     gated_by: int = 60
     """Paired true episodes that a policy must win."""
-    reported_on: int = 100
+    reported_on: int = 80
     """Paired true episodes of the table, which nothing was chosen by."""
     judged_by: int = 256
     """Surrogate episodes by which the best policy of a training is chosen."""
-    steps: int = 1_200_000
+    steps: int = 500_000
     """Epochs of the surrogate that PPO learns from."""
     learns_from_scratch: bool = False
     """Whether the same PPO is trained without a rule to begin with, which doubles the time."""
-    faith: float = 0.97
+    faith: float = 0.5
     """Chance with which the untrained policy follows the rule."""
     learning: PPOSettings = field(
         default_factory=lambda: PPOSettings(
-            learning_rate=5e-4,
+            learning_rate=1e-3,
             discount=0.99,
             gae_lambda=0.9,
             entropy_coefficient=0.0,
             num_envs=256,
             rollout_length=84,
             minibatch_size=4096,
-            value_warmup_iterations=6,
+            value_warmup_iterations=3,
         )
     )
 

@@ -164,7 +164,7 @@ def learn_exceptions(wards: Wards, rule: Controller) -> tuple[ExceptionControlle
         Budget(steps=s.steps),
         warm_start=start,
         evaluate=lambda policy: -_imagined_cost(wards, controller(policy)),
-        evaluate_every=10,
+        evaluate_every=5,
     )
     return controller(training.policy), training
 
@@ -177,7 +177,7 @@ def learn_from_scratch(wards: Wards) -> tuple[PolicyController, Training]:
         replace(s.learning, seed=wards.seed),
         Budget(steps=s.steps),
         evaluate=lambda policy: -_imagined_cost(wards, _plain(wards, policy)),
-        evaluate_every=10,
+        evaluate_every=5,
     )
     return _plain(wards, training.policy), training
 
