@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, field, replace
 
+from experiments.digests import digest_of
 from training.rllib.settings import PPOSettings
 
 
@@ -49,7 +49,7 @@ class Setting:
     @property
     def digest(self) -> str:
         """Changes with the setting."""
-        return sha256(repr(asdict(self)).encode()).hexdigest()[:12]
+        return digest_of(self)
 
 
 THOROUGH = Setting()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, field, replace
 
+from experiments.digests import digest_of
 from experiments.known_optimum.networks import NETWORKS, Network, find_network
 from experiments.known_optimum.walk import Walk
 from training.rllib.settings import PPOSettings
@@ -71,8 +71,7 @@ class Setting:
     @property
     def digest(self) -> str:
         """Changes with the setting."""
-        told = {name: value for name, value in asdict(self).items() if value is not None}
-        return sha256(repr(told).encode()).hexdigest()[:12]
+        return digest_of(self)
 
 
 def _setting(network: str) -> Setting:
