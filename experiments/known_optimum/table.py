@@ -55,7 +55,7 @@ def render(rows: Sequence[Row]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         *(_line(network, mine) for network, mine in found),
         "",
-        "By the event simulator, on paired runs, PPO against the best rule:",
+        "By the event simulator, on paired runs from the empty system, PPO against the best rule:",
         "",
         "| network | seed | relative difference of cost (95% interval) |",
         "| --- | ---: | ---: |",
