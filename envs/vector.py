@@ -68,6 +68,11 @@ class VectorEnvironment(VectorEnv[Observations, Shaped[np.ndarray, "batch *actio
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
 
+    @property
+    def states(self) -> Float[np.ndarray, "batch state"]:
+        """The states of the rows now, for rules that decide from them."""
+        return self._rollouts.states
+
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:

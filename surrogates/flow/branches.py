@@ -19,6 +19,8 @@ _LEAVES = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 _PRIOR = 0.1
 """Events at the rate of all that a leaf is given beside its own."""
 _TRACE = 1e-3
+_FEWEST = 20
+"""Rows of a leaf at least: one event after a short moment is no rate, wherever a tree takes it."""
 _PARTS = ("roots", "feature", "threshold", "left", "right", "depth", "leaf")
 
 
@@ -102,7 +104,7 @@ def grow_rates(
             criterion="poisson" if counted[chosen].any() else "squared_error",
             # scikit-learn knows no tree of one leaf but that of leaves that take all rows.
             max_leaf_nodes=max(2, leaves),
-            min_samples_leaf=len(chosen) if leaves == 1 else 1,
+            min_samples_leaf=len(chosen) if leaves == 1 else min(_FEWEST, len(chosen)),
             random_state=0,
         )
         # scikit-learn never parts off a leaf without any event, so each row has a bit of one.

@@ -20,9 +20,15 @@ from envs.objective import Objective
 from envs.observation import Observation
 from sim.simulator import ServiceSystem
 from tests.training.conftest import build_small_centre
-from training.drift import DetectorSettings
+from training.drift import DetectorSettings, StructureSettings
 from training.journal import Journal, Step
-from training.loop import LoopSettings, PretrainSettings, RetrainingLoop, RetrainSettings
+from training.loop import (
+    LoopSettings,
+    PretrainSettings,
+    RetrainingLoop,
+    RetrainSettings,
+    WatchSettings,
+)
 from training.loop.visits import visit
 from training.plant import Plant
 from training.rllib.session import RayExecutor, ray_session
@@ -48,9 +54,12 @@ SETTINGS = LoopSettings(
         tuning_budget=Budget(steps=160),
         gate_episodes=16,
     ),
-    detector=DetectorSettings(run_length=100.0, resamples=4, chains=20),
-    in_control_days=30,
-    refining_days=10,
+    watching=WatchSettings(
+        detector=DetectorSettings(run_length=100.0, resamples=4, chains=20),
+        in_control_days=30,
+        refining_days=10,
+        structure=StructureSettings(points=20, spans=(1,)),
+    ),
 )
 DAYS = 6
 COSTS = {"call_wait": 0.05, "call_abandoned": 3.0, "case_wait": 0.02}

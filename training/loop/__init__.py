@@ -5,12 +5,14 @@ from training.loop.loop import LoopSettings, Response, RetrainingLoop
 from training.loop.pretraining import Pretrained, PretrainSettings, Round, pretrain
 from training.loop.renewal import Incumbent, RenewalSettings, Renewed, renew
 from training.loop.retraining import Retrained, RetrainSettings, retrain
+from training.loop.surveillance import Found, Surveillance, WatchSettings
 from training.loop.watching import SeenDay, Watch
 
 __all__ = [
     "Change",
     "Decision",
     "Findings",
+    "Found",
     "Incumbent",
     "LoopSettings",
     "PretrainSettings",
@@ -23,7 +25,9 @@ __all__ = [
     "RetrainingLoop",
     "Round",
     "SeenDay",
+    "Surveillance",
     "Watch",
+    "WatchSettings",
     "decide",
     "pretrain",
     "renew",

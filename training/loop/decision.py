@@ -37,8 +37,8 @@ class Findings:
     objective_changed: bool = False
     calibration: Calibration | None = None
     """Parameters as re-estimated from telemetry; None where nobody looked."""
-    is_unexplained: bool = False
-    """Whether telemetry remains unlikely at the re-estimated parameters."""
+    unexplained: tuple[str, ...] = ()
+    """Parts of the system that stay unusual at the re-estimated parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +82,15 @@ def decide(
     is in charge sees them come and go.
     """
     moved = _moved(findings.calibration, smallest_change, given)
-    if findings.is_unexplained:
-        told = (
-            f"parameters explain it badly, even with {', '.join(moved)} moved"
-            if moved
-            else ("no parameters explain what is seen")
-        )
-        return Decision(change=Change.STRUCTURE, moved=moved, reason=told)
     beyond = _at_bound(findings.calibration, moved)
     if beyond:
+        # Before the structure is blamed: what lies beyond the bound is not explained at it either.
         told = f"{', '.join(beyond)} pushed against the box that the surrogate has learnt"
         return Decision(change=Change.OUTSIDE, moved=moved, reason=told)
+    if findings.unexplained:
+        parts = ", ".join(findings.unexplained)
+        told = f"no parameters inside the box explain what is seen of {parts}"
+        return Decision(change=Change.STRUCTURE, moved=moved, reason=told)
     if moved:
         told = f"{', '.join(moved)} moved inside the box"
         return Decision(change=Change.INSIDE, moved=moved, reason=told)

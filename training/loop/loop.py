@@ -9,30 +9,31 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from envs.objective import Objective
-from sim.streams import stream
-from surrogates.dataset import Transitions, concatenate
-from surrogates.errors import InvalidDataset, NotFitted
-from training.calibrate import Calibration, calibrate_since_change, refine_calibration
+from surrogates.dataset import Transitions
+from surrogates.errors import InvalidDataset
+from training.calibrate import Calibration
 from training.controllers import PolicyController
-from training.drift import DetectorSettings, ScoreCusum, calibrate_detector
-from training.forms import RecordForm, read_json
-from training.journal import Journal, write_json
-from training.likelihood import DayLikelihood, LikelihoodSurrogate
-from training.loop.decision import Decision, Findings, corrected, decide
+from training.forms import RecordForm, TransitionsForm
+from training.journal import Journal
+from training.loop.decision import Change, Decision, Findings, corrected, decide
 from training.loop.learning import seeds_of
 from training.loop.pretraining import Pretrained, PretrainSettings, pretrain
-from training.loop.renewal import Incumbent
+from training.loop.renewal import Incumbent, renew
 from training.loop.retraining import Retrained, RetrainSettings, retrain
+from training.loop.surveillance import Found, Surveillance, WatchSettings
 from training.loop.visits import visit
 from training.loop.watching import SeenDay, Watch
 from training.plant import Plant
+
+_MOST_BOXES = 4
+"""Times that a surrogate is taken further after parameters that leave its box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +42,7 @@ class LoopSettings:
 
     pretraining: PretrainSettings = field(default_factory=PretrainSettings)
     retraining: RetrainSettings = field(default_factory=RetrainSettings)
-    detector: DetectorSettings = field(default_factory=DetectorSettings)
-    in_control_days: int = 150
-    """Simulated days on which each detector is calibrated."""
-    refining_days: int = 30
-    """Simulated days by which an estimate is corrected for the surrogate's misfit; 0 for none."""
-    most_days_back: int = 10
-    """Days among which the beginning of a change is sought."""
+    watching: WatchSettings = field(default_factory=WatchSettings)
     smallest_change: float = 0.05
     """Relative change of a parameter that is answered."""
     given: tuple[str, ...] = ()
@@ -78,7 +73,8 @@ class Response:
     """What was made of an alarm or of another objective."""
 
     decision: Decision
-    calibration: Calibration | None
+    found: Found | None
+    """What was behind an alarm; None for another objective."""
     retrained: Retrained | None
     """None where no training was due."""
 
@@ -130,16 +126,18 @@ class RetrainingLoop:
         if not self.watch.has_alarm:
             raise InvalidDataset("no alarm to answer: observe days until one comes")
         self._note(Event(wanted=None))
-        calibration = self._part.step(
-            "answer/find", self._calibrate, RecordForm(from_record=Calibration.from_record)
+        found = self._part.step(
+            "answer/find", self._find, RecordForm(from_record=Found.from_record)
         )
         decision = decide(
-            Findings(calibration=calibration),
+            Findings(calibration=found.calibration, unexplained=found.unexplained),
             smallest_change=self.settings.smallest_change,
             given=self.settings.given,
         )
-        self._believe(calibration)
-        return self._carry_out(decision, calibration)
+        self._believe(found.calibration)
+        if decision.change is Change.OUTSIDE:
+            return self._carry_out(decision, found, self._go_beyond(decision, found.calibration))
+        return self._carry_out(decision, found)
 
     def want(self, objective: Objective) -> Response:
         """Serve another objective from now on: no simulation but the gate's.
@@ -160,9 +158,24 @@ class RetrainingLoop:
         self._part.step("event", lambda: event, RecordForm(from_record=Event.from_record))
 
     def _begin_watch(self) -> Watch:
-        detector = self._part.step("detector", self._calibrated, _DetectorForm(loop=self))
-        self._detector = detector
-        return Watch(detector, self.plant.description, self._part)
+        """Calibrate on simulated days in control, which are kept."""
+        settings, description = self.settings, self.plant.description
+        days = self._part.step(
+            "in control",
+            lambda: self._simulated(
+                self.incumbent.beliefs, settings.watching.in_control_days, "in control"
+            ),
+            TransitionsForm(description=description),
+            {"days": settings.watching.in_control_days, "seed": settings.seed},
+        )
+        self._surveillance = Surveillance.calibrated(
+            self.incumbent.surrogate,
+            self.incumbent.beliefs,
+            days,
+            settings.watching,
+            settings.seed + len(self.responses),
+        )
+        return Watch(self._surveillance.detectors, description, self._part)
 
     def _catch_up(self) -> None:
         """Answer again what was answered before; finished steps are read back."""
@@ -173,54 +186,57 @@ class RetrainingLoop:
             else:
                 self.want(event.wanted)
 
-    def _calibrated(self) -> ScoreCusum:
-        """A detector for who is in charge, at what is believed."""
-        settings = self.settings
-        seeds = self._seeds("in control", settings.in_control_days)
-        days = self._simulated(self.incumbent.beliefs, seeds)
-        random = stream(settings.seed, "detector", str(len(self.responses)))
-        return calibrate_detector(days, self.likelihood, settings.detector, random)
+    def _go_beyond(self, decision: Decision, first: Calibration) -> Decision:
+        """Take the surrogate after parameters that leave its box until the estimate lies inside.
 
-    def _calibrate(self) -> Calibration:
-        settings, watch = self.settings, self.watch
-        recent = watch.recent(settings.most_days_back)
-        found = calibrate_since_change(self._detector.likelihood, recent, self._detector.control)
-        if not settings.refining_days or not found.moved:
-            return found
-        seeds = self._seeds("refining", settings.refining_days)
-        return refine_calibration(
-            found,
-            self._judge,
-            concatenate([day.telemetry for day in watch.days[-found.days :]]),
-            self._detector.control,
-            lambda point: self._simulated(point, seeds),
-            rounds=1,
+        What is left to do then is what a change inside the box asks for.
+        """
+        recent, days = self.watch.recent(self.settings.watching.most_days_back), first.days
+        calibration = first
+        for number in range(_MOST_BOXES):
+            if calibration.is_inside_box:
+                break
+            part = self._part.within(f"answer/box-{number}")
+            renewed = renew(
+                self.plant,
+                self.incumbent,
+                decision,
+                self.settings.retraining.numbered(number).renewal,
+                part,
+                self._executor,
+            )
+            self.incumbent = replace(
+                self.incumbent, surrogate=renewed.surrogate, transitions=renewed.transitions
+            )
+            found = part.step(
+                "find",
+                partial(
+                    self._surveillance.find_beyond,
+                    recent,
+                    days,
+                    renewed.surrogate,
+                    self.incumbent.beliefs,
+                    lambda place, count: self._simulated(place, count, "beyond"),
+                ),
+                RecordForm(from_record=Found.from_record),
+            )
+            calibration = found.calibration
+            self._believe(calibration)
+        return replace(decision, change=Change.INSIDE)
+
+    def _find(self) -> Found:
+        recent = self.watch.recent(self.settings.watching.most_days_back)
+        return self._surveillance.find(
+            recent, lambda place, days: self._simulated(place, days, "finding")
         )
 
     def _simulated(
-        self, parameters: Float[np.ndarray, "parameter"], seeds: tuple[int, ...]
+        self, parameters: Float[np.ndarray, "parameter"], days: int, purpose: str
     ) -> Transitions:
         """Telemetry of who is in charge, at the given parameters."""
         values = self.plant.description.parameter_values(parameters)
+        seeds = seeds_of(self.settings.seed, days, purpose, str(len(self.responses)))
         return visit(self.plant, self.controller, seeds, self._executor, values).telemetry
-
-    def _seeds(self, purpose: str, count: int) -> tuple[int, ...]:
-        return seeds_of(self.settings.seed, count, purpose, str(len(self.responses)))
-
-    @property
-    def likelihood(self) -> DayLikelihood:
-        """How likely days are about what is believed, by the surrogate."""
-        return DayLikelihood.at(self._judge, self.incumbent.beliefs)
-
-    @property
-    def _judge(self) -> LikelihoodSurrogate:
-        surrogate = self.incumbent.surrogate
-        if not isinstance(surrogate, LikelihoodSurrogate):
-            raise NotFitted(
-                f"surrogate {surrogate.name!r} has no likelihood to watch by: pre-train on flow, "
-                "ensemble or gp"
-            )
-        return surrogate
 
     def _believe(self, calibration: Calibration) -> None:
         """Take over what has surely moved, however little; the rest stays as it was believed."""
@@ -229,39 +245,27 @@ class RetrainingLoop:
         )
         self.incumbent = replace(self.incumbent, beliefs=beliefs)
 
-    def _carry_out(self, decision: Decision, calibration: Calibration | None) -> Response:
+    def _carry_out(
+        self, decision: Decision, found: Found | None, left: Decision | None = None
+    ) -> Response:
+        """Re-train as `left` says, where a part of the decision has been carried out already."""
         settings, number = self.settings.retraining, len(self.responses) + 1
         done = None
         if decision.retrains:
             done = retrain(
                 self.plant,
                 self.incumbent,
-                decision,
+                left or decision,
                 settings.numbered(number),
                 self._part.within("answer"),
                 self._executor,
                 number=number,
             )
             self.incumbent = done.incumbent
-        response = Response(decision=decision, calibration=calibration, retrained=done)
+        response = Response(decision=decision, found=found, retrained=done)
         self.responses.append(response)
         self._watches.append(self._begin_watch())
         return response
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _DetectorForm:
-    """A detector without its surrogate, which the loop has."""
-
-    loop: RetrainingLoop
-
-    def write(self, folder: Path, value: ScoreCusum) -> None:
-        """As JSON."""
-        write_json(folder / "detector.json", value.to_record())
-
-    def read(self, folder: Path) -> ScoreCusum:
-        """Around the likelihood at what is believed."""
-        return ScoreCusum.from_record(read_json(folder / "detector.json"), self.loop.likelihood)
 
 
 def _never() -> Event:

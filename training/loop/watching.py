@@ -1,7 +1,8 @@
-"""Days as they come, under one detector: each kept once, with what the detector made of it."""
+"""Days as they come, under some detectors: each kept once, with what they made of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sim.description import Description
 from surrogates.dataset import Transitions, concatenate
 from surrogates.errors import InvalidDataset
-from training.drift import Detector, DetectorState, Verdict
+from training.drift import Detector, Verdict
 from training.forms import TransitionsForm, read_json
 from training.journal import Journal, write_json
 
@@ -20,11 +21,19 @@ class SeenDay:
 
     label: str
     telemetry: Transitions
-    state: DetectorState
-    """Of the detector, after it."""
-    alarm: bool
+    states: dict[str, dict[str, Any]]
+    """Of each detector after it, as records."""
+    alarms: tuple[str, ...]
+    """Names of the detectors that raised one."""
     drifted: tuple[str, ...]
+    """What they name, those of the first detector first."""
     since_days: int
+    """Days that the drift has lasted, by the detector that saw it begin first."""
+
+    @property
+    def alarm(self) -> bool:
+        """Whether anybody raised one."""
+        return bool(self.alarms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +47,8 @@ class SeenDayForm:
         self._rows.write(folder, value.telemetry)
         told = {
             "label": value.label,
-            "state": value.state.to_record(),
-            "alarm": value.alarm,
+            "states": value.states,
+            "alarms": list(value.alarms),
             "drifted": list(value.drifted),
             "since_days": value.since_days,
         }
@@ -51,8 +60,8 @@ class SeenDayForm:
         return SeenDay(
             label=str(told["label"]),
             telemetry=self._rows.read(folder),
-            state=DetectorState.from_record(told["state"]),
-            alarm=bool(told["alarm"]),
+            states=told["states"],
+            alarms=tuple(told["alarms"]),
             drifted=tuple(told["drifted"]),
             since_days=int(told["since_days"]),
         )
@@ -63,15 +72,18 @@ class SeenDayForm:
 
 
 class Watch:
-    """The days since a detector took over, to its first alarm.
+    """The days since some detectors took over, to the first alarm of one of them.
 
     What was observed before is read back from the journal, so that a watch goes on where it was.
     """
 
     def __init__(
-        self, detector: Detector[DetectorState], description: Description, journal: Journal
+        self,
+        detectors: Mapping[str, Detector[Any]],
+        description: Description,
+        journal: Journal,
     ) -> None:
-        self._detector, self._journal = detector, journal
+        self._detectors, self._journal = dict(detectors), journal
         self._form = SeenDayForm(description=description)
         self.days: list[SeenDay] = []
         while journal.has(name := _name(len(self.days))):
@@ -92,27 +104,32 @@ class Watch:
             raise InvalidDataset(
                 f"day {label!r} after an alarm on {self.days[-1].label}: answer it"
             )
-        state = self.days[-1].state if self.days else self._detector.begin()
-        after, verdict = self._detector.observe(state, telemetry)
-        seen = _seen(label, telemetry, after, verdict)
+        seen = self._looked_at(label, telemetry)
         self.days.append(self._journal.step(_name(len(self.days)), lambda: seen, self._form))
         return seen
 
+    def _looked_at(self, label: str, telemetry: Transitions) -> SeenDay:
+        before = self.days[-1].states if self.days else {}
+        states, verdicts = {}, dict[str, Verdict]()
+        for name, detector in self._detectors.items():
+            state = detector.restore(before[name]) if before else detector.begin()
+            after, verdicts[name] = detector.observe(state, telemetry)
+            states[name] = after.to_record()
+        raised = {name: verdict for name, verdict in verdicts.items() if verdict.alarm}
+        named = [part for verdict in raised.values() for part in verdict.drifted]
+        return SeenDay(
+            label=label,
+            telemetry=telemetry,
+            states=states,
+            alarms=tuple(raised),
+            drifted=tuple(dict.fromkeys(named)),
+            since_days=max((v.since_days for v in (raised or verdicts).values()), default=0),
+        )
+
     def recent(self, most: int) -> Transitions:
-        """Telemetry of the days that the drift has lasted, by the detector; two at least."""
+        """Telemetry of the days that the drift has lasted, by the detectors; two at least."""
         count = min(most, max(2, self.days[-1].since_days))
         return concatenate([day.telemetry for day in self.days[-count:]])
-
-
-def _seen(label: str, telemetry: Transitions, state: DetectorState, verdict: Verdict) -> SeenDay:
-    return SeenDay(
-        label=label,
-        telemetry=telemetry,
-        state=state,
-        alarm=verdict.alarm,
-        drifted=verdict.drifted,
-        since_days=verdict.since_days,
-    )
 
 
 def _name(position: int) -> str:

@@ -45,6 +45,20 @@ def test_a_rate_that_depends_on_nothing_has_one_leaf() -> None:
     assert np.sum(np.array(sizes) > 1) <= 2
 
 
+def test_one_event_after_a_moment_is_no_leaf() -> None:
+    """A leaf of few rows would give its rate to every state that falls into it later."""
+    inputs, episodes = questions(2000, 3)
+    random = np.random.default_rng(4)
+    rare = np.arange(2000) % 400 == 0
+    inputs[:, 2] = np.where(rare, 9.0, 1.0)
+    minutes = np.where(rare, 1e-3, random.exponential(size=2000))
+    happened = rare | (random.random(2000) < 1 - np.exp(-minutes))
+    tree, logarithms = grow_rates(inputs, happened.astype(float), minutes, episodes)
+    leaves = tree.apply(inputs)
+    assert np.unique(leaves, return_counts=True)[1].min() >= 20
+    assert np.exp(logarithms).max() < 2.0
+
+
 def test_rows_without_any_time_tell_nothing() -> None:
     """Where an event cannot happen it is no evidence that it is rare where it can."""
     inputs, episodes = questions(1000, 0)

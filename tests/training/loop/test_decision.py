@@ -39,7 +39,10 @@ def calibration(**values: float) -> Calibration:
         (Findings(calibration=calibration(service=1.2)), Change.INSIDE),
         (Findings(calibration=calibration(service=1.3)), Change.OUTSIDE),
         (Findings(calibration=calibration(service=1.3, patience=0.8)), Change.OUTSIDE),
-        (Findings(calibration=calibration(service=1.01), is_unexplained=True), Change.STRUCTURE),
+        (
+            Findings(calibration=calibration(service=1.01), unexplained=("routing",)),
+            Change.STRUCTURE,
+        ),
         (
             Findings(calibration=calibration(service=1.2), objective_changed=True),
             Change.INSIDE,

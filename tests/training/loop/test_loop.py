@@ -31,6 +31,7 @@ from training.loop import (
     RenewalSettings,
     RetrainingLoop,
     RetrainSettings,
+    WatchSettings,
     pretrain,
     retrain,
 )
@@ -58,9 +59,12 @@ SETTINGS = LoopSettings(
         gate_episodes=20,
         renewal=RenewalSettings(episodes=6),
     ),
-    detector=DetectorSettings(run_length=200.0, resamples=4, chains=20),
-    in_control_days=60,
-    refining_days=0,
+    watching=WatchSettings(
+        detector=DetectorSettings(run_length=200.0, resamples=4, chains=20),
+        in_control_days=60,
+        refining_days=0,
+        structure=None,
+    ),
 )
 
 
@@ -156,8 +160,8 @@ def test_a_change_is_found_named_and_estimated(loop: RetrainingLoop) -> None:
     (response,) = loop.responses
     assert response.decision.change is Change.INSIDE
     assert "handle_time_scale" in response.decision.moved
-    assert response.calibration is not None
-    (found,) = (e for e in response.calibration.estimates if e.name == "handle_time_scale")
+    assert response.found is not None
+    (found,) = (e for e in response.found.calibration.estimates if e.name == "handle_time_scale")
     assert found.low < 1.25 < found.high
     position = [p.name for p in loop.plant.description.parameters].index("handle_time_scale")
     assert loop.incumbent.beliefs[position] == found.value

@@ -1,0 +1,43 @@
+"""The plot: how far above the optimum everybody is, from rows only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from experiments.known_optimum.networks import NETWORKS
+from experiments.known_optimum.rows import Row
+from experiments.main_job.plots import BLUE, INK, QUIET, draw
+
+_LEARNT = "PPO on surrogate"
+_LEAST_SHOWN = 1e-5
+
+
+def draw_gaps(rows: Sequence[Row]) -> bytes:
+    """A line a network, a dot a rule or a seed, as SVG; same rows, same bytes."""
+    return draw(lambda _: _gaps(rows), {})
+
+
+def _gaps(rows: Sequence[Row]) -> Figure:
+    names = [
+        name
+        for name, network in NETWORKS.items()
+        if network.optimum is not None and any(row.network == name for row in rows)
+    ]
+    figure = Figure(figsize=(9, 0.8 + 0.5 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    for height, name in enumerate(reversed(names)):
+        optimum = NETWORKS[name].optimum or 1.0
+        for row in rows:
+            if row.network == name and row.arm in (_LEARNT, "max-pressure", "MaxWeight", "c-mu"):
+                gap = 100 * max(row.cost / optimum - 1.0, _LEAST_SHOWN)
+                is_learnt = row.arm == _LEARNT
+                axes.plot(gap, height, "o" if is_learnt else "|", ms=6 if is_learnt else 12,
+                          color=BLUE if is_learnt else QUIET)  # fmt: skip
+                if not is_learnt:
+                    axes.annotate(row.arm, (gap, height), (0, 7), color=INK, fontsize=7,
+                                  textcoords="offset points", ha="center")  # fmt: skip
+    axes.set_yticks(range(len(names)), list(reversed(names)))
+    axes.set(xscale="log", xlabel="cost above the optimum, % (dots: PPO on the surrogate, by seed)")
+    return figure
