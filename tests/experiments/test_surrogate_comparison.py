@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from envs.objective import Objective
 from experiments.rows import append_row
@@ -139,7 +140,10 @@ def test_every_peer_learns_when_service_ends_somewhere(
 
 
 def _fitted(name: str, transitions: Transitions, description: Description) -> Surrogate:
-    return contestants(description, "quick")[name].fit(transitions, description, stream(1, "fit"))
+    # Threads that wait for each other on a busy machine would make minutes of seconds.
+    with threadpool_limits(1):
+        contestant = contestants(description, "quick")[name]
+        return contestant.fit(transitions, description, stream(1, "fit"))
 
 
 def test_the_posterior_at_one_point_is_the_textbook_one() -> None:

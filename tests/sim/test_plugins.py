@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from textwrap import dedent
 import pytest
 
 from sim.errors import InvalidSystem
-from sim.plugins import build_simulator, installed_simulators
+from sim.plugins import _Folder, build_simulator, has_module, installed_simulators
 from sim.scenario import SimulatorRecipe, load_scenario
 
 TILL = """
@@ -235,3 +236,17 @@ def test_an_entry_point_that_names_no_class_is_told(
     monkeypatch.syspath_prepend(str(installed))
     with pytest.raises(InvalidSystem, match="is 'tiny_shop_package': write module:Class"):
         load_scenario("tiny_module")
+
+
+def test_what_lies_in_a_namespace_package_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packages spread over folders have a path that is no list; imports of theirs pass by here."""
+    (tmp_path / "spread_out").mkdir()
+    (tmp_path / "spread_out" / "part.py").write_text("answer = 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    has_module("anything")
+    assert importlib.import_module("spread_out.part").answer == 42
+    (finder,) = [f for f in sys.meta_path if isinstance(f, _Folder)][:1]
+    spread = importlib.import_module("spread_out").__path__
+    assert finder.find_spec("spread_out.other", spread) is None
