@@ -172,7 +172,7 @@ def test_a_new_route_is_no_parameter() -> None:
     assert system is not None
     found = rerouted(system, OTHER.routes)
     (call,) = (c for c in found.classes if c.name == "call")
-    assert {r.to: r.probability for r in call.routes}["escalation"] == 0.27
+    assert {r.to: r.probability for r in call.routes}["escalation"] == 0.03
     assert differences(changed.before.description, changed.after.build().describe()) == []
     with pytest.raises(InvalidSystem, match="nobody is passed on"):
         rerouted(system, {"nowhere": 0.5})
