@@ -56,12 +56,13 @@ def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 200) -
 
 
 def kill_worker(doing: str, process: subprocess.Popen[str], seconds: float = 200) -> None:
-    """Kill a process of Ray's that is at work on what its title says."""
+    """Kill a process of our own Ray head that is at work on what its title says."""
     end = time.monotonic() + seconds
     while True:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         assert time.monotonic() < end, f"nobody was at work on {doing}"
-        for worker in psutil.process_iter():
+        # Only what was started from here: other people's Ray has workers of the same title.
+        for worker in psutil.Process().children(recursive=True):
             if _title(worker).startswith(f"ray::{doing}"):
                 worker.kill()
                 return
