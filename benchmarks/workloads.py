@@ -9,8 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from experiments.plants import mean_on_duty
 from sim.arrivals import Arrivals, PoissonArrivals, fit_doubly_stochastic
 from sim.customers import CustomerClass
 from sim.distributions import Exponential
@@ -99,7 +98,7 @@ class BankDay:
         """
         recipe = bank_recipe()
         system = recipe.system
-        scale = agents / _mean_on_duty(system)
+        scale = agents / mean_on_duty(system)
         classes = {c.name: c for c in system.classes}
         share = {route.to: route.probability for route in classes["call"].routes}
         tier1, tier2 = (_scaled(system.pool(name), scale) for name in ("tier1", "tier2"))
@@ -142,12 +141,6 @@ def bank_recipe() -> SimulatorRecipe:
     days = volumes.read().between(volumes.fit_from, volumes.fit_to)
     arrivals: Arrivals = fit_doubly_stochastic(days)
     return SimulatorRecipe(scenario=scenario, arrivals=arrivals)
-
-
-def _mean_on_duty(system: System) -> float:
-    durations = np.diff(system.boundaries)
-    total = sum(float(roster @ durations) for roster in system.rosters.values())
-    return total / system.boundaries[-1]
 
 
 def _scaled(pool: Pool, scale: float) -> Roster:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from experiments.racing.judging import Jury
 from experiments.racing.rows import RULES, Row
+from experiments.racing.running import measure
 from experiments.retraining.arms import ARMS, DIRECT, Start, before
 from experiments.retraining.change import Changed
 from experiments.retraining.settings import Setting
 from experiments.retraining.target import CONDITIONED, NEVER
-from experiments.rows import append_row, read_rows
+from experiments.rows import read_rows
 from training.journal import Journal
 from training.rllib.session import RayExecutor, ray_session
 
@@ -28,19 +29,15 @@ def run(
     *,
     arms: Sequence[str] | None = None,
     minutes: float = float("inf"),
-    on_row: Callable[[Row], None],
 ) -> None:
     """Measure every row that is not there; begin none after so many minutes."""
-    began = time.monotonic()
     with ray_session(), RayExecutor() as executor:
-        for setting in settings:
-            job = _Job(setting=setting, path=path, runs=runs, executor=executor)
-            for arm, seed in job.missing(arms):
-                if time.monotonic() - began > 60.0 * minutes:
-                    return
-                row = job.measure(arm, seed)
-                append_row(path, row)
-                on_row(row)
+        jobs = (
+            partial(job.measure, arm, seed)
+            for job in (_Job(setting=s, path=path, runs=runs, executor=executor) for s in settings)
+            for arm, seed in job.missing(arms)
+        )
+        measure(jobs, path, minutes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from experiments.racing.arrivals import arrivals, current
 from experiments.racing.checkpoints import TimelineForm
 from experiments.racing.judging import Jury
 from experiments.racing.rows import RULES, Row
-from experiments.rows import append_row, read_rows
+from experiments.racing.running import measure
+from experiments.rows import read_rows
 from experiments.rule_book import rule_book, tuned_rules
 from experiments.time_to_policy.arms import DIRECT, by_surrogate, collected
 from experiments.time_to_policy.settings import Setting
@@ -28,22 +30,18 @@ def run(
     *,
     arms: Sequence[str] | None = None,
     minutes: float = float("inf"),
-    on_row: Callable[[Row], None],
 ) -> None:
     """Measure every row that is not there; begin none after so many minutes."""
-    began = time.monotonic()
     with ray_session(), RayExecutor() as executor:
-        for setting in settings:
-            job = _Job(setting, path, runs / setting.name / setting.digest, executor)
-            for arm, seed, measure in job.missing(arms):
-                if time.monotonic() - began > 60.0 * minutes:
-                    return
-                row = measure(arm, seed)
-                append_row(path, row)
-                on_row(row)
+        jobs = (
+            partial(take, arm, seed)
+            for s in settings
+            for arm, seed, take in _Job(s, path, runs / s.name / s.digest, executor).missing(arms)
+        )
+        measure(jobs, path, minutes)
 
 
-Measure = Callable[[str, int], Row]
+Take = Callable[[str, int], Row]
 
 
 @dataclass(frozen=True)
@@ -53,10 +51,10 @@ class _Job:
     folder: Path
     executor: Executor
 
-    def missing(self, arms: Sequence[str] | None) -> list[tuple[str, int, Measure]]:
+    def missing(self, arms: Sequence[str] | None) -> list[tuple[str, int, Take]]:
         """Surrogates first: they say how long the others are given."""
         s = self.setting
-        plan: list[tuple[str, int, Measure]] = [
+        plan: list[tuple[str, int, Take]] = [
             (family, seed, self._surrogate) for seed in s.seeds for family in s.surrogates
         ]
         plan.insert(len(s.surrogates), (RULES, s.seeds[0], self._rules))
