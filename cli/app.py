@@ -21,6 +21,7 @@ import typer
 
 from cli.fidelity import fidelity
 from cli.scenarios import scenarios
+from cli.serve import keys, serve
 from cli.simulate_next import simulate_next
 from cli.validate import validate
 from sim.errors import SurrogymError
@@ -117,6 +118,8 @@ app.command()(scenarios)
 app.command()(validate)
 app.command()(fidelity)
 app.command()(simulate_next)
+app.command()(serve)
+app.add_typer(keys, name="keys")
 
 
 def _context(

@@ -1,0 +1,92 @@
+"""The service put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, FastAPI
+
+from service.clock import Clock, SystemClock
+from service.database import Database
+from service.errors import install_handlers, problem_responses
+from service.health import router as health
+from service.keys.repository import Keyring
+from service.keys.routes import router as keys
+from service.middleware import BodyLimits, Requests
+from service.platform import Platform, Resource
+from service.security import Doorkeeper, cookie_secret
+from service.settings import Settings
+
+_ROUTERS: tuple[APIRouter, ...] = (keys,)
+"""Under /v1."""
+
+_ABOUT = """Step environments over true simulators and surrogates, run training jobs, and keep
+policies good while the system changes. Send a key as `Authorization: Bearer sgk_...`."""
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """The whole service as an ASGI app; it starts and stops with the app's lifespan."""
+    platform = Platform(
+        settings=settings,
+        database=Database(settings.database),
+        clock=clock or SystemClock(),
+    )
+    app = FastAPI(
+        title="Surrogym",
+        version=version("surrogym"),
+        description=_ABOUT,
+        lifespan=_lifespan(platform),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.platform = platform
+    app.state.resources = []
+    app.include_router(health)
+    for router in _ROUTERS:
+        app.include_router(router, prefix="/v1", responses=problem_responses())
+    install_handlers(app)
+    app.add_middleware(BodyLimits, limits=settings.limits, larger=_is_artefact)
+    app.add_middleware(Requests, metrics=platform.metrics)
+    return app
+
+
+def _lifespan(platform: Platform) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        settings = platform.settings
+        settings.data.mkdir(parents=True, exist_ok=True)
+        await run_sync(platform.database.upgrade)
+        keyring = Keyring(platform.database, platform.clock)
+        if settings.key is not None:
+            secret = settings.key.get_secret_value()
+            await run_sync(lambda: keyring.adopt(secret, name="operator", owner="operator"))
+        app.state.keyring = keyring
+        app.state.doorkeeper = Doorkeeper(
+            keyring, platform.clock, settings.limits, cookie_secret(settings.data)
+        )
+        running = _resources(platform)
+        async with AsyncExitStack() as stack:
+            stack.callback(platform.database.close)
+            for name, resource in running.items():
+                await resource.start()
+                stack.push_async_callback(resource.stop)
+                setattr(app.state, name, resource)
+            app.state.resources = list(running.values())
+            yield
+            platform.stopping.set()
+
+    return lifespan
+
+
+def _resources(platform: Platform) -> dict[str, Resource]:
+    """By the names under which routes find them, in the order in which they start."""
+    _ = platform
+    return {}
+
+
+def _is_artefact(path: str) -> bool:
+    return path.startswith("/v1/models/") and path.endswith("/versions")

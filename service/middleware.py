@@ -1,0 +1,199 @@
+"""What happens to every request: an id, a look at its size, a line in the log, a count."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import Problem, as_problem, respond
+from service.settings import LimitSettings
+
+_log = structlog.get_logger("surrogym.requests")
+_GOOD_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ),
+}
+_QUIET = ("/livez", "/readyz", "/metrics")
+
+
+class Requests:
+    """Gives each request an id, counts it, logs it, and answers what nobody caught."""
+
+    def __init__(self, app: ASGIApp, metrics: CollectorRegistry) -> None:
+        self._app = app
+        self._count = Counter(
+            "surrogym_http_requests_total", "Answers by route and status.",
+            ["method", "route", "status"], registry=metrics,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "surrogym_http_request_seconds", "From the request to the end of the answer.",
+            ["method", "route"], registry=metrics,
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10),
+        )  # fmt: skip
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; sockets get an id and nothing else."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        identity = _identity(scope)
+        scope.setdefault("state", {})["request_id"] = identity
+        structlog.contextvars.bind_contextvars(request_id=identity)
+        try:
+            if scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+            else:
+                await self._handle(scope, receive, send, identity)
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send, identity: str) -> None:
+        began, status = time.perf_counter(), 0
+
+        async def telling(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _label(message, identity)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, telling)
+        except Exception as error:
+            if status:
+                raise
+            await respond(identity, as_problem(error))(scope, receive, telling)
+        finally:
+            self._account(scope, status, time.perf_counter() - began)
+
+    def _account(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], getattr(scope.get("route"), "path", "none")
+        self._count.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+        if route not in _QUIET:
+            # Neither query nor headers: keys may be in them.
+            _log.info("request", method=method, path=scope["path"], status=status,
+                      milliseconds=round(1e3 * seconds, 2))  # fmt: skip
+
+
+def _identity(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _label(message: Message, identity: str) -> None:
+    headers = MutableHeaders(raw=message["headers"])
+    headers["X-Request-ID"] = identity
+    for name, value in _SAFE.items():
+        headers.setdefault(name, value)
+
+
+class BodyLimits:
+    """Stops bodies that are too large, too deep or of too many values, before they are parsed."""
+
+    def __init__(self, app: ASGIApp, limits: LimitSettings, larger: Callable[[str], bool]) -> None:
+        self._app, self._limits, self._larger = app, limits, larger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with its body, or answer why not."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        is_artefact = self._larger(scope["path"])
+        most = self._limits.artefact_bytes if is_artefact else self._limits.body_bytes
+        try:
+            _refuse_announced(headers, most)
+            # An artefact goes to disk as it comes; whatever else is read whole anyway.
+            passed = _counted(receive, most) if is_artefact else await self._read(receive, most)
+            await self._app(scope, passed, send)
+        except _TooLarge:
+            await respond(scope["state"]["request_id"], _too_large(most))(scope, receive, send)
+        except Problem as problem:
+            await respond(scope["state"]["request_id"], problem)(scope, receive, send)
+
+    async def _read(self, receive: Receive, most: int) -> Receive:
+        counted, parts = _counted(receive, most), list[bytes]()
+        while True:
+            message = await counted()
+            if message["type"] != "http.request":
+                break
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        body = b"".join(parts)
+        check_json(body, self._limits)
+        return _replayed(body, receive)
+
+
+class _TooLarge(Exception):
+    """More came than was announced or allowed."""
+
+
+def _refuse_announced(headers: Headers, most: int) -> None:
+    announced = headers.get("content-length", "0")
+    if announced.isascii() and announced.isdigit() and int(announced) > most:
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> Problem:
+    return Problem("too_large", f"at most {most} bytes", headers={"Connection": "close"})
+
+
+def _counted(receive: Receive, most: int) -> Receive:
+    seen = 0
+
+    async def counting() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b"") or b"")
+        if seen > most:
+            raise _TooLarge
+        return message
+
+    return counting
+
+
+def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    is_told = False
+
+    async def telling() -> Message:
+        nonlocal is_told
+        if is_told:
+            return await receive()
+        is_told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return telling
+
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+
+
+def check_json(body: bytes, limits: LimitSettings) -> None:
+    """Raise Problem for a body nested too deeply or of too many values, be it JSON or not."""
+    opened = body.count(b"[") + body.count(b"{")
+    if opened <= limits.json_depth and body.count(b",") + opened < limits.json_nodes:
+        return
+    bare = _STRINGS.sub(b'""', body)
+    if bare.count(b",") + bare.count(b"[") + bare.count(b"{") >= limits.json_nodes:
+        raise Problem("too_deep", f"at most {limits.json_nodes} values in one body")
+    depth = 0
+    for bracket in _BRACKETS.findall(bare):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > limits.json_depth:
+            raise Problem("too_deep", f"at most {limits.json_depth} brackets within brackets")

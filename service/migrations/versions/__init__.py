@@ -1,0 +1,1 @@
+"""Every step, in the order of their numbers."""

@@ -1,0 +1,42 @@
+"""What every resource of the service stands on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from prometheus_client import CollectorRegistry
+
+from service.clock import Clock, SystemClock
+from service.database import Database
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Shared by all resources of one running service."""
+
+    settings: Settings
+    database: Database
+    clock: Clock = field(default_factory=SystemClock)
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the service is told to stop: who streams to somebody then ends the stream."""
+
+
+@runtime_checkable
+class Resource(Protocol):
+    """The running part of a resource."""
+
+    async def start(self) -> None:
+        """Take up work, what was left by a kill included."""
+        ...
+
+    async def stop(self) -> None:
+        """Lay work down within seconds, so that it can be taken up again."""
+        ...
+
+    def missing(self) -> list[str]:
+        """What it lacks to be of use, a phrase each; nothing when it is ready."""
+        ...

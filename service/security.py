@@ -1,0 +1,146 @@
+"""Who asks: keys in headers for programs, a signed cookie for pages."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+from anyio.to_thread import run_sync
+from fastapi import Depends
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.requests import HTTPConnection
+
+from service.clock import Clock
+from service.errors import Problem, retry_after
+from service.keys.repository import Keyring, Principal, Scope
+from service.settings import LimitSettings
+
+COOKIE = "surrogym"
+SECRET = re.compile(r"sgk_[0-9a-f]{12}_[A-Za-z0-9_-]+")
+"""What a key looks like, for whoever keeps keys out of logs."""
+_REMEMBERED_SECONDS = 5.0
+"""For which a key that was good is taken to be good: so long may a revoked one still work."""
+_MOST_REMEMBERED = 10_000
+_SIGNED_IN_SECONDS = 7 * 24 * 3600
+
+
+class Doorkeeper:
+    """Tells who asks, and stops those who ask too much."""
+
+    def __init__(
+        self, keyring: Keyring, clock: Clock, limits: LimitSettings, cookie_secret: bytes
+    ) -> None:
+        self._keyring, self._clock, self._secret = keyring, clock, cookie_secret
+        self._window = FixedWindowRateLimiter(MemoryStorage())
+        self._requests = RateLimitItemPerMinute(limits.requests_per_minute)
+        self._failures = RateLimitItemPerMinute(limits.failures_per_minute)
+        self._remembered: dict[str, tuple[float, Principal]] = {}
+
+    async def principal(self, connection: HTTPConnection) -> Principal:
+        """Whoever sent a request or opened a socket; raises Problem for nobody we know."""
+        token = token_of(connection.headers)
+        cookie = None if token else connection.cookies.get(COOKIE)
+        if cookie is not None:
+            _refuse_cross_site(connection)
+            return self._within_rate(await self._signed_in(cookie))
+        return await self.holder(token or "", _address(connection))
+
+    async def holder(self, token: str, address: str) -> Principal:
+        """Who holds a key; raises Problem where nobody does, or who asks too often."""
+        known = self._remembered.get(token)
+        if known is not None and self._clock.monotonic() < known[0]:
+            return self._within_rate(known[1])
+        if not self._window.test(self._failures, address):
+            raise Problem("rate_limited", "too many keys were refused", headers=retry_after(60))
+        found = await run_sync(self._keyring.find, token) if token else None
+        if found is None:
+            self._remembered.pop(token, None)
+            if token:
+                self._window.hit(self._failures, address)
+            raise Problem("unauthenticated", "send a key as 'Authorization: Bearer sgk_...'")
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[token] = (self._clock.monotonic() + _REMEMBERED_SECONDS, found)
+        return self._within_rate(found)
+
+    def cookie(self, principal: Principal) -> str:
+        """What a browser brings back instead of a key; good for a week, and while the key is."""
+        expires = int(self._clock.now().timestamp()) + _SIGNED_IN_SECONDS
+        body = f"{principal.key_id}.{expires}"
+        return f"{body}.{self._signature(body)}"
+
+    async def _signed_in(self, cookie: str) -> Principal:
+        body, _, signature = cookie.rpartition(".")
+        key_id, _, expires = body.partition(".")
+        is_ours = hmac.compare_digest(signature.encode(), self._signature(body).encode())
+        if not is_ours or int(expires) < self._clock.now().timestamp():
+            raise Problem("unauthenticated", "sign in again")
+        found = await run_sync(self._keyring.holder, key_id)
+        if found is None:
+            raise Problem("unauthenticated", "the key of this browser was revoked")
+        return found
+
+    def _within_rate(self, principal: Principal) -> Principal:
+        if not self._window.hit(self._requests, principal.key_id):
+            raise Problem("rate_limited", "wait for the next minute", headers=retry_after(60))
+        return principal
+
+    def _signature(self, body: str) -> str:
+        return hmac.new(self._secret, body.encode(), sha256).hexdigest()
+
+
+def requires(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Principal]]:
+    """A dependency: the principal of a request, who must hold the scope."""
+
+    async def asks(connection: HTTPConnection) -> Principal:
+        doorkeeper: Doorkeeper = connection.app.state.doorkeeper
+        principal = await doorkeeper.principal(connection)
+        if not principal.may(scope):
+            raise Problem("forbidden", f"this needs the scope {scope!r}")
+        return principal
+
+    return asks
+
+
+Reader = Annotated[Principal, Depends(requires("read"))]
+Stepper = Annotated[Principal, Depends(requires("step"))]
+Trainer = Annotated[Principal, Depends(requires("train"))]
+Promoter = Annotated[Principal, Depends(requires("promote"))]
+Admin = Annotated[Principal, Depends(requires("admin"))]
+
+
+def token_of(headers: Mapping[str, str]) -> str | None:
+    """The key in a request's headers."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
+
+
+def cookie_secret(data: Path) -> bytes:
+    """What cookies are signed with: made once, readable by the service alone."""
+    path = data / "cookie-secret"
+    if not path.exists():
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        partial.touch(mode=0o600)
+        partial.write_bytes(secrets.token_bytes(32))
+        partial.rename(path)
+    return path.read_bytes()
+
+
+def _refuse_cross_site(connection: HTTPConnection) -> None:
+    """A cookie comes by itself, so that what changes things must come from our own pages."""
+    if connection.scope.get("method") in ("GET", "HEAD"):
+        return
+    origin = connection.headers.get("origin", "")
+    if origin.partition("://")[2] != connection.headers.get("host", "?"):
+        raise Problem("cross_site", "pages of other sites may not do this")
+
+
+def _address(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else "unknown"

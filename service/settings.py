@@ -1,0 +1,74 @@
+"""Everything an operator may set, by environment variables that begin with `SURROGYM_`.
+
+Nothing has to be set: the defaults serve one person on one machine.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LimitSettings(BaseModel):
+    """What one request may ask for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    body_bytes: int = Field(default=16 << 20, ge=1 << 10)
+    """Of a request's body, but for artefacts, which have a limit of their own."""
+    artefact_bytes: int = Field(default=512 << 20, ge=1 << 10)
+    """Of an uploaded artefact."""
+    json_depth: int = Field(default=32, ge=4)
+    """Brackets within brackets."""
+    json_nodes: int = Field(default=1_000_000, ge=100)
+    """Values in one body."""
+    requests_per_minute: int = Field(default=600_000, ge=1)
+    """Of one key. Generous: it stops loops gone wild, not users."""
+    failures_per_minute: int = Field(default=60, ge=1)
+    """Refused keys from one address, so that keys cannot be guessed."""
+    page_size: int = Field(default=200, ge=1, le=1000)
+    """Most items on one page."""
+
+
+class Settings(BaseSettings):
+    """Of one service."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SURROGYM_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    data: Path = Path("surrogym-data")
+    """Folder of everything that is not in the database, and of the database where it is SQLite."""
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host/name`; SQLite in the data folder where it is not given."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    """0 takes any that is free."""
+    key: SecretStr | None = None
+    """An admin key of the operator's own choice, 32 characters at least; else one is made and
+    printed once."""
+    log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
+    """JSON lines, or text for people; auto is text on a terminal."""
+    stop_seconds: float = Field(default=8.0, gt=0)
+    """In which open requests are let finish when the service is told to stop."""
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+
+    @property
+    def database(self) -> str:
+        """URL of the database as SQLAlchemy takes it."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data.absolute() / 'surrogym.db'}"
+        return self.database_url.get_secret_value()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the service."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False

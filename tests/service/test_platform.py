@@ -1,0 +1,226 @@
+"""The ground that every resource stands on: keys, limits, problems, health, migrations."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pydantic import SecretStr
+
+from service.clock import HandClock
+from service.database import Database, InvalidDatabase
+from service.errors import MEDIA_TYPE, Problem
+from service.logs import without_secrets
+from service.middleware import check_json
+from service.paging import decode_cursor, encode_cursor
+from service.serving import InvalidService, folder_of_one_service, prepare, read_settings
+from service.settings import LimitSettings, Settings
+from service.tables import METADATA
+from tests.service.conftest import InProcess, Served, StartInProcess
+
+
+def test_a_request_without_a_key_is_refused_as_a_problem_document(service: InProcess) -> None:
+    """Programs decide by the code, people read the detail, and both find the request in the log."""
+    answer = service.client.get("/v1/keys", headers={"Authorization": ""})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.headers["www-authenticate"] == "Bearer"
+    told = answer.json()
+    assert told["code"] == "unauthenticated"
+    assert told["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_key_may_do_what_its_scopes_say_until_it_is_revoked(in_process: StartInProcess) -> None:
+    """A leaked key does no more harm than it was made for, and none after it is revoked."""
+    service = in_process(HandClock())
+    assert service.clock is not None
+    headers = service.key("step")
+    refused = service.client.post(
+        "/v1/keys", headers=headers, json={"name": "x", "owner": "y", "scopes": ["admin"]}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    key_id = headers["Authorization"].split("_")[1]
+    assert service.client.delete(f"/v1/keys/{key_id}").status_code == 204
+    service.clock.advance(10)
+    assert service.client.get("/v1/keys", headers=headers).status_code == 401
+
+
+def test_no_key_is_stored_as_it_is(service: InProcess) -> None:
+    """Whoever steals the database has no key."""
+    order = {"name": "night", "owner": "planning", "scopes": ["train", "read"]}
+    key = service.client.post("/v1/keys", json=order).json()["key"]
+    secret = key.split("_", 2)[2].encode()
+    files = [f for f in service.settings.data.rglob("*") if f.is_file()]
+    assert files
+    assert not any(secret in file.read_bytes() for file in files)
+    listed = service.client.get("/v1/keys").text
+    assert "planning" in listed
+    assert key not in listed
+
+
+def test_guessing_keys_is_stopped(in_process: StartInProcess) -> None:
+    """After enough refusals an address waits, whatever it brings."""
+    service = in_process(limits=LimitSettings(failures_per_minute=3))
+    bad = {"Authorization": "Bearer " + "x" * 40}
+    codes = [service.client.get("/v1/keys", headers=bad).status_code for _ in range(5)]
+    assert codes == [401, 401, 401, 429, 429]
+
+
+def test_one_key_cannot_flood_the_service(in_process: StartInProcess) -> None:
+    """A loop gone wild is told when to come again."""
+    service = in_process(limits=LimitSettings(requests_per_minute=5))
+    answers = [service.client.get("/v1/keys") for _ in range(6)]
+    assert [a.status_code for a in answers] == [200] * 5 + [429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "malformed_json"),
+        (b"[" * 40 + b"]" * 40, 400, "too_deep"),
+        (b'{"name": 1}', 422, "invalid_request"),
+        (b'{"name": "' + b"x" * 2000 + b'"}', 413, "too_large"),
+    ],
+)
+def test_bad_bodies_are_refused_before_anything_is_done(
+    in_process: StartInProcess, body: bytes, status: int, code: str
+) -> None:
+    """Each has its own code, and no answer repeats what was sent."""
+    service = in_process(limits=LimitSettings(body_bytes=1024))
+    answer = service.client.post(
+        "/v1/keys", content=body, headers={"content-type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert "xxxx" not in answer.text
+
+
+def test_brackets_in_strings_are_no_depth() -> None:
+    """A text full of brackets is one value."""
+    limits = LimitSettings(json_depth=4, json_nodes=100)
+    check_json(json.dumps({"a": '[[[[[[{{{{"\\,,,,' * 50}).encode(), limits)
+    with pytest.raises(Problem, match="too_deep"):
+        check_json(json.dumps([0] * 200).encode(), limits)
+
+
+def test_what_nobody_foresaw_is_told_without_its_text(service: InProcess) -> None:
+    """The text of an exception may hold anything; the log has it, the answer an id."""
+
+    @service.app.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("the password is swordfish")
+
+    answer = service.client.get("/broken")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "swordfish" not in answer.text
+
+
+def test_logs_have_no_secrets() -> None:
+    """Logs are read by more people than keys are made for."""
+    key = "sgk_0123456789ab_" + "s" * 43
+    event = {"event": f"got {key}", "authorization": "anything", "path": "/v1/keys"}
+    masked = without_secrets(None, "info", event)
+    assert "ssss" not in str(masked)
+    assert masked["authorization"] == "***"
+    assert masked["path"] == "/v1/keys"
+
+
+def test_health_says_what_is_missing(service: InProcess) -> None:
+    """An orchestrator restarts by /livez and routes by /readyz; a person reads the phrase."""
+    assert service.client.get("/livez").json() == {"status": "alive"}
+    assert service.client.get("/readyz").json() == {"status": "ready", "missing": []}
+    service.app.state.platform.stopping.set()
+    answer = service.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["missing"] == ["it is stopping"]
+    assert "surrogym_http_requests_total" in service.client.get("/metrics").text
+
+
+def test_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
+    """Else a fresh database and an upgraded one would differ from what the code expects."""
+    database = Database(f"sqlite:///{tmp_path / 'fresh.db'}")
+    database.upgrade()
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    database.upgrade()
+    database.close()
+
+
+def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+    """Working on tables that one does not know loses data."""
+    database = Database(f"sqlite:///{tmp_path / 'newer.db'}")
+    database.upgrade()
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(InvalidDatabase, match="9999"):
+        database.upgrade()
+    database.close()
+
+
+def test_others_are_not_served_without_a_key(tmp_path: Path) -> None:
+    """An open port with no key of the operator's making is an accident."""
+    with pytest.raises(InvalidService, match="SURROGYM_KEY"):
+        prepare(Settings(data=tmp_path, host="0.0.0.0"))
+    prepare(Settings(data=tmp_path, host="0.0.0.0", key=SecretStr("k" * 40)))
+    assert prepare(Settings(data=tmp_path / "own")) is not None
+    assert prepare(Settings(data=tmp_path / "own")) is None
+
+
+def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
+    """Both would take up the same sessions."""
+    with (
+        folder_of_one_service(tmp_path),
+        pytest.raises(InvalidService, match="another service"),
+        folder_of_one_service(tmp_path),
+    ):
+        pass
+
+
+def test_settings_that_make_no_sense_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable's name is what the operator has to find."""
+    monkeypatch.setenv("SURROGYM_LIMITS__JSON_DEPTH", "1")
+    with pytest.raises(InvalidService, match="SURROGYM_LIMITS__JSON_DEPTH"):
+        read_settings()
+
+
+def test_cursors_are_only_those_that_were_given_out() -> None:
+    """A cursor comes back from outside, so that it is input like any other."""
+    assert decode_cursor(encode_cursor("a", 3), str, int) == ["a", 3]
+    for bad in ("", "%%%", "bnVsbA", encode_cursor(3), "WyJhIiwgMw"):
+        with pytest.raises(Problem, match="invalid_request"):
+            decode_cursor(bad, str, int)
+
+
+def test_times_without_a_zone_never_reach_the_database(tmp_path: Path) -> None:
+    """They would be read back as another time."""
+    from service.keys.tables import KeyRow
+
+    database = Database(f"sqlite:///{tmp_path / 'times.db'}")
+    database.upgrade()
+    row = KeyRow(
+        id="a", name="n", owner="o", scopes=[], digest="d", created_at=datetime(2030, 1, 1)
+    )
+    with pytest.raises(Exception, match="without a time zone"), database.begin() as session:
+        session.add(row)
+    database.close()
+
+
+def test_the_command_serves_prints_one_key_and_stops_by_itself(tmp_path: Path) -> None:
+    """With nothing configured: an address, a key that works, and a quick end when it is told to."""
+    with closing(Served(data=tmp_path / "data", environment={})) as served:
+        served.start()
+        key = served.said[1].split()[-1]
+        headers = {"Authorization": f"Bearer {key}"}
+        assert served.client().get("/v1/keys", headers=headers).status_code == 200
+        assert served.client().get("/readyz").json()["status"] == "ready"
+        assert served.stop(10) == 0
+        served.start()
+        assert "made before" in served.said[1]
+        assert served.client().get("/v1/keys", headers=headers).status_code == 200
+        assert key not in served.log()
