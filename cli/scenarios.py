@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sim.description import Description
-    from sim.epoch import Quantity
     from sim.scenario import Scenario
-    from sim.system import System
 
 ScenarioArgument = Annotated[
     str,
@@ -36,10 +33,11 @@ def scenarios(
         _list(as_json)
         return
     from sim.checks import whole_recipe
+    from sim.explanation import explain
     from sim.scenario import load_scenario
 
     scenario = load_scenario(name)
-    told = _explained(scenario, whole_recipe(scenario)().describe())
+    told = explain(scenario, whole_recipe(scenario)().describe())
     print(json.dumps(told, indent=2) if as_json else "\n".join(_lines(told)))
 
 
@@ -76,58 +74,6 @@ def _summed_up(scenario: Scenario) -> dict[str, Any]:
 def _variants(about: dict[str, Any]) -> str:
     names = about["variants"]
     return f"; variants {', '.join(names)}" if names else ""
-
-
-def _explained(scenario: Scenario, description: Description) -> dict[str, Any]:
-    costs = scenario.costs
-    return {
-        "name": scenario.name,
-        "summary": " ".join(scenario.summary.split()),
-        "variants": scenario.variants,
-        "epochs": description.epochs,
-        "minutes": _lengths(description),
-        "states": [_quantity(component) for component in description.components],
-        "outputs": [_quantity(output) for output in description.outputs],
-        "levers": [
-            {
-                "name": lever.name,
-                "decides": lever.decides,
-                "levels": lever.levels,
-                "positions": _positions(scenario.template, lever.name),
-            }
-            for lever in description.levers
-        ],
-        "parameters": [
-            {"name": p.name, "unit": p.unit, "low": p.low, "high": p.high, "nominal": p.nominal}
-            for p in description.parameters
-        ],
-        "costs": {"unit": costs.unit, "outputs": costs.outputs, "at_close": costs.at_close},
-        "drift": {name: str(drift) for name, drift in scenario.drift.items()},
-    }
-
-
-def _positions(system: System | None, lever: str) -> list[str]:
-    """What the levels of a lever stand for, where they are positions in a list."""
-    if system is None:
-        return []
-    for pool in system.pools:
-        if pool.order == lever:
-            return [" before ".join(order) for order in pool.orders]
-    for dispatcher in system.dispatchers:
-        if dispatcher.lever == lever:
-            return [f"to {name}" for name in dispatcher.to]
-    return []
-
-
-def _lengths(description: Description) -> list[float] | None:
-    """How long epochs are, each length once; None where events end them."""
-    if description.is_event_driven:
-        return None
-    return sorted({round(float(minutes), 6) for minutes in description.durations})
-
-
-def _quantity(quantity: Quantity) -> dict[str, str]:
-    return {"name": quantity.name, "unit": quantity.unit}
 
 
 def _lines(told: dict[str, Any]) -> Iterable[str]:

@@ -16,11 +16,16 @@ from service.health import router as health
 from service.keys.repository import Keyring
 from service.keys.routes import router as keys
 from service.middleware import BodyLimits, Requests
+from service.models.acting import Acting
+from service.models.operations import Models
+from service.models.routes import router as models
 from service.platform import Platform, Resource
+from service.scenarios.catalogue import Catalogue
+from service.scenarios.routes import router as scenarios
 from service.security import Doorkeeper, cookie_secret
 from service.settings import Settings
 
-_ROUTERS: tuple[APIRouter, ...] = (keys,)
+_ROUTERS: tuple[APIRouter, ...] = (keys, scenarios, models)
 """Under /v1."""
 
 _ABOUT = """Step environments over true simulators and surrogates, run training jobs, and keep
@@ -68,24 +73,27 @@ def _lifespan(platform: Platform) -> Callable[[FastAPI], AbstractAsyncContextMan
         app.state.doorkeeper = Doorkeeper(
             keyring, platform.clock, settings.limits, cookie_secret(settings.data)
         )
-        running = _resources(platform)
+        parts = _parts(platform)
+        resources = [part for part in parts.values() if isinstance(part, Resource)]
+        for name, part in parts.items():
+            setattr(app.state, name, part)
         async with AsyncExitStack() as stack:
             stack.callback(platform.database.close)
-            for name, resource in running.items():
+            for resource in resources:
                 await resource.start()
                 stack.push_async_callback(resource.stop)
-                setattr(app.state, name, resource)
-            app.state.resources = list(running.values())
+            app.state.resources = resources
             yield
             platform.stopping.set()
 
     return lifespan
 
 
-def _resources(platform: Platform) -> dict[str, Resource]:
-    """By the names under which routes find them, in the order in which they start."""
-    _ = platform
-    return {}
+def _parts(platform: Platform) -> dict[str, object]:
+    """By the names under which routes find them, each after what it stands on."""
+    catalogue = Catalogue(platform.settings.data / "scenarios")
+    models = Models(platform, catalogue)
+    return {"catalogue": catalogue, "models": models, "acting": Acting(platform, models)}
 
 
 def _is_artefact(path: str) -> bool:

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.exceptions import HTTPException
 
 from sim.errors import SurrogymError
@@ -38,6 +38,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "precondition_failed": (412, "Somebody changed it in the meantime"),
     "rate_limited": (429, "Too many requests"),
     "not_acceptable": (406, "The answer cannot be given in that form"),
+    "promotion_refused": (409, "The evidence does not speak for it"),
     "storage_unavailable": (503, "The database or the disk does not answer"),
     "not_ready": (503, "The service is not ready"),
     "internal_error": (500, "Something broke on our side"),
@@ -125,6 +126,8 @@ def as_problem(error: Exception) -> Problem:
         return error
     if isinstance(error, SurrogymError):
         return Problem("refused_input", str(error))
+    if isinstance(error, IntegrityError):
+        return Problem("conflict", "somebody did the same at the same time: ask again")
     if isinstance(error, DBAPIError):
         _log.error("database does not answer", exc_info=error)
         return Problem("storage_unavailable", "try again soon", headers=retry_after(2))

@@ -6,7 +6,8 @@ from sqlalchemy import MetaData
 
 from service.database import Base
 from service.keys import tables as keys
+from service.models import tables as models
 
 METADATA: MetaData = Base.metadata
-RESOURCES = (keys,)
+RESOURCES = (keys, models)
 """Modules whose import makes their tables known."""

@@ -45,6 +45,11 @@ class Principal:
         return scope == "read" or scope in self.scopes or "admin" in self.scopes
 
     @property
+    def actor(self) -> str:
+        """How histories call whoever did something: the owner, and by which key."""
+        return f"{self.owner} ({self.key_id})"
+
+    @property
     def is_admin(self) -> bool:
         """Whether what belongs to others may be seen and touched."""
         return "admin" in self.scopes

@@ -1,0 +1,1 @@
+"""Scenarios: the systems that a service knows. Nobody brings code or paths from outside."""
