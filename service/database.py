@@ -91,18 +91,28 @@ class Database:
         with Session(self._reading, expire_on_commit=False) as session, session.begin():
             yield session
 
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """Every migration, the first one first; the last is this release's."""
+        scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+        return tuple(script.revision for script in scripts)[::-1]
+
     def upgrade(self) -> None:
         """Bring the tables to this release; raises InvalidDatabase for those of a newer one."""
-        revision, head = self.revision(), _scripts().get_current_head()
-        known = {script.revision for script in _scripts().walk_revisions()}
-        if revision is not None and revision not in known:
+        revision, known = self.revision(), self.revisions
+        if revision not in (None, *known):
             raise InvalidDatabase(
-                f"the database is at revision {revision}, this release knows up to {head}: "
+                f"the database is at revision {revision}, this release knows up to {known[-1]}: "
                 "install the release that made it, or restore the backup from before its upgrade"
             )
-        if revision != head:
-            with self.engine.connect() as connection:
-                command.upgrade(_config(connection), "head")
+        if revision != known[-1]:
+            self.migrate(known[-1])
+
+    def migrate(self, revision: str, *, is_back: bool = False) -> None:
+        """Bring the tables to any revision, ahead or back; going back loses what is dropped."""
+        with self.engine.connect() as connection:
+            go = command.downgrade if is_back else command.upgrade
+            go(_config(connection), revision)
 
     def revision(self) -> str | None:
         """Which migration the tables are at; None where there are none."""
@@ -159,7 +169,3 @@ def _config(connection: Connection | None = None) -> Config:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from service.app import create_app
 from service.clock import HandClock
 from service.settings import Settings
+from tests.service.databases import postgresql, url_of
 
 KEY = "a-key-of-the-tests-that-is-long-enough"
 
@@ -61,6 +62,19 @@ def in_process(tmp_path: Path) -> Iterator[StartInProcess]:
     yield start
     for client in reversed(entered):
         client.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """One real PostgreSQL for all tests, by its URL."""
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new and empty database, of either kind in turn."""
+    return url_of(request.param, tmp_path, request)
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +14,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
 
-from service.clock import HandClock
+from service.clock import HandClock, SystemClock
 from service.database import Database, InvalidDatabase
 from service.errors import MEDIA_TYPE, Problem
+from service.keys.repository import Keyring
 from service.logs import without_secrets
 from service.middleware import check_json
 from service.paging import decode_cursor, encode_cursor
@@ -141,9 +144,9 @@ def test_health_says_what_is_missing(service: InProcess) -> None:
     assert "surrogym_http_requests_total" in service.client.get("/metrics").text
 
 
-def test_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
+def test_migrations_make_exactly_the_tables_of_the_code(database_url: str) -> None:
     """Else a fresh database and an upgraded one would differ from what the code expects."""
-    database = Database(f"sqlite:///{tmp_path / 'fresh.db'}")
+    database = Database(database_url)
     database.upgrade()
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -152,14 +155,41 @@ def test_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+def test_every_migration_leads_from_the_one_before_and_back(database_url: str) -> None:
+    """An operator upgrades from any release, with keys in the database that still open."""
+    database = Database(database_url)
+    first, *later = database.revisions
+    database.migrate(first)
+    made = Keyring(database, SystemClock()).create(name="n", owner="o", scopes=["read"])
+    for revision in later:
+        database.migrate(revision)
+        assert database.revision() == revision
+    assert Keyring(database, SystemClock()).find(made) is not None
+    for revision in (*reversed(later[:-1]), first):
+        database.migrate(revision, is_back=True)
+    assert Keyring(database, SystemClock()).find(made) is not None
+    database.upgrade()
+    database.close()
+
+
+def test_a_database_of_a_newer_release_is_left_alone(database_url: str) -> None:
     """Working on tables that one does not know loses data."""
-    database = Database(f"sqlite:///{tmp_path / 'newer.db'}")
+    database = Database(database_url)
     database.upgrade()
     with database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(InvalidDatabase, match="9999"):
         database.upgrade()
+    database.close()
+
+
+def test_two_services_upgrade_one_database_once(database_url: str) -> None:
+    """A team starts its replicas at once, and none may fail over tables that the other makes."""
+    code = f"from service.database import Database; Database({database_url!r}).upgrade()"
+    started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    database = Database(database_url)
+    assert database.revision() == database.revisions[-1]
     database.close()
 
 
