@@ -19,6 +19,7 @@ from service.middleware import BodyLimits, Requests
 from service.models.acting import Acting
 from service.models.operations import Models
 from service.models.routes import router as models
+from service.pages.routes import install_pages
 from service.platform import Platform, Resource
 from service.scenarios.catalogue import Catalogue
 from service.scenarios.routes import router as scenarios
@@ -53,6 +54,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(health)
     for router in _ROUTERS:
         app.include_router(router, prefix="/v1", responses=problem_responses())
+    install_pages(app)
     install_handlers(app)
     app.add_middleware(BodyLimits, limits=settings.limits, larger=_is_artefact)
     app.add_middleware(Requests, metrics=platform.metrics)

@@ -1,0 +1,1 @@
+"""Pages for people, made on the server; scripts only keep them up to date."""
