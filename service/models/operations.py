@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 
 from service.errors import Problem
 from service.models import artefacts, repository
-from service.models.artefacts import Kind
+from service.models.artefacts import InvalidModel, Kind
 from service.models.repository import Move
 from service.models.tables import AliasRow, VersionRow
 from service.platform import Platform
 from service.scenarios.catalogue import Catalogue
+from sim.errors import SurrogymError
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _TRIES = 5
@@ -141,7 +142,11 @@ class Models:
         lineage: dict[str, Any] | None = None,
     ) -> Version:
         """The same for files that are in `incoming` already."""
-        artefact = artefacts.check(fresh, kind, system, self._catalogue)
+        try:
+            artefact = artefacts.check(fresh, kind, system, self._catalogue)
+        except SurrogymError as error:
+            # Where files lie for a moment is nobody's business.
+            raise InvalidModel(str(error).replace(f"{fresh}", "the model")) from error
         row = VersionRow(
             name=name,
             kind=kind,
