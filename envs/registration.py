@@ -144,7 +144,7 @@ def _learnt_arrivals(name: str) -> Arrivals:
 
 def _glimpse(
     build: WithClock,
-) -> tuple[Float[np.ndarray, "epoch state"], Float[np.ndarray, "epoch output"]]:
+) -> tuple[Float[np.ndarray, "moment state"], Float[np.ndarray, "epoch output"]]:
     """States and outputs of the first episode, or of its beginning, under random decisions."""
     simulator, random = build(), stream(0, "glimpse")
     decisions = simulator.describe().decisions

@@ -24,9 +24,12 @@ from service.platform import Platform, Resource
 from service.scenarios.catalogue import Catalogue
 from service.scenarios.routes import router as scenarios
 from service.security import Doorkeeper, cookie_secret
+from service.sessions.operations import Sessions
+from service.sessions.routes import router as sessions
+from service.sessions.sources import ModelSource
 from service.settings import Settings
 
-_ROUTERS: tuple[APIRouter, ...] = (keys, scenarios, models)
+_ROUTERS: tuple[APIRouter, ...] = (keys, scenarios, models, sessions)
 """Under /v1."""
 
 _ABOUT = """Step environments over true simulators and surrogates, run training jobs, and keep
@@ -95,7 +98,12 @@ def _parts(platform: Platform) -> dict[str, object]:
     """By the names under which routes find them, each after what it stands on."""
     catalogue = Catalogue(platform.settings.data / "scenarios")
     models = Models(platform, catalogue)
-    return {"catalogue": catalogue, "models": models, "acting": Acting(platform, models)}
+    return {
+        "catalogue": catalogue,
+        "models": models,
+        "acting": Acting(platform, models),
+        "sessions": Sessions(platform, catalogue, [ModelSource(models)]),
+    }
 
 
 def _is_artefact(path: str) -> bool:

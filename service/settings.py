@@ -11,6 +11,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.sessions.settings import SessionSettings
+
 
 class LimitSettings(BaseModel):
     """What one request may ask for."""
@@ -55,6 +57,7 @@ class Settings(BaseSettings):
     stop_seconds: float = Field(default=8.0, gt=0)
     """In which open requests are let finish when the service is told to stop."""
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    sessions: SessionSettings = Field(default_factory=SessionSettings)
 
     @property
     def database(self) -> str:

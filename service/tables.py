@@ -7,7 +7,8 @@ from sqlalchemy import MetaData
 from service.database import Base
 from service.keys import tables as keys
 from service.models import tables as models
+from service.sessions import tables as sessions
 
 METADATA: MetaData = Base.metadata
-RESOURCES = (keys, models)
+RESOURCES = (keys, models, sessions)
 """Modules whose import makes their tables known."""

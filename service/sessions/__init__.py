@@ -1,0 +1,1 @@
+"""Stepping environments over a network, in sessions that survive the service."""

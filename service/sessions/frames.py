@@ -1,0 +1,68 @@
+"""What the service and its workers send one another: frames on a socket, many in one write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from struct import Struct
+
+_HEAD = Struct("<IBBHIQf")
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    OPEN = 1
+    COMMAND = 2
+    STEP = 3
+    RESET = 4
+    SNAPSHOT = 5
+    RESTORE = 6
+    CLOSE = 7
+    REPLY = 10
+    REFUSED = 11
+    BROKEN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One request or one reply."""
+
+    kind: int
+    form: int
+    handle: int
+    """Which session of the worker."""
+    content: bytes
+    number: int = 0
+    """The session's step id after a reply."""
+    seconds: float = 0.0
+    """That a reply took."""
+
+    def head(self) -> bytes:
+        """What stands before the content."""
+        size = _HEAD.size - 4 + len(self.content)
+        return _HEAD.pack(size, self.kind, self.form, 0, self.handle, self.number, self.seconds)
+
+
+class FrameReader:
+    """Puts frames together from bytes as they come."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Every frame that is now whole."""
+        buffer = self._buffer
+        buffer += data
+        at, end = 0, len(buffer)
+        with memoryview(buffer) as view:
+            while end - at >= _HEAD.size:
+                size, kind, form, _, handle, number, seconds = _HEAD.unpack_from(view, at)
+                if end - at < size + 4:
+                    break
+                content = bytes(view[at + _HEAD.size : at + 4 + size])
+                at += 4 + size
+                yield Frame(kind, form, handle, content, number, seconds)
+        if at:
+            del buffer[:at]

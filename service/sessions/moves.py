@@ -1,0 +1,67 @@
+"""Actions as they arrive, held against the action space and made small for the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+
+from service.sessions.refusal import Refused
+
+_UNSIGNED = (np.uint8, np.uint16, np.uint32)
+
+
+class Moves:
+    """The actions of one session: one environment's, or a row for each of a batch."""
+
+    def __init__(self, single: gymnasium.Space[Any], num_envs: int | None) -> None:
+        rows = () if num_envs is None else (num_envs,)
+        self.shape = (*rows, *(single.shape or ()))
+        if isinstance(single, Box):
+            self.is_whole, self._sizes = False, None
+            self._small: np.dtype[Any] = np.dtype(np.float32)
+            self._played = np.dtype(single.dtype)
+        else:
+            assert isinstance(single, Discrete | MultiDiscrete)
+            self.is_whole = True
+            self._sizes = single.nvec if isinstance(single, MultiDiscrete) else np.asarray(single.n)
+            self._small = np.dtype(_smallest(int(self._sizes.max())))
+            self._played = np.dtype(np.int64)
+
+    def checked(self, given: Any) -> np.ndarray:
+        """The actions as they are logged; raises Refused for any that the space has not."""
+        try:
+            actions = np.asarray(given)
+        except ValueError as error:
+            raise Refused("invalid_action", f"rows of unequal length: give {self.shape}") from error
+        if actions.shape != self.shape:
+            raise Refused("invalid_action", f"shape {actions.shape}: give {self.shape}")
+        if self.is_whole:
+            return self._checked_choices(actions)
+        if actions.dtype.kind not in "fiu" or not np.isfinite(actions).all():
+            raise Refused("invalid_action", "give finite numbers")
+        return np.ascontiguousarray(actions, dtype=self._small)
+
+    def _checked_choices(self, actions: np.ndarray) -> np.ndarray:
+        if actions.dtype.kind not in "iu":
+            raise Refused("invalid_action", f"{actions.dtype} where whole numbers are chosen")
+        if (actions < 0).any() or (actions >= self._sizes).any():
+            sizes = np.unique(np.asarray(self._sizes)).tolist()
+            raise Refused("invalid_action", f"choose from 0 to below {sizes}")
+        return np.ascontiguousarray(actions, dtype=self._small)
+
+    def read(self, logged: bytes) -> np.ndarray:
+        """Actions as they were logged."""
+        return np.frombuffer(logged, dtype=self._small).reshape(self.shape)
+
+    def played(self, actions: np.ndarray) -> Any:
+        """Actions as the environment takes them."""
+        wide = actions.astype(self._played)
+        return np.int64(wide) if wide.shape == () else wide
+
+
+def _smallest(choices: int) -> type[np.unsignedinteger[Any]]:
+    """The narrowest type that has every choice."""
+    return next(kind for kind in _UNSIGNED if choices - 1 <= np.iinfo(kind).max)

@@ -1,0 +1,143 @@
+"""/v1/sessions: environments that are stepped over the network."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Annotated
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Path, Request, Response
+
+from service.errors import Problem
+from service.paging import Cursor, Limit, Page, decode_cursor, paged
+from service.security import Reader, Stepper
+from service.sessions.commands import CommandRoute
+from service.sessions.operations import Sessions
+from service.sessions.schemas import (
+    Reply,
+    ResetOrder,
+    Restored,
+    RestoreOrder,
+    SessionOrder,
+    SessionView,
+    SnapshotView,
+    StepOrder,
+)
+from service.sessions.sources import find_world
+from service.sessions.spec import SessionSpec
+from service.sessions.stream import router as stream
+from service.sessions.tables import SessionRow
+from service.sessions.views import view_of, view_of_row
+from service.sessions.worlds import file_digest
+
+router = APIRouter(tags=["sessions"])
+_commands = APIRouter(route_class=CommandRoute)
+
+SessionId = Annotated[str, Path(max_length=40, pattern=r"^ses_[0-9a-f]+$")]
+
+
+@router.post("/sessions", status_code=201)
+async def create_session(
+    request: Request, response: Response, order: SessionOrder, principal: Stepper
+) -> SessionView:
+    """Begin a session. It has to be reset before it is stepped."""
+    sessions = _sessions(request)
+    spec = await run_sync(_spec, sessions, order)
+    session = await sessions.create(principal.owner, spec, order.idle_seconds)
+    response.headers["Location"] = f"/v1/sessions/{session.id}"
+    return view_of(sessions, session)
+
+
+@router.get("/sessions")
+def list_sessions(
+    request: Request, principal: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> Page[SessionView]:
+    """Sessions of the key's owner, the newest first, those that are over for a while too."""
+    sessions = _sessions(request)
+    rows = sessions.records.page(principal.owner, limit, None if cursor is None else _place(cursor))
+    shown, following = paged(rows, limit, lambda row: (row.created_at.isoformat(), row.id))
+    return Page(items=[view_of_row(sessions, row) for row in shown], next_cursor=following)
+
+
+@router.get("/sessions/{session_id}")
+def show_session(request: Request, session_id: SessionId, principal: Reader) -> SessionView:
+    """One session, and why it is over if it is."""
+    sessions = _sessions(request)
+    row: SessionRow | None = sessions.records.find(session_id)
+    if row is None or row.owner != principal.owner or not row.about:
+        raise Problem("not_found", "no session of that id")
+    return view_of_row(sessions, row)
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+async def delete_session(request: Request, session_id: SessionId, principal: Stepper) -> None:
+    """End a session; to end it again changes nothing."""
+    await _sessions(request).delete(principal.owner, session_id)
+
+
+@_commands.post("/sessions/{session_id}/reset")
+def reset(session_id: SessionId, order: ResetOrder, principal: Stepper) -> Reply:
+    """Begin an episode, in all environments of a batch or in some."""
+    del session_id, order, principal
+    raise AssertionError("its route handles it")
+
+
+@_commands.post("/sessions/{session_id}/step")
+def step(session_id: SessionId, order: StepOrder, principal: Stepper) -> Reply:
+    """Step once. For speed, send the same over a stream, or in msgpack."""
+    del session_id, order, principal
+    raise AssertionError("its route handles it")
+
+
+@router.post("/sessions/{session_id}/snapshot", status_code=201)
+async def snapshot_session(
+    request: Request, session_id: SessionId, principal: Stepper
+) -> SnapshotView:
+    """Keep where a session is: by its actions, so that it is small."""
+    sessions = _sessions(request)
+    session = await sessions.find(principal.owner, session_id)
+    row = await sessions.snapshot(session)
+    return SnapshotView.model_validate(row.document)
+
+
+@router.post("/sessions/{session_id}/restore")
+async def restore_session(
+    request: Request, session_id: SessionId, order: RestoreOrder, principal: Stepper
+) -> Restored:
+    """Go to a snapshot of this session, or of another with the same spec digest."""
+    sessions = _sessions(request)
+    session = await sessions.find(principal.owner, session_id)
+    return Restored(next_step_id=await sessions.restore(session, order.snapshot_id))
+
+
+router.include_router(_commands)
+router.include_router(stream)
+
+
+def _spec(sessions: Sessions, order: SessionOrder) -> SessionSpec:
+    """What is asked for, with everything settled that could change later."""
+    settings = sessions.settings
+    world = find_world(order.world, sessions.sources)
+    most = settings.most_envs if world.kind == "surrogate" else settings.most_simulators
+    if (order.num_envs or 1) > most:
+        raise Problem("refused_input", f"num_envs {order.num_envs}: at most {most} in this world")
+    seed = secrets.randbelow(2**31) if order.seed is None else order.seed
+    given = order.model_dump(exclude={"world", "seed", "idle_seconds"})
+    reference = sessions.catalogue.reference(order.env)
+    return SessionSpec(
+        **given, reference=reference, file_digest=file_digest(reference), world=world, seed=seed
+    )
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    created_at, identifier = decode_cursor(cursor, str, str)
+    try:
+        return datetime.fromisoformat(str(created_at)), str(identifier)
+    except ValueError as error:
+        raise Problem("invalid_request", "cursor: give the next_cursor of a page") from error
+
+
+def _sessions(request: Request) -> Sessions:
+    sessions: Sessions = request.app.state.sessions
+    return sessions

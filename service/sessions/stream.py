@@ -1,0 +1,196 @@
+"""/v1/sessions/{id}/stream: commands and replies over one WebSocket, in order, pipelined.
+
+Text messages are JSON, binary ones msgpack, and a reply has the form of its command. The service
+says `hello` first, with the credit: so many commands may be under way, and no more are read. Keys
+come in a header, or, from browsers, in a first message `{"type": "auth", "key": ...}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import orjson
+from fastapi import APIRouter, WebSocket
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocketDisconnect
+
+from service.errors import Problem
+from service.keys.repository import Principal
+from service.security import COOKIE, Doorkeeper, token_of
+from service.sessions.encoding import Form
+from service.sessions.frames import Frame, Kind
+from service.sessions.operations import Sessions
+from service.sessions.playing import problem_of, told
+from service.sessions.session import End, Session
+
+router = APIRouter()
+
+RESTARTING, REFUSED, OVER = 1012, 4400, 4410
+"""Codes with which streams are closed: come back, do not, the session is over."""
+_SECONDS_FOR_KEY = 10.0
+_LONGEST_REASON = 100
+
+
+@router.websocket("/sessions/{session_id}/stream")
+async def stream(websocket: WebSocket, session_id: str) -> None:
+    """Step a session."""
+    sessions: Sessions = websocket.app.state.sessions
+    await websocket.accept()
+    try:
+        principal = await stepper_of(websocket)
+        session = await sessions.find(principal.owner, session_id)
+    except Problem as problem:
+        await _refuse(websocket, problem)
+    except WebSocketDisconnect:
+        pass
+    else:
+        await Stream(websocket, sessions, session).run()
+
+
+async def stepper_of(websocket: WebSocket) -> Principal:
+    """Who opened a socket, and may step; raises Problem for anybody else."""
+    doorkeeper: Doorkeeper = websocket.app.state.doorkeeper
+    if token_of(websocket.headers) is None and COOKIE not in websocket.cookies:
+        principal = await doorkeeper.holder(await _key_in_message(websocket), _host(websocket))
+    else:
+        principal = await doorkeeper.principal(websocket)
+    if not principal.may("step"):
+        raise Problem("forbidden", "this needs the scope 'step'")
+    return principal
+
+
+class Stream:
+    """One socket on one session."""
+
+    def __init__(self, websocket: WebSocket, sessions: Sessions, session: Session) -> None:
+        self._socket, self._sessions, self._session = websocket, sessions, session
+        self._credit = sessions.settings.credit
+        self._under_way = 0
+        self._replies: deque[Frame] = deque()
+        self._has_news, self._has_credit = asyncio.Event(), asyncio.Event()
+        self._end: End | None = session.end
+
+    async def run(self) -> None:
+        """Serve it until either side is gone, the session is over, or the service stops."""
+        self._session.on_end.append(self._ended)
+        sides = (self._read(), self._write(), self._sessions.stopping.wait())
+        tasks = [asyncio.create_task(_until_gone(side)) for side in sides]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._session.on_end.remove(self._ended)
+            for task in tasks:
+                task.cancel()
+        if self._sessions.stopping.is_set():
+            await _close(self._socket, RESTARTING, "the service restarts; sessions are kept")
+
+    def _hello(self) -> dict[str, Any]:
+        number = self._session.number
+        return {"type": "hello", "session_id": self._session.id, "credit": self._credit,
+                "step_id": number}  # fmt: skip
+
+    async def _read(self) -> None:
+        """Pass commands on, as long as there is credit."""
+        receive, submit = self._socket.receive, self._sessions.playing.submit
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            form = Form.MSGPACK if text is None else Form.JSON
+            content = message["bytes"] if text is None else text.encode()
+            while self._under_way >= self._credit:
+                self._has_credit.clear()
+                await self._has_credit.wait()
+            self._under_way += 1
+            try:
+                submit(self._session, Kind.COMMAND, form, content, self._replied)
+            except Problem as problem:
+                self._end = self._end or End("", problem.code, problem.detail or "")
+                self._has_news.set()
+                # What is left to say is said by the other side.
+                await asyncio.Event().wait()
+
+    def _replied(self, frame: Frame) -> None:
+        self._replies.append(frame)
+        self._has_news.set()
+
+    def _ended(self, end: End) -> None:
+        self._end = end
+        self._has_news.set()
+
+    async def _write(self) -> None:
+        """Send replies in order; a session that is over says so last."""
+        await self._say(Form.JSON, orjson.dumps(self._hello()))
+        while True:
+            while self._replies:
+                frame = self._replies.popleft()
+                await self._say(Form(frame.form), _content(frame))
+                self._under_way -= 1
+                self._has_credit.set()
+            self._sessions.touch(self._session)
+            if self._end is not None:
+                await _refuse(self._socket, problem_of(self._end), OVER)
+                return
+            await self._has_news.wait()
+            self._has_news.clear()
+
+    async def _say(self, form: Form, content: bytes) -> None:
+        if form is Form.JSON:
+            await self._socket.send({"type": "websocket.send", "text": content.decode()})
+        else:
+            await self._socket.send({"type": "websocket.send", "bytes": content})
+
+
+async def _until_gone(side: Coroutine[Any, Any, Any]) -> None:
+    """One side of a socket; the socket may be gone at any time."""
+    with suppress(WebSocketDisconnect, RuntimeError):
+        await side
+
+
+def _content(frame: Frame) -> bytes:
+    if frame.kind == Kind.REPLY:
+        return frame.content
+    return problem_message(Problem(*told(frame)), Form(frame.form), frame.number)
+
+
+def problem_message(problem: Problem, form: Form, step_id: int | None = None) -> bytes:
+    """A problem as a message; `step_id` is that of the last command that was done."""
+    document = {"type": "error", "step_id": step_id, "problem": problem.document()}
+    return orjson.dumps(document) if form is Form.JSON else msgspec.msgpack.encode(document)
+
+
+async def _refuse(websocket: WebSocket, problem: Problem, code: int = REFUSED) -> None:
+    message = problem_message(problem, Form.JSON).decode()
+    try:
+        await websocket.send({"type": "websocket.send", "text": message})
+    except (WebSocketDisconnect, RuntimeError):
+        return
+    await _close(websocket, code, problem.code)
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    try:
+        await websocket.close(code, reason[:_LONGEST_REASON])
+    except (WebSocketDisconnect, RuntimeError):
+        return
+
+
+async def _key_in_message(websocket: WebSocket) -> str:
+    try:
+        text = await asyncio.wait_for(websocket.receive_text(), _SECONDS_FOR_KEY)
+        said = msgspec.json.decode(text)
+        if said["type"] == "auth" and isinstance(said["key"], str):
+            return str(said["key"])
+    except (TimeoutError, KeyError, TypeError, msgspec.MsgspecError):
+        pass
+    raise Problem("unauthenticated", 'say {"type": "auth", "key": "sgk_..."} first')
+
+
+def _host(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else "unknown"
