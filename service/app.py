@@ -19,6 +19,7 @@ from service.middleware import BodyLimits, Requests
 from service.models.acting import Acting
 from service.models.operations import Models
 from service.models.routes import router as models
+from service.openenv.routes import router as openenv
 from service.pages.routes import install_pages
 from service.platform import Platform, Resource
 from service.scenarios.catalogue import Catalogue
@@ -57,6 +58,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(health)
     for router in _ROUTERS:
         app.include_router(router, prefix="/v1", responses=problem_responses())
+    app.include_router(openenv)
     install_pages(app)
     install_handlers(app)
     app.add_middleware(BodyLimits, limits=settings.limits, larger=_is_artefact)

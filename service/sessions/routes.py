@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from service.paging import Cursor, Limit, Page, decode_cursor, paged
 from service.security import Reader, Stepper
 from service.sessions.commands import CommandRoute
 from service.sessions.operations import Sessions
+from service.sessions.ordering import spec_of
 from service.sessions.schemas import (
     Reply,
     ResetOrder,
@@ -24,12 +24,9 @@ from service.sessions.schemas import (
     SnapshotView,
     StepOrder,
 )
-from service.sessions.sources import find_world
-from service.sessions.spec import SessionSpec
 from service.sessions.stream import router as stream
 from service.sessions.tables import SessionRow
 from service.sessions.views import view_of, view_of_row
-from service.sessions.worlds import file_digest
 
 router = APIRouter(tags=["sessions"])
 _commands = APIRouter(route_class=CommandRoute)
@@ -43,7 +40,7 @@ async def create_session(
 ) -> SessionView:
     """Begin a session. It has to be reset before it is stepped."""
     sessions = _sessions(request)
-    spec = await run_sync(_spec, sessions, order)
+    spec = await run_sync(spec_of, sessions, order)
     session = await sessions.create(principal.owner, spec, order.idle_seconds)
     response.headers["Location"] = f"/v1/sessions/{session.id}"
     return view_of(sessions, session)
@@ -113,21 +110,6 @@ async def restore_session(
 
 router.include_router(_commands)
 router.include_router(stream)
-
-
-def _spec(sessions: Sessions, order: SessionOrder) -> SessionSpec:
-    """What is asked for, with everything settled that could change later."""
-    settings = sessions.settings
-    world = find_world(order.world, sessions.sources)
-    most = settings.most_envs if world.kind == "surrogate" else settings.most_simulators
-    if (order.num_envs or 1) > most:
-        raise Problem("refused_input", f"num_envs {order.num_envs}: at most {most} in this world")
-    seed = secrets.randbelow(2**31) if order.seed is None else order.seed
-    given = order.model_dump(exclude={"world", "seed", "idle_seconds"})
-    reference = sessions.catalogue.reference(order.env)
-    return SessionSpec(
-        **given, reference=reference, file_digest=file_digest(reference), world=world, seed=seed
-    )
 
 
 def _place(cursor: str) -> tuple[datetime, str]:

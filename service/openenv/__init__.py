@@ -1,0 +1,1 @@
+"""Sessions in the words of OpenEnv, for its clients and its validator."""
