@@ -13,6 +13,8 @@ from service.clock import Clock, SystemClock
 from service.database import Database
 from service.errors import install_handlers, problem_responses
 from service.health import router as health
+from service.jobs.routes import router as jobs
+from service.jobs.runtime import Jobs
 from service.keys.repository import Keyring
 from service.keys.routes import router as keys
 from service.middleware import BodyLimits, Requests
@@ -30,7 +32,7 @@ from service.sessions.routes import router as sessions
 from service.sessions.sources import ModelSource
 from service.settings import Settings
 
-_ROUTERS: tuple[APIRouter, ...] = (keys, scenarios, models, sessions)
+_ROUTERS: tuple[APIRouter, ...] = (keys, scenarios, models, sessions, jobs)
 """Under /v1."""
 
 _ABOUT = """Step environments over true simulators and surrogates, run training jobs, and keep
@@ -105,6 +107,7 @@ def _parts(platform: Platform) -> dict[str, object]:
         "models": models,
         "acting": Acting(platform, models),
         "sessions": Sessions(platform, catalogue, [ModelSource(models)]),
+        "jobs": Jobs(platform, catalogue, models),
     }
 
 

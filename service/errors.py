@@ -34,6 +34,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_found": (404, "There is no such thing"),
     "method_not_allowed": (405, "The method is not offered here"),
     "conflict": (409, "It is in another state than the request needs"),
+    "idempotency_key_reused": (422, "The key came with another request before"),
+    "quota_exceeded": (429, "There are as many as one may have"),
     "precondition_required": (428, "Say which version is meant, with If-Match"),
     "precondition_failed": (412, "Somebody changed it in the meantime"),
     "rate_limited": (429, "Too many requests"),

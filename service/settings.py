@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.jobs.settings import JobSettings
 from service.sessions.settings import SessionSettings
 
 
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     """In which open requests are let finish when the service is told to stop."""
     limits: LimitSettings = Field(default_factory=LimitSettings)
     sessions: SessionSettings = Field(default_factory=SessionSettings)
+    jobs: JobSettings = Field(default_factory=JobSettings)
 
     @property
     def database(self) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from service.database import Base
+from service.jobs import tables as jobs
 from service.keys import tables as keys
 from service.models import tables as models
 from service.sessions import tables as sessions
 
 METADATA: MetaData = Base.metadata
-RESOURCES = (keys, models, sessions)
+RESOURCES = (keys, models, sessions, jobs)
 """Modules whose import makes their tables known."""

@@ -1,0 +1,1 @@
+"""Training jobs: every stage of the work, durable."""

@@ -1,0 +1,1 @@
+"""What each kind of job does, one a file; `table` names them."""

@@ -1,0 +1,45 @@
+"""The system that a job is about, in the process of an attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from envs.registration import scenario_problem
+from sim.checks import whole_recipe
+from sim.description import Description
+from sim.scenario import Scenario, SimulatorRecipe, load_scenario
+from sim.system import System
+from surrogates.clock import WithClock
+from training.plant import Plant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A scenario, and the task that it sets; seen and paid as environments of that name are."""
+
+    scenario: Scenario
+    recipe: SimulatorRecipe
+    plant: Plant
+
+    @property
+    def description(self) -> Description:
+        """What the simulator says of itself."""
+        return self.plant.description
+
+    @property
+    def system(self) -> System | None:
+        """The system that is simulated; None for a simulator of somebody's own."""
+        return None if self.scenario.template is None else self.recipe.system
+
+
+def subject_of(reference: str) -> Subject:
+    """The scenario that a catalogue's reference names; raises InvalidSystem."""
+    scenario = load_scenario(reference)
+    recipe, problem = whole_recipe(scenario), scenario_problem(reference)
+    plant = Plant(
+        build=WithClock(build=recipe),
+        objective=problem.objective,
+        observation=problem.observation,
+        cost_unit=problem.cost_unit,
+    )
+    return Subject(scenario=scenario, recipe=recipe, plant=plant)

@@ -1,0 +1,208 @@
+"""Each kind of job on a small clinic, one standing on what the others have made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.jobs.doing import do
+from service.jobs.folders import AttemptFolder
+from service.jobs.kinds.table import KIND_TABLE
+from service.jobs.results import Result, read_result
+from service.jobs.specs import KINDS, SPEC, BaseSpec, inputs_of
+from sim.errors import SurrogymError
+from surrogates.errors import InvalidDataset
+from surrogates.storage import load_artefact
+
+TINY = {"hidden": [16], "num_envs": 32, "rollout_length": 8, "num_epochs": 2}
+
+
+@dataclass
+class Bench:
+    """Does jobs in this process, as their own processes would."""
+
+    data: Path
+    made: dict[str, Result] = field(default_factory=dict)
+    said: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def do(self, name: str, again: bool = False, **spec: Any) -> dict[str, Any]:
+        """Do a job under a name, by which others may call for what it makes; its outcome."""
+        whole = {"scenario": "clinic", **spec}
+        checked = SPEC.validate_python(whole)
+        checked.check()
+        folder = AttemptFolder(path=self.data / name / ("second" if again else "first"))
+        folder.path.mkdir(parents=True)
+        order = {
+            "job": name,
+            "spec": json.loads(checked.model_dump_json()),
+            "system": "clinic",
+            "inputs": {field: str(self._input(each)) for field, each in inputs_of(checked)},
+            "work": str(self.data / name / "work"),
+            "data": str(self.data),
+        }
+        do(folder, order)
+        result = read_result(folder.result)
+        assert result is not None
+        self.made[name] = result
+        lines = folder.notes.read_text().splitlines()
+        self.said[name] = [json.loads(line) for line in lines]
+        return result.summary
+
+    def _input(self, asked: Any) -> Path:
+        made = next(each for each in self.made[asked.job].artefacts if each.name == asked.artefact)
+        return self.data / made.folder
+
+    def names(self, name: str) -> set[str]:
+        return {each.name for each in self.made[name].artefacts}
+
+
+def of(job: str, artefact: str) -> dict[str, str]:
+    return {"job": job, "artefact": artefact}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """With transitions and a fitted surrogate."""
+    bench = Bench(data=tmp_path_factory.mktemp("bench"))
+    bench.do("collected", kind="collect", episodes=40)
+    bench.do("fitted", kind="fit", transitions=of("collected", "transitions"))
+    return bench
+
+
+def test_every_kind_has_a_spec_and_does_something() -> None:
+    """A kind in one table alone would be refused by the other."""
+    assert set(KIND_TABLE) == set(KINDS)
+    for name in KINDS:
+        with pytest.raises(ValueError, match=name):
+            SPEC.validate_python({"kind": name, "scenario": "clinic", "nonsense": 1})
+
+
+def test_a_collection_is_the_same_however_often_it_was_interrupted(bench: Bench) -> None:
+    """Batches that were finished are read back, and the whole is what it would have been."""
+    first = bench.made["collected"].artefacts[0]
+    assert bench.made["collected"].summary["episodes"] == 40
+    steps = [line["payload"] for line in bench.said["collected"] if line["kind"] == "step"]
+    assert [step["was_there"] for step in steps] == [False] * 3
+    bench.do("collected", again=True, kind="collect", episodes=40)
+    steps = [line["payload"] for line in bench.said["collected"] if line["kind"] == "step"]
+    assert [step["was_there"] for step in steps] == [True] * 3
+    again = bench.made["collected"].artefacts[0]
+    assert again.files == first.files
+
+
+def test_progress_rises_to_one_and_says_how_long(bench: Bench) -> None:
+    """A person decides by it whether to wait."""
+    shares = [
+        line["payload"]["share"] for line in bench.said["fitted"] if line["kind"] == "progress"
+    ]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+    assert len(shares) >= 2
+
+
+def test_a_fit_says_how_good_it_is_and_where_it_has_been(bench: Bench) -> None:
+    """Nobody should train on a surrogate that nobody has looked at."""
+    summary = bench.made["fitted"].summary
+    assert summary["family"] == "flow"
+    assert summary["scores"]["standardised_crps"] > 0
+    (made,) = bench.made["fitted"].artefacts
+    artefact = load_artefact(bench.data / made.folder, kind="surrogate")
+    assert artefact.manifest["support"] is not None
+    assert artefact.manifest["job"] == "fitted"
+
+
+def test_rules_are_compared_on_the_same_episodes(bench: Bench) -> None:
+    """Paired: the same seeds for everybody, so that luck is nobody's."""
+    found = bench.do(
+        "ruled", kind="evaluate", episodes=6, surrogate=of("fitted", "surrogate"), seed=3
+    )
+    assert found["episodes"] == 6
+    assert "linear rule" in found["costs"]
+    assert found["against_reference"]
+    costs = json.loads(
+        (bench.data / bench.made["ruled"].artefacts[0].folder / "costs.json").read_text()
+    )
+    assert {len(each) for each in costs.values()} == {6}
+
+
+def test_parameters_are_estimated_from_telemetry(bench: Bench) -> None:
+    """Telemetry at the nominal parameters: the decision is that little has happened."""
+    bench.do("lived", kind="collect", episodes=2, seed=9)
+    found = bench.do(
+        "estimated",
+        kind="calibrate",
+        surrogate=of("fitted", "surrogate"),
+        telemetry=of("lived", "transitions"),
+        in_control_days=10,
+        refining_days=0,
+        most_days_back=2,
+    )
+    assert found["calibration"]["estimates"]
+    assert found["decision"]["reason"]
+    assert bench.names("estimated") == {"calibration"}
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_policies_are_trained_tuned_judged_and_trained_again(bench: Bench) -> None:
+    """The whole way of a policy, each stage on what the one before has made."""
+    surrogate, budget = of("fitted", "surrogate"), {"steps": 512}
+    ppo: dict[str, Any] = {"ppo": TINY, "budget": budget}
+    trained = bench.do("trained", kind="train", surrogate=surrogate, **ppo)
+    assert trained["steps"] >= 512
+    assert any(line["kind"] == "point" for line in bench.said["trained"])
+    policy = of("trained", "policy")
+    off_policy = {"hidden": [16], "num_envs": 8, "rollout_length": 8, "learning_starts": 64}
+    for algorithm in ("dqn", "sac"):
+        bench.do(
+            algorithm, kind="train", algorithm=algorithm, surrogate=surrogate, budget=budget,
+            off_policy={**off_policy, "batch_size": 32, "updates_per_iteration": 2},
+        )  # fmt: skip
+    tuned = bench.do("tuned", kind="fine_tune", policy=policy, judge_episodes=4, **ppo)
+    assert isinstance(tuned["is_improved"], bool)
+    judged = bench.do(
+        "judged", kind="evaluate", rules=False, episodes=4,
+        policies={"a": policy, "b": of("dqn", "policy"), "c": of("tuned", "policy")},
+    )  # fmt: skip
+    assert set(judged["costs"]) == {"a", "b", "c"}
+    again = bench.do(
+        "again", kind="retrain", change="structure", policy=policy, surrogate=surrogate,
+        transitions=of("collected", "transitions"), renewal_episodes=4, gate_episodes=4, **ppo,
+    )  # fmt: skip
+    assert again["challenger"] == "re-trained 1"
+    assert bench.names("again") == {"policy", "surrogate", "transitions", "comparison"}
+    piped = bench.do(
+        "piped", kind="pipeline", transitions=of("collected", "transitions"), rounds=1, visits=4,
+        imagined=8, **ppo,
+    )  # fmt: skip
+    assert len(piped["rounds"]) == 1
+    assert bench.names("piped") == {"policy", "surrogate", "transitions"}
+
+
+def test_what_cannot_be_done_is_said_before_hours_of_work(bench: Bench) -> None:
+    """A refusal has the reason, and is final."""
+    with pytest.raises(InvalidDataset, match="nobody to evaluate"):
+        bench.do("nobody", kind="evaluate", rules=False)
+    with pytest.raises(SurrogymError, match="family"):
+        bench.do("odd", kind="fit", family="odd", transitions=of("collected", "transitions"))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"kind": "train", "surrogate": of("a", "b"), "budget": {}},
+        {"kind": "pipeline", "budget": {}},
+        {"kind": "train", "surrogate": of("a", "b"), "ppo": {"minibatch_size": 999_999}},
+        {"kind": "retrain", "change": "inside", "policy": of("a", "b"), "surrogate": of("a", "b"),
+         "transitions": of("a", "b"), "tuning_budget": {}},
+    ],
+)  # fmt: skip
+def test_settings_that_contradict_each_other_are_refused(spec: dict[str, Any]) -> None:
+    """At submission, and not after the queue."""
+    checked: BaseSpec = SPEC.validate_python({"scenario": "clinic", **spec})
+    with pytest.raises(SurrogymError):
+        checked.check()
