@@ -31,8 +31,10 @@ from service.sessions.operations import Sessions
 from service.sessions.routes import router as sessions
 from service.sessions.sources import ModelSource
 from service.settings import Settings
+from service.webhooks.operations import Webhooks
+from service.webhooks.routes import router as webhooks
 
-_ROUTERS: tuple[APIRouter, ...] = (keys, scenarios, models, sessions, jobs)
+_ROUTERS: tuple[APIRouter, ...] = (keys, scenarios, models, sessions, jobs, webhooks)
 """Under /v1."""
 
 _ABOUT = """Step environments over true simulators and surrogates, run training jobs, and keep
@@ -108,6 +110,7 @@ def _parts(platform: Platform) -> dict[str, object]:
         "acting": Acting(platform, models),
         "sessions": Sessions(platform, catalogue, [ModelSource(models)]),
         "jobs": Jobs(platform, catalogue, models),
+        "webhooks": Webhooks(platform, models),
     }
 
 

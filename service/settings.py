@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.jobs.settings import JobSettings
 from service.sessions.settings import SessionSettings
+from service.webhooks.settings import WebhookSettings
 
 
 class LimitSettings(BaseModel):
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     sessions: SessionSettings = Field(default_factory=SessionSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
 
     @property
     def database(self) -> str:

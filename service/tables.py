@@ -9,7 +9,8 @@ from service.jobs import tables as jobs
 from service.keys import tables as keys
 from service.models import tables as models
 from service.sessions import tables as sessions
+from service.webhooks import tables as webhooks
 
 METADATA: MetaData = Base.metadata
-RESOURCES = (keys, models, sessions, jobs)
+RESOURCES = (keys, models, sessions, jobs, webhooks)
 """Modules whose import makes their tables known."""

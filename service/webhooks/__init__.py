@@ -1,0 +1,1 @@
+"""Webhooks: alarms, promotions and failures told to whoever wants to know, signed."""
