@@ -251,10 +251,12 @@ class Leases:
         return JobState.QUEUED, end.reason
 
     def _not_before(self, row: JobRow, end: End, now: datetime) -> datetime | None:
-        if not end.state.is_its_own_fault:
+        """A crash is waited for, and so is a second loss: a full disk is not full for ever."""
+        doublings = row.crashes if end.state.is_its_own_fault else row.losses - 1
+        if end.state is AttemptState.INTERRUPTED or doublings < 1:
             return None
-        wait = timedelta(seconds=self._settings.wait_seconds * 2.0**row.crashes)
-        return now + min(_LONGEST_WAIT, wait)
+        wait = self._settings.wait_seconds * 2.0 ** min(doublings, 20)
+        return now + min(_LONGEST_WAIT, timedelta(seconds=wait))
 
     def _next(self) -> Any:
         """The first in the queue."""

@@ -30,8 +30,9 @@ class JobSettings(BaseModel):
     """Wall time of one attempt, at most and by default."""
     stall_seconds: float = Field(default=3600.0, gt=0)
     """Without any news after which an attempt is taken to be stuck, at most and by default."""
-    lease_seconds: float = Field(default=20.0, ge=2)
-    """For which a service holds a job after it was last able to say so."""
+    lease_seconds: float = Field(default=60.0, ge=2)
+    """For which a service holds a job after it was last able to say so: longer than a database may
+    be away for."""
     heartbeat_seconds: float = Field(default=3.0, gt=0)
     """Between two times that it says so."""
     poll_seconds: float = Field(default=0.3, gt=0)

@@ -254,6 +254,8 @@ def test_services_that_die_do_not_use_up_a_job(queue: Queue) -> None:
     """A machine that is restarted ten times has ten reasons of its own."""
     job_id = queue.submit()
     for number in range(10):
+        # Longer each time in a row, because a full disk is not full for ever.
+        queue.clock.advance(130)
         dead = queue.service(f"dead {number}", process=DEAD)
         claimed(dead)
         alive = queue.service(f"alive {number}")
