@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import DBAPIError
 
 from service.jobs.leases import Claim, End
 from service.jobs.states import JobState
@@ -48,8 +49,11 @@ class JobMetrics(Collector):
         return [_jobs(), _cores()]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Jobs by state and cores as they are now."""
-        states, taken = self._counts()
+        """Jobs by state and cores as they are now; nothing while the database is away."""
+        try:
+            states, taken = self._counts()
+        except DBAPIError:
+            return
         jobs = _jobs()
         for state in JobState:
             jobs.add_metric([state.value], states.get(state, 0))

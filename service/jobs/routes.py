@@ -158,8 +158,8 @@ def get_log(
 ) -> PlainTextResponse:
     """What an attempt has printed, the last one's by default; `Next-Offset` says where to go on."""
     folder = JobFolder(data=_jobs(request).data, job_id=job.id)
-    content = _read(folder.attempt(attempt or job.attempts).log, offset)
-    return PlainTextResponse(clean(content), headers={"Next-Offset": str(offset + len(content))})
+    content, end = _read(folder.attempt(attempt or job.attempts).log, offset)
+    return PlainTextResponse(clean(content), headers={"Next-Offset": str(end)})
 
 
 @router.get("/{job_id}/artefacts")
@@ -215,11 +215,13 @@ def _sequence(last_event_id: str) -> int:
     return int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) < 10 else 0
 
 
-def _read(path: FilePath, offset: int) -> bytes:
+def _read(path: FilePath, offset: int) -> tuple[bytes, int]:
+    """Some of a file from an offset on, and the offset behind it; all of one that was cut."""
     try:
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(min(offset, size))
-            return file.read(_LOG_BYTES)
+            begin = offset if offset <= file.seek(0, os.SEEK_END) else 0
+            file.seek(begin)
+            content = file.read(_LOG_BYTES)
+            return content, begin + len(content)
     except FileNotFoundError:
-        return b""
+        return b"", 0

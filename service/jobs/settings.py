@@ -40,4 +40,4 @@ class JobSettings(BaseModel):
     grace_seconds: float = Field(default=2.0, ge=0)
     """From asking a process to end to ending it."""
     log_bytes: int = Field(default=16 << 20, ge=1 << 12)
-    """Of one attempt's log; what is beyond is cut off at the front."""
+    """Of one attempt's log; where it grows beyond, it begins anew."""

@@ -38,7 +38,7 @@ class Chaos:
         self._services: list[subprocess.Popen[bytes]] = []
         self.killed: Counter[str] = Counter()
         # Only submits and looks.
-        self.house = House(url=url, data=data, settings={"cores": 0}).open()
+        self.house = House(url=url, data=data, settings={"cores": 0, "crashes": 1000}).open()
 
     def start(self, count: int) -> None:
         """Start so many services."""

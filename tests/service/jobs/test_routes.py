@@ -70,6 +70,8 @@ def test_a_job_is_submitted_followed_and_its_artefact_fetched(lit: InProcess) ->
     assert log.text.strip() == "hello"
     offset = log.headers["next-offset"]
     assert lit.client.get(f"{JOBS}/{job_id}/logs", params={"offset": offset}).text == ""
+    cut = lit.client.get(f"{JOBS}/{job_id}/logs", params={"offset": 9999})
+    assert cut.text == log.text, "a log that was cut is read from its beginning"
     (made,) = lit.client.get(f"{JOBS}/{job_id}/artefacts").json()["items"]
     assert lit.client.get(f"{JOBS}/{job_id}/artefacts/numbers").json() == made
     (file,) = made["files"]
