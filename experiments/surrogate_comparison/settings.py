@@ -87,7 +87,8 @@ EFFORTS: dict[Depth, Effort] = {
     ),
     "thorough": Effort(
         rows=(2_000, 10_000, 50_000),
-        seeds=(1, 2, 3),
+        # Seeds 1 and 2 are left to those who tune a family: no measurement meets their data.
+        seeds=(3, 4, 5),
         held_out=2_000,
         held_out_episodes=40,
         draws=64,
