@@ -21,6 +21,8 @@ from service.middleware import BodyLimits, Requests
 from service.models.acting import Acting
 from service.models.operations import Models
 from service.models.routes import router as models
+from service.monitors.operations import Monitors
+from service.monitors.routes import router as monitors
 from service.openenv.routes import router as openenv
 from service.pages.routes import install_pages
 from service.platform import Platform, Resource
@@ -34,7 +36,15 @@ from service.settings import Settings
 from service.webhooks.operations import Webhooks
 from service.webhooks.routes import router as webhooks
 
-_ROUTERS: tuple[APIRouter, ...] = (keys, scenarios, models, sessions, jobs, webhooks)
+_ROUTERS: tuple[APIRouter, ...] = (
+    keys,
+    scenarios,
+    models,
+    sessions,
+    jobs,
+    monitors,
+    webhooks,
+)
 """Under /v1."""
 
 _ABOUT = """Step environments over true simulators and surrogates, run training jobs, and keep
@@ -111,6 +121,7 @@ def _parts(platform: Platform) -> dict[str, object]:
         "sessions": Sessions(platform, catalogue, [ModelSource(models)]),
         "jobs": Jobs(platform, catalogue, models),
         "webhooks": Webhooks(platform, models),
+        "monitors": Monitors(platform, catalogue, models),
     }
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.jobs.settings import JobSettings
+from service.monitors.settings import MonitorSettings
 from service.sessions.settings import SessionSettings
 from service.webhooks.settings import WebhookSettings
 
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = Field(default_factory=SessionSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
+    monitors: MonitorSettings = Field(default_factory=MonitorSettings)
 
     @property
     def database(self) -> str:

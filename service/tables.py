@@ -8,9 +8,10 @@ from service.database import Base
 from service.jobs import tables as jobs
 from service.keys import tables as keys
 from service.models import tables as models
+from service.monitors import tables as monitors
 from service.sessions import tables as sessions
 from service.webhooks import tables as webhooks
 
 METADATA: MetaData = Base.metadata
-RESOURCES = (keys, models, sessions, jobs, webhooks)
+RESOURCES = (keys, models, sessions, jobs, monitors, webhooks)
 """Modules whose import makes their tables known."""

@@ -18,14 +18,17 @@ from collections.abc import Callable
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends."""
+def die_with_parent(parent: int, end: Callable[[], None] | None = None) -> None:
+    """Have the kernel kill this process when its parent ends.
+
+    `end` is done where the parent has ended already; the whole process group is killed by default.
+    """
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL)) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:
         # It died before we asked.
-        end_everything()
+        (end or end_everything)()
 
 
 def watch_parent(handle: int, lease_seconds: float) -> None:

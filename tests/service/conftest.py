@@ -50,6 +50,9 @@ def in_process(tmp_path: Path) -> Iterator[StartInProcess]:
     entered: list[TestClient] = []
 
     def start(clock: HandClock | None = None, **given: object) -> InProcess:
+        database = given.pop("database_url", None)
+        if database is not None:
+            given["database_url"] = SecretStr(str(database))
         settings = Settings(
             **{"data": tmp_path / "data", "key": SecretStr(KEY)} | given  # type: ignore[arg-type]
         )

@@ -8,7 +8,7 @@ at the reference, under the policy in charge.
 
 from training.drift.components import KINDS, Component, components_of, kind_of
 from training.drift.cusum import DetectorState
-from training.drift.detectors import DETECTORS, Setting, calibrate
+from training.drift.detectors import DETECTORS, Setting, SupportsRecord, calibrate, restore
 from training.drift.null import AlwaysAlarm, NeverAlarm
 from training.drift.residual_cusum import ResidualCusum, calibrate_residual_cusum
 from training.drift.residuals import ComponentResiduals, RawQueues
@@ -48,6 +48,7 @@ __all__ = [
     "StreamState",
     "StructureSettings",
     "StructureTest",
+    "SupportsRecord",
     "Verdict",
     "calibrate",
     "calibrate_detector",
@@ -56,6 +57,7 @@ __all__ = [
     "calibrate_structure_test",
     "components_of",
     "kind_of",
+    "restore",
     "run_length",
     "set_threshold",
     "simulate_peaks",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -15,12 +15,12 @@ from surrogates.dataset import Transitions
 from surrogates.errors import NotFitted
 from surrogates.interface import Surrogate
 from training.drift.null import AlwaysAlarm, NeverAlarm
-from training.drift.residual_cusum import calibrate_residual_cusum
+from training.drift.residual_cusum import ResidualCusum, calibrate_residual_cusum
 from training.drift.residuals import ComponentResiduals
 from training.drift.river_charts import RIVER_CHARTS, RiverChart
-from training.drift.score_cusum import calibrate_detector
+from training.drift.score_cusum import ScoreCusum, calibrate_detector
 from training.drift.settings import DetectorSettings
-from training.drift.streams import calibrate_stream
+from training.drift.streams import StreamDetector, calibrate_stream
 from training.drift.verdict import Detector
 from training.likelihood import DayLikelihood, LikelihoodSurrogate
 
@@ -42,6 +42,15 @@ class Setting:
     def residuals(self) -> ComponentResiduals:
         """One-epoch residuals of the system's parts, learnt on the days in control."""
         return ComponentResiduals.learn(self.surrogate, self.in_control, self.reference, self.seed)
+
+
+@runtime_checkable
+class SupportsRecord(Protocol):
+    """A detector whose calibration can be kept as JSON."""
+
+    def to_record(self) -> dict[str, Any]:
+        """Everything but the surrogate."""
+        ...
 
 
 Calibrate = Callable[[Setting, np.random.Generator], Detector[Any]]
@@ -84,3 +93,19 @@ def calibrate(name: str, setting: Setting, random: np.random.Generator) -> Detec
     if name not in DETECTORS:
         raise InvalidSettings(f"unknown detector {name!r}{suggestion(name, DETECTORS)}")
     return DETECTORS[name](setting, random)
+
+
+def restore(
+    name: str, record: dict[str, Any], surrogate: Surrogate, reference: Float[np.ndarray, "_"]
+) -> Detector[Any]:
+    """A calibrated detector from its record, around the same surrogate and reference.
+
+    Raises InvalidSettings for a name whose detectors leave no record.
+    """
+    if name == "score cusum" and isinstance(surrogate, LikelihoodSurrogate):
+        return ScoreCusum.from_record(record, DayLikelihood.at(surrogate, reference))
+    if name == "residual cusum":
+        return ResidualCusum.from_record(record, surrogate)
+    if name in RIVER_CHARTS:
+        return StreamDetector.from_record(record, surrogate)
+    raise InvalidSettings(f"detector {name!r} leaves no record: calibrate it again")

@@ -1,0 +1,1 @@
+"""Monitors: telemetry comes in day by day, and calibrated detectors say what has drifted."""

@@ -1,0 +1,73 @@
+"""A process for work that may take minutes, hang or crash, and never the service with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from threading import Lock
+from typing import ParamSpec, TypeVar
+
+import torch
+
+from service.jobs.pact import die_with_parent
+from training.rllib.session import THREADS_VARIABLE
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class WorkLost(Exception):
+    """The process ended, or took too long and was ended."""
+
+
+class Worker:
+    """One process, started when it is needed and again when it was lost."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._lock = Lock()
+
+    def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the work gives; raises WorkLost, and what the work itself raises."""
+        with self._lock:
+            pool = self._pool = self._pool or _started()
+        try:
+            return pool.submit(work, *args, **kwargs).result(seconds)
+        except TimeoutError as error:
+            self.end()
+            raise WorkLost(f"it took longer than {seconds:g} seconds") from error
+        except (BrokenProcessPool, CancelledError) as error:
+            self.end()
+            raise WorkLost("its process ended: the simulator may have crashed") from error
+
+    def end(self) -> None:
+        """End the process, whatever it is at."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _started() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        1,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_prepare,
+        initargs=(os.getpid(),),
+    )
+
+
+def _prepare(parent: int) -> None:
+    """End with the service, however that ends; one thread, as processes share the cores."""
+    # Not the group, which is the service's own.
+    die_with_parent(parent, lambda: os._exit(1))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ[THREADS_VARIABLE] = "1"
+    torch.set_num_threads(1)

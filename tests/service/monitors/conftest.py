@@ -1,0 +1,130 @@
+"""A clinic that is watched: its surrogate, the policy in charge, and days of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+import pytest
+
+from service.jobs.subject import subject_of
+from service.monitors.operations import Monitors
+from surrogates import FlowSettings, fit_flow, plan_episodes, run_episodes
+from surrogates.storage import save_artefact, save_surrogate
+from tests.service.conftest import InProcess
+from training.evaluation import run_day
+from training.policies import NetworkPolicy
+
+SYSTEM = "clinic"
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """Artefacts of a clinic, and what its days are like."""
+
+    folder: Path
+    policy: NetworkPolicy
+
+    def days(self, count: int, first: int = 0, **parameters: float) -> list[list[dict[str, Any]]]:
+        """Days under the policy, as telemetry; parameters as they really are."""
+        plant = subject_of(SYSTEM).plant
+        simulator, controller = plant.build(), plant.controller(self.policy)
+        found = []
+        for day in range(first, first + count):
+            seen = run_day(simulator, controller, plant.objective, 9000 + day, parameters).telemetry
+            rows = len(seen.state)
+            found.append(
+                [
+                    {
+                        "day": day,
+                        "index": row,
+                        "state": seen.state[row].tolist(),
+                        "decision": seen.decision[row].tolist(),
+                        "outputs": seen.outputs[row].tolist(),
+                        "next_state": seen.next_state[row].tolist(),
+                        "minutes": float(seen.duration[row]),
+                        "is_last": row == rows - 1,
+                    }
+                    for row in range(rows)
+                ]
+            )
+        return found
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+    """Learnt once for all tests of monitors."""
+    folder = tmp_path_factory.mktemp("clinic")
+    subject = subject_of(SYSTEM)
+    description = subject.description
+    rows = run_episodes(subject.recipe, plan_episodes(description, 40, seed=1))
+    random = np.random.default_rng(1)
+    save_surrogate(
+        folder / "surrogate", fit_flow(rows, description, FlowSettings(passes=6), random), {}
+    )
+    features, decisions = len(subject.plant.observation.names), len(description.decisions)
+    policy = NetworkPolicy(
+        name="in charge",
+        weights=(
+            0.1 * random.normal(size=(16, features)).astype(np.float32),
+            random.normal(size=(decisions, 16)).astype(np.float32),
+        ),
+        biases=(np.zeros(16, dtype=np.float32), np.zeros(decisions, dtype=np.float32)),
+    )
+    facts = {"kind": "policy", "system": description.name, "name": policy.name}
+    save_artefact(folder / "policy", policy.to_tensors(), facts)
+    return Clinic(folder=folder, policy=policy)
+
+
+@pytest.fixture(scope="session")
+def calibrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Calibrations that a test has made, for those after it: the same again takes half a minute."""
+    return tmp_path_factory.mktemp("calibrations")
+
+
+class Inline:
+    """Does the work of a process at once, in this one."""
+
+    def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return work(*args, **kwargs)
+
+    def end(self) -> None:
+        pass
+
+
+def register(service: InProcess, clinic: Clinic) -> None:
+    """Bring the clinic's artefacts into a service, both as champions."""
+    for kind in ("surrogate", "policy"):
+        name = f"clinic-{kind}"
+        service.app.state.models.register(
+            name=name, kind=kind, system=SYSTEM, folder=clinic.folder / kind, owner="operator"
+        )
+        answer = service.client.put(
+            f"/v1/models/{name}/aliases/champion",
+            json={"version": 1, "reason": "the first"},
+            headers={"If-None-Match": "*"},
+        )
+        assert answer.status_code == 200, answer.text
+
+
+def order(**watch: Any) -> dict[str, Any]:
+    """A monitor of the clinic."""
+    quick = {"detectors": ["residual cusum"], "in_control_days": 30, "run_length": 100, "seed": 3}
+    return {
+        "name": "front desk",
+        "system": SYSTEM,
+        "surrogate": "clinic-surrogate@champion",
+        "policy": "clinic-policy@champion",
+        "watch": quick | watch,
+    }
+
+
+def settle(monitors: Monitors) -> None:
+    """Do everything that is due, here and now."""
+    while monitors.supervisor.calibrate_due() or monitors.supervisor.observe_due():
+        pass
