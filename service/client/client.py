@@ -1,0 +1,48 @@
+"""Everything but stepping, in one object."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from service.client.jobs import JobsClient
+from service.client.models import ModelsClient
+from service.client.transport import Transport
+from service.scenarios.schemas import Scenario
+
+
+class Client:
+    """A service; close it, or use it in a `with` block."""
+
+    def __init__(
+        self,
+        address: str | None = None,
+        key: str | None = None,
+        *,
+        patience_seconds: float = 60.0,
+    ) -> None:
+        """Address and key are SURROGYM_URL and SURROGYM_KEY where they are not given.
+
+        Whatever may be asked twice is asked again for `patience_seconds` while the service is away.
+        """
+        self._transport = Transport(address, key, patience_seconds=patience_seconds)
+        self.models = ModelsClient(self._transport)
+        self.jobs = JobsClient(self._transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._transport.close()
+
+    def scenarios(self) -> list[str]:
+        """Names of the systems that the service knows."""
+        return [str(item["name"]) for item in self._transport.items("/v1/scenarios")]
+
+    def scenario(self, name: str) -> Scenario:
+        """One system explained."""
+        answer = self._transport.request("GET", f"/v1/scenarios/{name}")
+        return Scenario.model_validate(answer.json())

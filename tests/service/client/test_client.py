@@ -1,0 +1,60 @@
+"""The typed client against a real service: what it gives, what it catches, what it asks again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.client import Client, NotReached, Refusal
+from service.models.operations import Evidence
+from surrogates.storage import load_artefact
+from tests.service.conftest import KEY, Served
+from tests.service.test_models import SYSTEM, policy, saved
+
+
+def test_everything_but_stepping_from_python(served: Served, tmp_path: Path) -> None:
+    """A model goes up, is put in charge, decides, is challenged, and comes back byte for byte."""
+    with Client(served.address, KEY) as client:
+        assert SYSTEM in client.scenarios()
+        assert client.scenario(SYSTEM).levers
+        for seed in (1, 2):
+            folder = saved(tmp_path / str(seed), seed)
+            made = client.models.upload("desk", folder, kind="policy", system=SYSTEM)
+            assert made.version == seed
+        champion = client.models.move("desk", "champion", 1, "the first", seen=None)
+        with pytest.raises(Refusal) as refused:
+            client.models.move("desk", "champion", 2, "too late", seen=None)
+        assert refused.value.code == "precondition_failed"
+        with pytest.raises(Refusal, match="promotion_refused"):
+            client.models.promote("desk", 2, "re-trained", None)
+        evidence = Evidence(champion=champion.version, low=-0.2, value=-0.1, high=-0.01, episodes=9)
+        assert client.models.promote("desk", 2, "re-trained", evidence).version == 2
+        rows = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
+        assert client.models.act("desk@champion", rows).actions == policy(2).act(rows).tolist()
+        assert client.models.roll_back("desk", "champion", "queues grew").version == 1
+        assert len(client.models.history("desk")) == 4
+        client.models.download("desk", 2, tmp_path / "back")
+        assert load_artefact(tmp_path / "back", kind="policy").manifest["seed"] == 2
+        with pytest.raises(Refusal) as missing:
+            client.jobs.get("no-such-job")
+        assert (missing.value.status, missing.value.code) == (404, "not_found")
+
+
+def test_what_may_be_asked_twice_outlasts_a_restart(served: Served) -> None:
+    """A deployment is no reason for a night's script to fail."""
+    with Client(served.address, KEY) as client:
+        served.kill()
+        again = threading.Timer(1.0, served.start)
+        again.start()
+        assert SYSTEM in client.scenarios()
+        again.join()
+    served.kill()
+    with Client(served.address, KEY, patience_seconds=0.5) as hasty:
+        began = time.monotonic()
+        with pytest.raises(NotReached):
+            hasty.scenarios()
+        assert time.monotonic() - began < 10
