@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 
 from envs.masks import find_mask
 from envs.problem import Problem, Rollouts
@@ -36,6 +36,12 @@ class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], Action]):
         self.observation_space = observation_space(problem)
         self._random = stream(0, "environment")
         self._has_ended = True
+
+    @property
+    def states(self) -> Float[np.ndarray, "state"]:
+        """The state now, for rules that decide from it and people who watch."""
+        now: Float[np.ndarray, "state"] = self._rollouts.states[0]
+        return now
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

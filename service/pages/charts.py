@@ -51,7 +51,8 @@ class _Axis:
         low, high = min(finite), max(finite)
         if high - low < 1e-12:
             low, high = low - 0.5, high + 0.5
-        ticks = MaxNLocator(parts).tick_values(low, high)
+        is_counted = all(value == int(value) for value in finite)
+        ticks = MaxNLocator(parts, integer=is_counted).tick_values(low, high)
         shown = tuple(float(tick) for tick in ticks if low - 1e-9 <= tick <= high + 1e-9)
         return cls(low, high, shown)
 

@@ -7,9 +7,15 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from service.pages import models, overview, visitors
+from service.pages import by_hand, jobs, models, overview, visitors
 
-_ROUTERS: tuple[APIRouter, ...] = (visitors.router, overview.router, models.router)
+_ROUTERS: tuple[APIRouter, ...] = (
+    visitors.router,
+    overview.router,
+    jobs.router,
+    models.router,
+    by_hand.router,
+)
 
 
 def install_pages(app: FastAPI) -> None:

@@ -141,7 +141,7 @@ class Play:
         seen, infos = self._environment.reset(seed=self._seeds.seed)
         self._has_begun = True
         self._ended = np.zeros_like(self._ended)
-        return {"observation": _finite(seen), "info": infos}
+        return {"observation": _finite(seen), "info": self._told(infos)}
 
     def _play_rows(self, record: Record) -> Reply:
         told, _, packed = record.content.partition(b"\n")
@@ -151,7 +151,7 @@ class Play:
         )
         self._has_begun = True
         self._ended = self._ended & ~mask
-        return {"observation": _finite(seen), "info": infos}
+        return {"observation": _finite(seen), "info": self._told(infos)}
 
     def _play_step(self, record: Record) -> Reply:
         actions = self._moves.played(self._moves.read(record.content))
@@ -162,8 +162,14 @@ class Play:
             "reward": _finite(rewards),
             "terminated": terminated,
             "truncated": truncated,
-            "info": infos,
+            "info": self._told(infos),
         }
+
+    def _told(self, infos: dict[str, Any]) -> dict[str, Any]:
+        """What is told beside the observation."""
+        if not self.spec.tell_state:
+            return infos
+        return infos | {"state": np.ascontiguousarray(_finite(self._environment.states))}
 
     def _play_restored(self, record: Record) -> Reply:
         self._replies.clear()

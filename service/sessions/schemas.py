@@ -56,6 +56,11 @@ class SessionOrder(BaseModel):
     actions: ActionForm = "joint"
     mask: Mask | None = None
     history: int = Field(default=1, ge=1, le=64, description="Epochs that are seen at once")
+    tell_state: bool = Field(
+        default=False,
+        description="Replies then have `info.state`, the system's own numbers as the scenario "
+        "names them, beside the observation",
+    )
     idle_seconds: float | None = Field(
         default=None, gt=0, le=1e7, description="After so long without a step it expires"
     )

@@ -50,6 +50,8 @@ class SessionSpec:
     actions: ActionForm = "joint"
     mask: Mask | None = None
     history: int = 1
+    tell_state: bool = False
+    """Whether replies have the system's own numbers beside what is observed of them."""
 
     def to_record(self) -> dict[str, Any]:
         """As JSON takes it."""

@@ -34,7 +34,9 @@ function enliven(section) {
   if (section.dataset.events) {
     const events = new EventSource(section.dataset.events);
     for (const kind of (section.dataset.kinds || "message").split(" ")) events.addEventListener(kind, load);
-    events.addEventListener("end", () => { events.close(); load(); });
+    events.addEventListener("state", (event) => {
+      if (["done", "failed", "cancelled"].includes(JSON.parse(event.data).payload.state)) events.close();
+    });
   }
   if (section.dataset.every) setInterval(() => { if (!document.hidden) load(); }, 1000 * section.dataset.every);
 }

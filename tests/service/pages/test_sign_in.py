@@ -12,6 +12,8 @@ from tests.service.conftest import KEY, InProcess
 
 def signed_in(service: InProcess, key: str = KEY) -> TestClient:
     client = TestClient(service.app, base_url="http://testserver", follow_redirects=False)
+    # In the same event loop, to which the service's links to its workers belong.
+    client.portal = service.client.portal
     answer = client.post("/sign-in", data={"key": key, "after": "/models"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/models")
     return client
