@@ -139,8 +139,7 @@ class GaussianNumbers:
         allowed: Bool[np.ndarray, "batch outputs"] | None = None,
     ) -> Float[np.ndarray, "batch outputs"]:
         """The means, in the box. Raises UnknownHead where a mask is given."""
-        if allowed is not None:
-            raise UnknownHead("numbers cannot be masked: give bounds to the space of actions")
+        refuse_mask(allowed)
         return into_box(outputs, np.array(self.low), np.array(self.high))
 
     def spread(
@@ -157,6 +156,50 @@ class GaussianNumbers:
             HIGH: np.array(self.high),
             LOG_DEVIATIONS: np.array(self.log_deviations, dtype=np.float32),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SquashedNumbers:
+    """Numbers in a box, by the hyperbolic tangent: the bounds are neared and never passed.
+
+    The outputs are means and then logarithms of deviations of normal distributions, both by what
+    is seen. A drawn number u stands for centre + tanh(u) * half width.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    form: ClassVar[str] = "continuous"
+
+    def fits(self, outputs: int) -> bool:
+        """Two outputs for each number between two bounds."""
+        is_bounded = bool(np.isfinite((self.low, self.high)).all())
+        return is_bounded and len(self.low) == len(self.high) and 2 * len(self.low) == outputs
+
+    def decide(
+        self,
+        outputs: Float[np.ndarray, "batch outputs"],
+        allowed: Bool[np.ndarray, "batch outputs"] | None = None,
+    ) -> Float[np.ndarray, "batch number"]:
+        """The squashed means. Raises UnknownHead where a mask is given."""
+        refuse_mask(allowed)
+        means = outputs[:, : len(self.low)]
+        return into_box(np.tanh(means), np.array(self.low), np.array(self.high))
+
+    def spread(
+        self, outputs: Float[np.ndarray, "batch outputs"]
+    ) -> Float[np.ndarray, "batch outputs"]:
+        """Means, then logarithms of deviations."""
+        return outputs
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """Bounds."""
+        return {LOW: np.array(self.low), HIGH: np.array(self.high)}
+
+
+def refuse_mask(allowed: Bool[np.ndarray, "batch outputs"] | None) -> None:
+    """Raise UnknownHead where a mask is given."""
+    if allowed is not None:
+        raise UnknownHead("numbers cannot be masked: give bounds to the space of actions")
 
 
 def into_box(
@@ -178,6 +221,8 @@ def head_of(tensors: Mapping[str, np.ndarray]) -> Head:
         return JointChoice()
     if names == {SIZES}:
         return LeverChoices(sizes=tuple(tensors[SIZES].tolist()))
+    if names == {LOW, HIGH}:
+        return SquashedNumbers(low=tuple(tensors[LOW].tolist()), high=tuple(tensors[HIGH].tolist()))
     if names == {LOW, HIGH, LOG_DEVIATIONS}:
         return GaussianNumbers(
             low=tuple(tensors[LOW].tolist()),

@@ -22,7 +22,7 @@ from tests.envs.clockwork import OBSERVATION, Clockwork, clockwork_problem
 from tests.training.lights import OBJECTIVE, Lights, PresentLight, lights_problem
 from training.controllers import MissingMemory, PolicyController
 from training.evaluation import run_days
-from training.heads import GaussianNumbers, Head, JointChoice, LeverChoices
+from training.heads import GaussianNumbers, Head, JointChoice, LeverChoices, SquashedNumbers
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.search import SideBySide, episode_costs
 
@@ -126,8 +126,9 @@ def wound(form: str) -> Problem:
             GaussianNumbers(low=(-1.0,), high=(1.0,), log_deviations=(0.0,)),
             offset=-0.9,
         ),
+        linear([[0.0, 0.8], [0.0, 0.0]], SquashedNumbers(low=(-1.0,), high=(1.0,)), offset=-0.9),
     ],
-    ids=lambda policy: policy.head.form,
+    ids=lambda policy: type(policy.head).__name__,
 )
 def test_in_charge_it_decides_as_in_the_environment_of_its_form(policy: NetworkPolicy) -> None:
     """Controllers decide by joint number, so each form has to be taken for the right levels."""

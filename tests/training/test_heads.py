@@ -9,13 +9,15 @@ from training.heads import (
     Head,
     JointChoice,
     LeverChoices,
+    SquashedNumbers,
     UnknownHead,
     head_of,
 )
 from training.policies import InconsistentNetwork, NetworkPolicy
 
 BOX = GaussianNumbers(low=(0.0, -np.inf), high=(10.0, 3.0), log_deviations=(-1.0, 0.5))
-HEADS = [JointChoice(), LeverChoices(sizes=(3, 2)), BOX]
+SQUASHED = SquashedNumbers(low=(0.0,), high=(10.0,))
+HEADS = [JointChoice(), LeverChoices(sizes=(3, 2)), BOX, SQUASHED]
 
 
 def test_levers_are_decided_each_for_itself() -> None:
@@ -42,7 +44,19 @@ def test_exploration_is_stored_with_the_numbers() -> None:
     assert spread.tolist() == [[1.0, 2.0, -1.0, 0.5], [3.0, 4.0, -1.0, 0.5]]
 
 
-@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.form)
+def test_squashed_numbers_near_their_bounds_and_never_pass_them() -> None:
+    """The means count; deviations behind them are for exploring alone."""
+    outputs = np.array([[0.0, 2.0], [np.arctanh(0.5), -3.0], [50.0, 0.0], [-50.0, 0.0]])
+    np.testing.assert_allclose(SQUASHED.decide(outputs)[:, 0], [5.0, 7.5, 10.0, 0.0])
+    assert SQUASHED.spread(outputs) is outputs
+    with pytest.raises(UnknownHead, match="cannot be masked"):
+        SQUASHED.decide(outputs, np.ones((4, 2), dtype=bool))
+    assert SQUASHED.fits(2)
+    assert not SQUASHED.fits(1)
+    assert not SquashedNumbers(low=(0.0,), high=(np.inf,)).fits(2)
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: type(head).__name__)
 def test_a_policy_comes_back_with_its_head(head: Head) -> None:
     """Outputs read in another way would be other decisions, without any error."""
     two = build_policy()

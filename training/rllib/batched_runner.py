@@ -90,7 +90,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self.env = self.config.env_config[MAKE_ENV](envs)
         check_environment(self.env, envs)
         self.num_envs = envs
-        self._distribution = distribution_over(self.env.single_action_space)
+        decides = getattr(self.config, "distribution_over", distribution_over)
+        self._distribution: Distribution = decides(self.env.single_action_space)
         self._needs_initial_reset = True
         self._cutter = EpisodeCutter(
             self.env.single_observation_space, self.env.single_action_space

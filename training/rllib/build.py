@@ -130,7 +130,11 @@ def _apply_common(config: AlgorithmConfig, settings: TrainingSettings) -> None:
     config.rl_module(
         # Spelled out, because this class overrides PPO's own default of separate networks.
         model_config=DefaultModelConfig(
-            fcnet_hiddens=list(settings.hidden), fcnet_activation="tanh", vf_share_layers=False
+            fcnet_hiddens=list(settings.hidden),
+            fcnet_activation="tanh",
+            vf_share_layers=False,
+            # Where values are those of numbers too, one layer joins both; RLlib's has two of 256.
+            fusionnet_hiddens=[],
         )
     )
     config.training(gamma=settings.discount, grad_clip=settings.gradient_norm)

@@ -18,10 +18,15 @@ from training.heads import (
     Head,
     JointChoice,
     LeverChoices,
+    SquashedNumbers,
     into_box,
 )
 
+LEAST_LOG_DEVIATION, MOST_LOG_DEVIATION = -5.0, 2.0
+"""Bounds on what a network says of squashed numbers, as in RLlib."""
 _LOG_ROOT_TAU = 0.5 * float(np.log(2.0 * np.pi))
+_LOG_TWO = float(np.log(2.0))
+_ALMOST_ONE = 1.0 - 1e-6
 
 
 class UnsupportedActions(SurrogymError):
@@ -208,6 +213,75 @@ class DiagonalNormal:
             high=tuple(self._high.tolist()),
             log_deviations=log_deviations,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Decisions that gradients flow through, and what they say of their distribution."""
+
+    decided: torch.Tensor
+    log_probability: torch.Tensor
+    """Of each row's decision."""
+
+
+class SquashedNormal(DiagonalNormal):
+    """Independent numbers strictly between -1 and 1, which stand for the bounds of a box.
+
+    Each is the hyperbolic tangent of a normal number, so that nothing is clipped and densities are
+    those of what is done. Raises UnsupportedActions for a box without bounds.
+    """
+
+    def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
+        if not (np.isfinite(low) & np.isfinite(high)).all():
+            raise UnsupportedActions(
+                f"actions lie from {low} to {high}: squashed numbers need finite bounds"
+            )
+        super().__init__(low, high)
+
+    def explore(self, inputs: torch.Tensor, noise: torch.Tensor) -> Drawn:
+        """The decisions that standard normal numbers stand for, row by row."""
+        mean, log_deviation = _normal(inputs)
+        number = mean + log_deviation.exp() * noise
+        density = -0.5 * noise.square() - log_deviation - _LOG_ROOT_TAU - _log_slope(number)
+        return Drawn(decided=torch.tanh(number), log_probability=density.sum(dim=1))
+
+    def draw(self, inputs: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Squashed mean and deviation times a standard normal number."""
+        noise = torch.randn(inputs.shape[0], inputs.shape[1] // 2, generator=random)
+        return self.explore(inputs, noise).decided
+
+    def likeliest(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The squashed means, which are the medians."""
+        return torch.tanh(_normal(inputs)[0])
+
+    def judge(self, inputs: torch.Tensor, decided: torch.Tensor) -> Judged:
+        """Densities of decisions; of the entropy, which has no closed form, one draw's estimate."""
+        mean, log_deviation = _normal(inputs)
+        number = torch.atanh(decided.clamp(-_ALMOST_ONE, _ALMOST_ONE))
+        away = (number - mean) / log_deviation.exp()
+        density = -0.5 * away.square() - log_deviation - _LOG_ROOT_TAU - _log_slope(number)
+        log_probability = density.sum(dim=1)
+        return Judged(log_probability=log_probability, entropy=-log_probability)
+
+    def divergence(self, reference: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """That of the normal numbers, which squashing does not change."""
+        told = (torch.cat(_normal(each), dim=1) for each in (reference, inputs))
+        return super().divergence(*told)
+
+    def head(self, log_deviations: tuple[float, ...]) -> Head:
+        """Squashed numbers in the same box."""
+        return SquashedNumbers(low=tuple(self._low.tolist()), high=tuple(self._high.tolist()))
+
+
+def _normal(inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, log_deviation = inputs.chunk(2, dim=1)
+    return mean, log_deviation.clamp(LEAST_LOG_DEVIATION, MOST_LOG_DEVIATION)
+
+
+def _log_slope(number: torch.Tensor) -> torch.Tensor:
+    """Logarithm of 1 - tanh(u)^2, also where that is nothing in single precision."""
+    softened: torch.Tensor = torch.nn.functional.softplus(-2.0 * number)
+    return 2.0 * (_LOG_TWO - number - softened)
 
 
 def distribution_over(space: gym.Space[Any]) -> Distribution:

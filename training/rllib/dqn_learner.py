@@ -91,9 +91,9 @@ class LeanDQNLearner(OffPolicyLearner, DQNTorchLearner):
 
     def obey(self, annealing: DQNAnnealing | None) -> None:
         """Let this step size rule until the next call; None leaves it to the config."""
-        if annealing is not None:
-            for optimizer in self._optimisers():
-                self._set_optimizer_lr(optimizer, annealing.learning_rate)
+        for optimizer in self._optimisers():
+            rate = annealing.learning_rate if annealing else self._scheduled_rate(optimizer)
+            self._set_optimizer_lr(optimizer, rate)
 
     def explore(self, exploration: float) -> None:
         """Let so large a share of decisions be random from the next collection on."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 from ray.rllib.core.columns import Columns
 
 from training.rllib.batched_runner import MASK, UnsupportedEnvironment
@@ -20,8 +20,8 @@ class Experience:
 
     observations: Float[np.ndarray, "rows features"]
     """What each decision was taken on."""
-    actions: Int[np.ndarray, " rows"]
-    """The decisions."""
+    actions: Shaped[np.ndarray, "rows *action"]
+    """The decisions; numbers as they are drawn, from -1 to 1."""
     rewards: Float[np.ndarray, " rows"]
     """What was earned from the decision to what follows, discounted."""
     following: Float[np.ndarray, "rows features"]
@@ -82,7 +82,7 @@ class Steps:
     """Single steps, time first, each with what truly followed it."""
 
     observations: Float[np.ndarray, "steps envs features"]
-    actions: Int[np.ndarray, "steps envs"]
+    actions: Shaped[np.ndarray, "steps envs *action"]
     rewards: Float[np.ndarray, "steps envs"]
     following: Float[np.ndarray, "steps envs features"]
     weights: Float[np.ndarray, "steps envs"]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
+import gymnasium as gym
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
@@ -19,6 +20,7 @@ from ray.rllib.utils.metrics import (
 from sim.errors import SurrogymError
 from training.policies import NetworkPolicy
 from training.rllib.batched_runner import BatchedEnvRunner
+from training.rllib.distributions import Distribution, distribution_over
 from training.rllib.rollout import Returns, Rollout
 
 C = TypeVar("C", bound="LeanConfig")
@@ -53,6 +55,10 @@ class LeanConfig(AlgorithmConfig):
         """Let gamma count for so many minutes, by `infos["duration"]`; None: for each step."""
         self.discount_minutes = minutes
         return self
+
+    def distribution_over(self, space: gym.Space[Any]) -> Distribution:
+        """How decisions in a space are explored."""
+        return distribution_over(space)
 
     def refused(self) -> dict[str, bool]:
         """By setting whether its value would silently do nothing."""

@@ -135,6 +135,11 @@ class LeanLearner(TorchLearner):
     def _optimisers(self) -> Sequence[torch.optim.Optimizer]:
         return [optimizer for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID)]
 
+    def _scheduled_rate(self, optimizer: torch.optim.Optimizer) -> float:
+        """By the config, which a restored optimiser knows nothing of: it brings along its last."""
+        schedule: Any = self._optimizer_lr_schedules[optimizer]
+        return float(schedule.get_current_value())
+
     def _step(self, minibatch: dict[str, torch.Tensor]) -> None:
         batch = {DEFAULT_MODULE_ID: minibatch}
         # Not by way of `forward_train`, which tells every layer anew that it is being trained.

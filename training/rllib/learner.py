@@ -78,8 +78,8 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
         self._annealing = annealing
         for optimizer in self._optimisers():
             # Before the first step too: a restored optimiser brings along the rate it last had.
-            scheduled: Any = self._optimizer_lr_schedules[optimizer].get_current_value()
-            self._set_optimizer_lr(optimizer, annealing.learning_rate if annealing else scheduled)
+            rate = annealing.learning_rate if annealing else self._scheduled_rate(optimizer)
+            self._set_optimizer_lr(optimizer, rate)
         batch = self._to_batch(rollouts)
         if annealing is not None and annealing.reference_weight > 0.0 and self._reference:
             inputs = self._reference.head.spread(self._reference.logits(batch[Columns.OBS].numpy()))

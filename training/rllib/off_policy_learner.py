@@ -1,11 +1,11 @@
 """What the updates of DQN and SAC share: batches from the replay, and targets that lag behind."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Discrete, Space
 from ray.rllib.algorithms.dqn.dqn_learner import TD_ERROR_MEAN_KEY
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
@@ -22,17 +22,24 @@ MOVED_TARGETS = "targets_moved_at"
 
 
 class LeanModule(torch.nn.Module):
-    """Networks of discrete decisions for the learners here: inherit from it first."""
+    """Networks for the learners here: inherit from it first."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Build the networks. Raises UnsupportedConfig unless decisions are numbers from 0."""
+        """Build the networks. Raises UnsupportedConfig for actions that they cannot decide."""
         actions = kwargs.get("action_space")
-        if not isinstance(actions, Discrete) or actions.start != 0:
+        if not self.can_decide(actions):
             raise UnsupportedConfig(
-                f"{type(self).__name__} decides among Discrete actions from 0, not in {actions}: "
+                f"{type(self).__name__} decides {self.decides}, not in {actions}: "
                 "choose jointly, or train by PPO"
             )
         super().__init__(*args, **kwargs)
+
+    decides: ClassVar[str] = "among Discrete actions from 0"
+
+    @staticmethod
+    def can_decide(space: Space[Any] | None) -> bool:
+        """Choices by their number from 0."""
+        return isinstance(space, Discrete) and int(space.start) == 0
 
 
 class OffPolicyLearner(LeanLearner):
@@ -81,7 +88,7 @@ class OffPolicyLearner(LeanLearner):
         rows = 0
         for batch in batches:
             batch[Columns.REWARDS] = batch[Columns.REWARDS] * (self.reward_scale or 1.0)
-            self._step(batch)
+            self._step(self._prepared(batch))
             self._move_targets(int(timesteps[NUM_ENV_STEPS_SAMPLED_LIFETIME]))
             rows += len(batch[Columns.REWARDS])
         self._weights_seq_no += 1
@@ -131,6 +138,10 @@ class OffPolicyLearner(LeanLearner):
             )
         state: dict[str, np.ndarray] = self.module[DEFAULT_MODULE_ID].get_state()
         return state
+
+    def _prepared(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The batch with all that its losses depend on."""
+        return batch
 
     def _regression(
         self, predicted: torch.Tensor, batch: dict[str, torch.Tensor], following: torch.Tensor

@@ -77,7 +77,10 @@ class DQNSettings(OffPolicySettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SACSettings(OffPolicySettings):
-    """How SAC learns a random policy and what it earns (Haarnoja 2018, Christodoulou 2019)."""
+    """How SAC learns a random policy and its worth (Haarnoja 2018; of choices, Christodoulou 2019).
+
+    Decisions are joint choices, or numbers between finite bounds.
+    """
 
     twin_q: bool = True
     """Whether the lesser of two networks' values counts, against optimism."""
@@ -87,7 +90,8 @@ class SACSettings(OffPolicySettings):
     temperature_learning_rate: float = 1e-3
     """Step size of the temperature's optimiser."""
     entropy_share: float = 0.3
-    """Entropy to keep, as a share of that of choosing evenly among what is allowed."""
+    """Entropy to keep, as a share of that of choosing evenly among what is allowed; of numbers,
+    that of an even draw from so large a share of the range of each."""
 
     value_warmup_iterations: int = 0
     """Iterations of a warm start that fit only the values, which guards the policy."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from training.heads import JointChoice
+from training.heads import Head, JointChoice
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.weights import layers_of, replaced_layers
 
@@ -43,7 +43,7 @@ def to_dqn_state(
     does not choose jointly or that remembers, and for one with a value network: its logits then
     are chances of decisions and not what they earn.
     """
-    _check_form(policy)
+    _check_form(policy, JointChoice())
     if policy.has_values:
         raise InconsistentNetwork(
             f"'{policy.name}' has a value network, so its logits are no action values: DQN starts "
@@ -69,28 +69,30 @@ def rescaled_action_values(state: Mapping[str, np.ndarray], factor: float) -> di
     }
 
 
-def to_sac_policy(state: Mapping[str, np.ndarray], *, name: str) -> NetworkPolicy:
+def to_sac_policy(state: Mapping[str, np.ndarray], *, name: str, head: Head) -> NetworkPolicy:
     """RLlib's SAC policy network as a policy that acts with numpy; the arrays are copies."""
     weights, biases = layers_of(state, SAC_PARTS)
-    return NetworkPolicy(name=name, weights=weights, biases=biases)
+    return NetworkPolicy(name=name, weights=weights, biases=biases, head=head)
 
 
-def to_sac_state(policy: NetworkPolicy, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def to_sac_state(
+    policy: NetworkPolicy, state: Mapping[str, np.ndarray], *, head: Head
+) -> dict[str, np.ndarray]:
     """RLlib's SAC `state` with the policy's weights in it; what judges stays as it was.
 
     Raises InconsistentNetwork when the policy's layers are not those of `state`, and for a policy
-    that does not choose jointly or that remembers.
+    of another head or that remembers.
     """
-    _check_form(policy)
+    _check_form(policy, head)
     return replaced_layers(state, SAC_PARTS, policy.weights, policy.biases)
 
 
-def _check_form(policy: NetworkPolicy) -> None:
+def _check_form(policy: NetworkPolicy, head: Head) -> None:
     """Refuse what layers of the same shapes would be loaded from and decide otherwise."""
-    if policy.head != JointChoice() or policy.memory is not None:
+    if policy.head != head or policy.memory is not None:
         raise InconsistentNetwork(
             f"'{policy.name}' has {policy.head} and remembers {policy.units} numbers: DQN and SAC "
-            "start from joint choices without a memory; go on from it by PPO"
+            f"start here from {head} without a memory; go on from it by PPO"
         )
 
 

@@ -2,15 +2,18 @@
 
 from typing import Any
 
+import gymnasium as gym
 from ray.rllib.algorithms.sac import SAC, SACConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+from training.rllib.distributions import Distribution
 from training.rllib.off_policy import OffPolicyAlgorithm, OffPolicyConfig
-from training.rllib.sac_learner import LeanSACLearner, LeanSACModule, SACAnnealing
+from training.rllib.sac_learner import LeanSACLearner, SACAnnealing
+from training.rllib.sac_networks import LeanSACModule, sac_distribution
 
 
 class LeanSAC(OffPolicyAlgorithm, SAC):
-    """SAC of discrete decisions whose training step moves arrays instead of episodes.
+    """SAC of choices or of numbers whose training step moves arrays instead of episodes.
 
     Still an RLlib Algorithm: config, checkpoints, metrics and Tune work as usual.
     """
@@ -28,7 +31,7 @@ class LeanSACConfig(OffPolicyConfig, SACConfig):
     """RLlib's SAC settings, with the parts that LeanSAC replaces already in place.
 
     Other defaults than RLlib's: a uniform replay, in checkpoints too, and a target entropy that
-    discrete decisions can have (see `LeanSACLearner`).
+    choices can have (see `LeanSACLearner`).
     """
 
     lean_class = LeanSAC
@@ -39,14 +42,18 @@ class LeanSACConfig(OffPolicyConfig, SACConfig):
         self.entropy_share = 0.3
 
     def keep_entropy(self, share: float) -> "LeanSACConfig":
-        """Keep this share of the entropy of choosing evenly, where target_entropy is "auto"."""
+        """Keep the entropy of this share (`entropy_to_keep`), where target_entropy is "auto"."""
         self.entropy_share = share
         return self
+
+    def distribution_over(self, space: gym.Space[Any]) -> Distribution:
+        """Numbers are squashed."""
+        return sac_distribution(space)
 
     def get_default_learner_class(self) -> type[LeanSACLearner]:
         """The learner that takes batches of arrays."""
         return LeanSACLearner
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
-        """The networks that tell logits."""
+        """The networks that tell logits, or means and deviations."""
         return RLModuleSpec(module_class=LeanSACModule)

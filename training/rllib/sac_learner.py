@@ -1,32 +1,23 @@
-"""The SAC update on arrays for discrete decisions, and the network that it is of."""
+"""The SAC update on arrays, of choices and of numbers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from ray.rllib.algorithms.sac.sac_learner import (
-    ACTION_DIST_INPUTS_NEXT,
-    QF_LOSS_KEY,
-    QF_MEAN_KEY,
-    QF_PREDS,
-    QF_TARGET_NEXT,
-    QF_TWIN_LOSS_KEY,
-    QF_TWIN_PREDS,
-)
-from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSACTorchRLModule
+from ray.rllib.algorithms.sac.sac_learner import QF_LOSS_KEY, QF_MEAN_KEY, QF_TWIN_LOSS_KEY
 from ray.rllib.algorithms.sac.torch.sac_torch_learner import SACTorchLearner
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY
 
 from training.policies import NetworkPolicy
-from training.rllib.experience import ALLOWED, ALLOWED_NEXT
-from training.rllib.off_policy_learner import LeanModule, OffPolicyLearner, among, taken
+from training.rllib.off_policy_learner import OffPolicyLearner
 from training.rllib.off_policy_weights import to_sac_policy, to_sac_state
+from training.rllib.sac_networks import NOISE, NOISE_NEXT, LeanSACModule, Outlook, sac_distribution
 
 TEMPERATURE = "alpha"
 LOG_TEMPERATURE, TEMPERATURE_LOSS, TEMPERATURE_VALUE = "log_alpha", "alpha_loss", "alpha_value"
+DRAWN = "drawn_by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,41 +30,16 @@ class SACAnnealing:
     """False fits the values alone and leaves policy and temperature untouched."""
 
 
-class LeanSACModule(LeanModule, DefaultSACTorchRLModule):
-    """RLlib's SAC networks for discrete decisions, which tell logits where those tell chances.
-
-    Logits can be masked before they become chances, and their logarithms stay finite.
-    """
-
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        present, following = ({Columns.OBS: batch[key]} for key in (Columns.OBS, Columns.NEXT_OBS))
-        outputs = {
-            Columns.ACTION_DIST_INPUTS: self._forward_inference(present)[
-                Columns.ACTION_DIST_INPUTS
-            ],
-            QF_PREDS: self._qf_forward_train_helper(
-                present, self.qf_encoder, self.qf, squeeze=False
-            ),
-        }
-        if self.twin_q:
-            outputs[QF_TWIN_PREDS] = self._qf_forward_train_helper(
-                present, self.qf_twin_encoder, self.qf_twin, squeeze=False
-            )
-        with torch.no_grad():
-            decided = self._forward_inference(following)
-            outputs[ACTION_DIST_INPUTS_NEXT] = decided[Columns.ACTION_DIST_INPUTS]
-            outputs[QF_TARGET_NEXT] = self.forward_target(following, squeeze=False)
-        return outputs
-
-
 # RLlib's own learners disagree on the arguments of `remove_module`.
 class LeanSACLearner(OffPolicyLearner, SACTorchLearner):  # type: ignore[misc]
     """RLlib's SAC learner on batches of arrays; see `OffPolicyLearner` for what is bypassed.
 
-    The temperature keeps the entropy of decisions at a share of what choosing evenly among those
+    The temperature keeps the entropy of choices at a share of what choosing evenly among those
     allowed would have, which differs from row to row. RLlib's own `target_entropy="auto"` is -1
-    for discrete decisions, which no policy can reach, so the temperature would only ever fall.
-    The temperature is kept in checkpoints; RLlib's learner forgets it.
+    for them, which no policy can reach, so the temperature would only ever fall. Of numbers it is
+    the entropy of an even draw from that share of their range; RLlib's -1 each is a share of 0.18.
+    The temperature is kept in checkpoints, which RLlib's learner forgets, and so is what numbers
+    are drawn by.
     """
 
     module_class = LeanSACModule
@@ -82,83 +48,87 @@ class LeanSACLearner(OffPolicyLearner, SACTorchLearner):  # type: ignore[misc]
         """Build networks, their targets, the temperature and optimisers."""
         super().build()
         self._trains_policy = True
+        self._head = sac_distribution(self._network.action_space).head(())
+        self._generator = torch.Generator().manual_seed(self.config.seed or 0)
 
     def obey(self, annealing: SACAnnealing | None) -> None:
         """Let this step size rule until the next call; None leaves it to the config."""
         self._trains_policy = annealing is None or annealing.trains_policy
-        if annealing is None:
-            return
         for name, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
-            if name != TEMPERATURE:
-                self._set_optimizer_lr(optimizer, annealing.learning_rate)
+            rate = self._scheduled_rate(optimizer)
+            if annealing is not None and name != TEMPERATURE:
+                rate = annealing.learning_rate
+            self._set_optimizer_lr(optimizer, rate)
 
     def load_policy(self, policy: NetworkPolicy) -> None:
-        """Take over a policy's chances; what judges them stays fresh."""
-        self.module[DEFAULT_MODULE_ID].set_state(to_sac_state(policy, self._weights()))
+        """Take over what a policy decides by; what judges it stays fresh."""
+        state = to_sac_state(policy, self._weights(), head=self._head)
+        self.module[DEFAULT_MODULE_ID].set_state(state)
 
     def to_policy(self, name: str) -> NetworkPolicy:
         """The present policy, without what judges it, which no value network could hold."""
-        return to_sac_policy(self._weights(), name=name)
+        return to_sac_policy(self._weights(), name=name, head=self._head)
 
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
     ) -> torch.Tensor:
         """Errors of the values, and losses of policy and temperature unless those must wait."""
-        loss = self._value_loss(batch, fwd_out)
+        outlook: Outlook = self._network.form.outlook(batch, fwd_out, float(config.entropy_share))
+        loss = self._value_loss(batch, outlook)
         if not self._trains_policy:
             return loss
-        decided = _Decisions.of(fwd_out[Columns.ACTION_DIST_INPUTS], batch, ALLOWED)
-        values = fwd_out[QF_PREDS].detach()
-        if config.twin_q:
-            values = torch.min(values, fwd_out[QF_TWIN_PREDS].detach())
         temperature = self._log_temperature.exp().detach()
-        policy_loss = (temperature * -decided.entropy - decided.mean(values)).mean()
-        excess = decided.entropy.detach() - self._wanted_entropy(decided)
-        temperature_loss = (self._log_temperature * excess).mean()
+        policy_loss = (temperature * -outlook.entropy - outlook.value).mean()
+        wanted = outlook.wanted_entropy
+        if config.target_entropy != "auto":
+            wanted = float(config.target_entropy)
+        temperature_loss = (self._log_temperature * (outlook.entropy.detach() - wanted)).mean()
         self._losses |= {
             POLICY_LOSS_KEY: policy_loss.detach(),
             TEMPERATURE_LOSS: temperature_loss.detach(),
             TEMPERATURE_VALUE: temperature,
-            ENTROPY_KEY: decided.entropy.detach().mean(),
+            ENTROPY_KEY: outlook.entropy.detach().mean(),
         }
         return loss + policy_loss + temperature_loss
 
     def get_state(self, *args: Any, **kwargs: Any) -> Any:
-        """RLlib's state with the temperature, which it forgets."""
-        logarithm = float(self._log_temperature.detach())
-        return {**super().get_state(*args, **kwargs), LOG_TEMPERATURE: logarithm}
+        """RLlib's state with the temperature, which it forgets, and what numbers are drawn by."""
+        return {
+            **super().get_state(*args, **kwargs),
+            LOG_TEMPERATURE: float(self._log_temperature.detach()),
+            DRAWN: self._generator.get_state().numpy(),
+        }
 
     def set_state(self, state: Any) -> None:
         """Restore what `get_state` gave."""
         super().set_state(state)
         if LOG_TEMPERATURE in state:
             self._log_temperature.data.fill_(state[LOG_TEMPERATURE])
+        if DRAWN in state:
+            self._generator.set_state(torch.from_numpy(state[DRAWN].copy()))
 
     @property
     def _log_temperature(self) -> torch.Tensor:
         logarithm: Any = self.curr_log_alpha[DEFAULT_MODULE_ID]
         return cast(torch.Tensor, logarithm)
 
-    def _value_loss(
-        self, batch: dict[str, Any], fwd_out: Mapping[str, torch.Tensor]
-    ) -> torch.Tensor:
-        next_decided = _Decisions.of(fwd_out[ACTION_DIST_INPUTS_NEXT], batch, ALLOWED_NEXT)
-        temperature = self._log_temperature.exp().detach()
-        following = next_decided.mean(fwd_out[QF_TARGET_NEXT]) + temperature * next_decided.entropy
-        predicted = taken(fwd_out[QF_PREDS], batch[Columns.ACTIONS])
-        loss = self._regression(predicted, batch, following)
-        self._losses |= {QF_LOSS_KEY: loss.detach(), QF_MEAN_KEY: predicted.detach().mean()}
-        if QF_TWIN_PREDS in fwd_out:
-            twin = taken(fwd_out[QF_TWIN_PREDS], batch[Columns.ACTIONS])
-            twin_loss = self._regression(twin, batch, following)
-            self._losses[QF_TWIN_LOSS_KEY] = twin_loss.detach()
-            loss = loss + twin_loss
-        return loss
+    def _prepared(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """With the noise that numbers are drawn by; choices need none."""
+        actions = batch[Columns.ACTIONS]
+        if actions.ndim == 1:
+            return batch
+        noise = torch.randn(2, *actions.shape, generator=self._generator)
+        return batch | {NOISE: noise[0], NOISE_NEXT: noise[1]}
 
-    def _wanted_entropy(self, decided: "_Decisions") -> torch.Tensor | float:
-        if self.config.target_entropy == "auto":
-            return float(self.config.entropy_share) * decided.most_entropy
-        return float(self.config.target_entropy)
+    def _value_loss(self, batch: dict[str, Any], outlook: Outlook) -> torch.Tensor:
+        temperature = self._log_temperature.exp().detach()
+        following = outlook.following_value + temperature * outlook.following_entropy
+        losses = [self._regression(each, batch, following) for each in outlook.predicted]
+        names = (QF_LOSS_KEY, QF_TWIN_LOSS_KEY)
+        self._losses |= {name: loss.detach() for name, loss in zip(names, losses, strict=False)}
+        self._losses[QF_MEAN_KEY] = outlook.predicted[0].detach().mean()
+        total: torch.Tensor = torch.stack(losses).sum()
+        return total
 
     def _networks(self) -> list[list[torch.nn.Parameter]]:
         # The temperature is one number, whose step Adam bounds by itself.
@@ -168,28 +138,3 @@ class LeanSACLearner(OffPolicyLearner, SACTorchLearner):  # type: ignore[misc]
             for name, optimizer in optimizers
             if name != TEMPERATURE
         ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decisions:
-    """Chances of decisions, row by row."""
-
-    chances: torch.Tensor
-    entropy: torch.Tensor
-    most_entropy: torch.Tensor
-    """That of choosing evenly among what is allowed."""
-
-    @classmethod
-    def of(cls, logits: torch.Tensor, batch: dict[str, torch.Tensor], mask: str) -> "_Decisions":
-        logarithms = torch.log_softmax(among(logits, batch, mask), dim=1)
-        chances = logarithms.exp()
-        choices = batch[mask].sum(dim=1) if mask in batch else torch.tensor(logits.shape[1])
-        return cls(
-            chances=chances,
-            entropy=-(chances * logarithms).sum(dim=1),
-            most_entropy=choices.float().log(),
-        )
-
-    def mean(self, values: torch.Tensor) -> torch.Tensor:
-        """What is to be expected of values of the decisions."""
-        return (self.chances * values).sum(dim=1)

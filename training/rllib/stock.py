@@ -1,6 +1,5 @@
 """RLlib's own algorithms as they come, for comparisons: what a user would run without ours."""
 
-import math
 import time
 import warnings
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from training.policies import NetworkPolicy
 from training.rllib.build import apply_dqn_settings, apply_sac_settings, apply_settings
 from training.rllib.off_policy_settings import DQNSettings, OffPolicySettings, SACSettings
 from training.rllib.off_policy_weights import to_action_values, to_sac_policy
+from training.rllib.sac_networks import entropy_to_keep, sac_distribution
 from training.rllib.session import ray_session
 from training.rllib.settings import Budget, InvalidSettings, PPOSettings, TrainingSettings
 from training.rllib.weights import to_network_policy
@@ -113,8 +113,9 @@ def train_stock_sac(
     config = _replaying(SACConfig(), settings)
     apply_sac_settings(config, settings)
     space: Any = make_env().action_space
-    config.training(target_entropy=settings.entropy_share * math.log(space.n))
-    return _train(make_env, config, budget, partial(to_sac_policy, name=name), on_policy)
+    config.training(target_entropy=entropy_to_keep(space, settings.entropy_share))
+    to_policy = partial(to_sac_policy, name=name, head=sac_distribution(space).head(()))
+    return _train(make_env, config, budget, to_policy, on_policy)
 
 
 def _train(

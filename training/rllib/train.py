@@ -120,11 +120,12 @@ def train_dqn(
 def train_sac(
     make_env: MakeEnv, settings: SACSettings, budget: Budget, **options: Unpack[TrainingOptions]
 ) -> Training:
-    """Train by SAC for discrete decisions, otherwise as `train_ppo`.
+    """Train by SAC, otherwise as `train_ppo`: joint choices, or numbers between finite bounds.
 
-    The policy decides for what is likeliest. A warm start gives its logits, of PPO or SAC; what
-    judges them begins afresh, for which there is `value_warmup_iterations`. What cannot be decided
-    or loaded is refused as by `train_dqn`, but for a value network, which is left aside.
+    The policy decides for what is likeliest; numbers are squashed (`SquashedNumbers`). A warm start
+    gives its policy network, of joint choices by PPO or SAC, of numbers by SAC; what judges it
+    begins afresh, for which there is `value_warmup_iterations`. What cannot be decided or loaded is
+    refused as by `train_dqn`, but for a value network, which is left aside.
     """
     return _train(make_env, settings, budget, anneal_sac, {"name": "sac", **options})
 

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 from torch.distributions import Categorical as TorchCategorical
-from torch.distributions import Independent, Normal, kl_divergence
+from torch.distributions import Independent, Normal, TransformedDistribution, kl_divergence
+from torch.distributions.transforms import TanhTransform
 
 from training.rllib.distributions import (
     Categorical,
     DiagonalNormal,
     Distribution,
     SeveralCategoricals,
+    SquashedNormal,
     UnsupportedActions,
     distribution_over,
     with_mask,
@@ -93,6 +95,43 @@ def test_numbers_are_spread_as_their_deviation_says() -> None:
     deviation = np.exp(-1.0)
     assert abs(drawn.mean().item() - 0.5) < 3.3 * deviation / np.sqrt(40_000)
     assert abs(drawn.std().item() - deviation) < 3.3 * deviation / np.sqrt(80_000)
+
+
+def test_squashed_numbers_have_the_density_of_what_is_done() -> None:
+    """Torch has the same distribution, as a normal one that is transformed.
+
+    Ours is held to it at its own draws, where gradients come from, and when judged afterwards.
+    """
+    ours = SquashedNormal(np.array([-1.0, 0.0]), np.array([1.0, 5.0]))
+    # Not far out, where the inverse of the hyperbolic tangent loses digits.
+    inputs, old = 0.5 * torch.randn(ROWS, 4, generator=random()), torch.randn(ROWS, 4)
+    theirs: Any = TransformedDistribution(normal(inputs), TanhTransform(cache_size=1))
+    drawn = ours.explore(inputs, torch.randn(ROWS, 2, generator=random(2)))
+    expected = theirs.log_prob(drawn.decided)
+    torch.testing.assert_close(drawn.log_probability, expected, rtol=1e-3, atol=1e-4)
+    judged = ours.judge(inputs, drawn.decided)
+    torch.testing.assert_close(judged.log_probability, drawn.log_probability, rtol=1e-3, atol=1e-4)
+    expected = kl_divergence(normal(old), normal(inputs))
+    torch.testing.assert_close(ours.divergence(old, inputs), expected)
+    again = ours.draw(inputs, random(2))
+    torch.testing.assert_close(again, drawn.decided)
+
+
+def test_squashed_numbers_stay_finite_far_out() -> None:
+    """Where the hyperbolic tangent is 1 in single precision its slope would be 0.
+
+    The logarithm of that is no number. What a network says of deviations is bounded, too.
+    """
+    ours = SquashedNormal(np.array([15.0]), np.array([30.0]))
+    inputs = torch.tensor([[40.0, 9.0], [-40.0, -90.0]], requires_grad=True)
+    drawn = ours.explore(inputs, torch.tensor([[1.0], [-1.0]]))
+    (drawn.log_probability.sum() + drawn.decided.sum()).backward()
+    assert inputs.grad is not None
+    for numbers in (drawn.decided, drawn.log_probability, inputs.grad):
+        assert bool(torch.isfinite(numbers).all())
+    assert ours.action(drawn.decided.detach().numpy()).tolist() == [[30.0], [15.0]]
+    with pytest.raises(UnsupportedActions, match="finite bounds"):
+        SquashedNormal(np.array([0.0]), np.array([np.inf]))
 
 
 def test_nothing_is_drawn_that_is_not_allowed() -> None:

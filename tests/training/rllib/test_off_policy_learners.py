@@ -386,11 +386,16 @@ def test_networks_that_are_no_policy_are_not_told_as_one(
         build_learner(settings, config).to_policy("other")
 
 
-@pytest.mark.parametrize("settings", [DQN, SAC])
 @pytest.mark.parametrize(
-    "actions",
-    [gymnasium.spaces.Box(-1, 1, (2,)), gymnasium.spaces.MultiDiscrete([2, 3])],
-    ids=["numbers", "levers"],
+    ("settings", "actions"),
+    [
+        (DQN, gymnasium.spaces.Box(-1, 1, (2,))),
+        (DQN, gymnasium.spaces.MultiDiscrete([2, 3])),
+        (SAC, gymnasium.spaces.MultiDiscrete([2, 3])),
+        (SAC, gymnasium.spaces.Box(-1, np.inf, (2,))),
+        (SAC, gymnasium.spaces.Box(-1, 1, (2, 2))),
+    ],
+    ids=str,
 )
 def test_other_spaces_of_actions_are_refused(
     settings: OffPolicySettings, actions: gymnasium.Space[Any]

@@ -210,6 +210,34 @@ def test_a_checkpoint_restores_all_that_updates_depend_on(
                 np.testing.assert_array_equal(found[name], tensor)
 
 
+def train_on(algorithm: Any) -> None:
+    """An iteration as in Tune."""
+    algorithm.train()
+
+
+def test_a_restored_training_steps_by_its_own_config(
+    settings: OffPolicySettings, tmp_path: Path
+) -> None:
+    """In Tune nobody anneals: the rate that the optimiser had must not rule the first updates.
+
+    A step of Adam is about as long as its rate, so at a rate of 1e-9 nothing moves.
+    """
+    with built_algorithm(MakeChain(), settings) as algorithm:
+        train_on(algorithm)
+        algorithm.save_to_path(str(tmp_path))
+    still: dict[str, Any] = {"learning_rate": 1e-9}
+    if isinstance(settings, SACSettings):
+        still |= {"temperature_learning_rate": 1e-9}
+    with built_algorithm(MakeChain(), replace(settings, **still)) as algorithm:
+        restore: Any = algorithm.restore_from_path
+        restore(str(tmp_path))
+        before = everything(algorithm)
+        train_on(algorithm)
+        for name, tensor in everything(algorithm).items():
+            if "target" not in name and name != "exploration":
+                np.testing.assert_allclose(tensor, before[name], atol=1e-6, err_msg=name)
+
+
 def test_without_its_replay_a_restored_training_fills_it_first(tmp_path: Path) -> None:
     """Learning from a handful of transitions again and again would spoil what was restored."""
     config = build_dqn_config(MakeChain(), DQN)
@@ -252,8 +280,10 @@ def test_a_simulator_that_breaks_ends_the_training(runners: int) -> None:
         train_dqn(Failing, replace(DQN, num_env_runners=runners), ENOUGH)
 
 
-@pytest.mark.parametrize("make_env", [Dials, Thermostat])
-def test_levers_and_numbers_are_left_to_ppo(make_env: Any, settings: OffPolicySettings) -> None:
+@pytest.mark.parametrize(
+    ("make_env", "settings"), [(Dials, DQN), (Dials, SAC), (Thermostat, DQN)], ids=str
+)
+def test_what_only_ppo_can_decide_is_left_to_it(make_env: Any, settings: OffPolicySettings) -> None:
     """What PPO learns in every space is refused before anything was collected, with the way out."""
     with pytest.raises(UnsupportedConfig, match="choose jointly, or train by PPO"):
         train(make_env, settings, Budget(steps=1))
