@@ -43,9 +43,11 @@ class Comparison:
         """Mean cost of an episode with its 95% interval."""
         return mean_interval(self.costs[name])
 
-    def against(self, name: str, other: str, random: np.random.Generator) -> Estimate:
+    def against(
+        self, name: str, other: str, random: np.random.Generator, confidence: float = 0.95
+    ) -> Estimate:
         """Relative difference of paired mean costs; below 0 says `name` is cheaper."""
-        return relative_difference(self.costs[name], self.costs[other], random)
+        return relative_difference(self.costs[name], self.costs[other], random, confidence)
 
     def best(self, among: Sequence[str]) -> str:
         """The name with the lowest mean cost."""
@@ -53,7 +55,10 @@ class Comparison:
 
 
 def relative_difference(
-    costs: Float[np.ndarray, "day"], others: Float[np.ndarray, "day"], random: np.random.Generator
+    costs: Float[np.ndarray, "day"],
+    others: Float[np.ndarray, "day"],
+    random: np.random.Generator,
+    confidence: float = 0.95,
 ) -> Estimate:
     """Difference of paired mean costs relative to the size of the others'; below 0 is cheaper.
 
@@ -61,10 +66,10 @@ def relative_difference(
     their mean absolute cost is the measure.
     """
     try:
-        ratio = paired_ratio(costs, others, random)
+        ratio = paired_ratio(costs, others, random, confidence=confidence)
     except InvalidSample:
         size = float(np.abs(others).mean()) or 1.0
-        return paired_interval(costs / size, others / size)
+        return paired_interval(costs / size, others / size, confidence)
     if others.mean() > 0:
         return ratio
     return replace(ratio, value=-ratio.value, low=-ratio.high, high=-ratio.low)

@@ -21,6 +21,7 @@ from training.forms import PolicyForm, SurrogateForm, TransitionsForm
 from training.journal import Journal
 from training.loop import Change, Decision, Incumbent, RenewalSettings, renew
 from training.loop.learning import warm
+from training.loop.softening import softened
 from training.plant import Environments, Plant, Where
 from training.policies import NetworkPolicy
 from training.rllib.fine_tune import gentle
@@ -108,6 +109,22 @@ def surrogate_warm(start: Start) -> Timeline:
     return _by_surrogate(start, start.known.policy)
 
 
+def surrogate_unsoftened(start: Start) -> Timeline:
+    """The same from the old policy as sure of itself as it was, by smaller steps: a first try."""
+    settings = practice(start.changed.after, start.seed)
+    careful = replace(
+        settings,
+        learning_rate=settings.learning_rate / 2,
+        entropy_coefficient=settings.entropy_coefficient / 3,
+        value_warmup_iterations=3,
+    )
+    surrogate, recorder = _renewed(start)
+    changed = start.changed
+    environments = Environments(problem=changed.after.imagined(surrogate, changed.beliefs))
+    _practise(start, environments, careful, start.known.policy, recorder)
+    return recorder.timeline
+
+
 def surrogate_tuned(start: Start) -> Timeline:
     """The same for a while, then on the simulator."""
     setting, plant = start.changed.setting, start.changed.after
@@ -151,6 +168,7 @@ ARMS: dict[str, Arm] = {
     "surrogate warm": surrogate_warm,
     "surrogate cold": surrogate_cold,
     "surrogate warm, then simulator": surrogate_tuned,
+    "surrogate warm, unsoftened": surrogate_unsoftened,
     "stale surrogate": stale,
 }
 WARM, COLD = "simulator warm", "simulator cold"
@@ -196,16 +214,31 @@ def _imagined(
     seconds: float | None = None,
 ) -> Timeline:
     settings = practice(plant, start.seed)
+    environments = Environments(problem=plant.imagined(surrogate, where))
+    if policy is not None:
+        settings, policy = warm(settings), softened(policy, environments, start.seed)
+    _practise(start, environments, settings, policy, recorder, seconds=seconds)
+    return recorder.timeline
+
+
+def _practise(
+    start: Start,
+    environments: Environments,
+    settings: PPOSettings,
+    policy: NetworkPolicy | None,
+    recorder: Recorder,
+    *,
+    seconds: float | None = None,
+) -> None:
     train_ppo(
-        Environments(problem=plant.imagined(surrogate, where)),
-        settings if policy is None else warm(settings),
+        environments,
+        settings,
         Budget(seconds=seconds or start.changed.setting.train_seconds),
         warm_start=policy,
         evaluate=recorder,
         evaluate_every=1,
         name="re-trained",
     )
-    return recorder.timeline
 
 
 def _direct(start: Start, settings: PPOSettings, policy: NetworkPolicy | None) -> Timeline:

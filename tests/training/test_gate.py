@@ -46,3 +46,20 @@ def test_the_cheapest_challenger_is_the_one_that_counts() -> None:
     )
     assert verdict.champion == "fine-tuned"
     assert verdict.evidence.value == pytest.approx(-0.07)
+
+
+def test_one_of_many_must_show_more_than_one_alone() -> None:
+    """Of twenty challengers who are no better, one looks surely so at a level of 95 %.
+
+    Sixty gates of twenty equals each promote somebody about as often as a single one may: in 5 % of
+    cases, with 3.3 standard errors more; without the wider interval it would be in four of ten.
+    """
+    promoted = 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        days = random.lognormal(9, 0.1, size=60)
+        names = tuple(f"challenger {k}" for k in range(20))
+        noisy = {name: days * (1 + 0.1 * random.standard_normal(60)) for name in names}
+        comparison = Comparison(costs={"champion": days, **noisy})
+        promoted += decide_promotion(comparison, "champion", names, random).is_promotion
+    assert promoted <= 60 * (0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 60))

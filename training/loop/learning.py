@@ -17,6 +17,7 @@ from surrogates.interface import SupportsUpdate, Surrogate
 from surrogates.storage import SupportsStorage
 from training.forms import PolicyForm, read_json
 from training.journal import write_json
+from training.loop.softening import softened
 from training.plant import Environments, Plant, Where
 from training.policies import NetworkPolicy
 from training.rllib.fine_tune import gentle
@@ -83,13 +84,8 @@ def redescribed(surrogate: Surrogate, description: Description) -> Surrogate:
 
 
 def warm(settings: PPOSettings) -> PPOSettings:
-    """Going on from a policy on a surrogate: values first, smaller steps, less chance."""
-    return replace(
-        settings,
-        learning_rate=settings.learning_rate / 2,
-        entropy_coefficient=settings.entropy_coefficient / 3,
-        value_warmup_iterations=max(settings.value_warmup_iterations, 3),
-    )
+    """Going on from a policy that was softened: its values first, then as from nothing."""
+    return replace(settings, value_warmup_iterations=max(settings.value_warmup_iterations, 3))
 
 
 def train_imagined(
@@ -103,13 +99,15 @@ def train_imagined(
     name: str,
     on_point: OnPoint | None = None,
 ) -> Trained:
-    """PPO on the surrogate; a warm start fits its values first and takes smaller steps."""
+    """PPO on the surrogate; a warm start is softened, or it would hardly try anything else."""
     environments = Environments(problem=plant.practice(surrogate, where))
     found = train_ppo(
         environments,
         settings if warm_start is None else warm(settings),
         budget,
-        warm_start=warm_start,
+        warm_start=None
+        if warm_start is None
+        else softened(warm_start, environments, settings.seed),
         on_point=_named(on_point, name),
         name=name,
     )

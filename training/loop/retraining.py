@@ -1,13 +1,18 @@
 """The answer to a change: learn what is missing, train on, and replace only what is surely worse.
 
+Challengers go on from the policy in charge and from nothing: which is better depends on how far
+the change has moved the best policy, which nobody knows before. True episodes of their own choose
+among them; the chosen one meets the policy in charge on fresh ones, so that luck in being chosen
+counts for nothing.
+
 An objective that changed and parameters inside the box cost no epoch of the true simulator but
-those of the gate. Else the surrogate is taken to where it has not been: episodes are chosen there
+those. Else the surrogate is taken to where it has not been: episodes are chosen there
 by its doubt and by where the policy in charge goes, and it learns on from what it knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -31,7 +36,12 @@ from training.loop.learning import (
 )
 from training.loop.renewal import Incumbent, RenewalSettings, renew
 from training.plant import Plant
+from training.policies import NetworkPolicy
 from training.rllib.settings import Budget, PPOSettings
+from training.search import mean_cost
+
+_IMAGINED = 512
+"""Episodes on the surrogate that say whom to tune."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +57,19 @@ class RetrainSettings:
     tuning_budget: Budget = field(default_factory=lambda: Budget(steps=20_000))
     renewal: RenewalSettings = field(default_factory=RenewalSettings)
     """Of what the surrogate has to learn first, where it must."""
+    fresh: bool = True
+    """Whether another challenger is trained on the surrogate from nothing, within a budget of its
+    own."""
+    choose_episodes: int = 25
+    """True paired episodes that choose among several challengers."""
     gate_episodes: int = 50
-    """True paired episodes of the gate."""
+    """True paired episodes of the gate, others than those."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.gate_episodes < 1:
-            raise InvalidParameters(f"gate_episodes {self.gate_episodes}: at least 1")
+        for name in ("choose_episodes", "gate_episodes"):
+            if getattr(self, name) < 1:
+                raise InvalidParameters(f"{name} {getattr(self, name)}: at least 1")
 
     def numbered(self, number: int) -> RetrainSettings:
         """The same for the answer of that number, which meets other chance."""
@@ -67,15 +83,21 @@ class Retrained:
 
     incumbent: Incumbent
     """Who is in charge afterwards; the surrogate is the refitted one in any case."""
+    challenger: NetworkPolicy
+    """The best of those who were trained, promoted or not."""
     is_promoted: bool
     evidence: Estimate
-    """Relative cost of the best challenger against who was in charge, under what is wanted now: how
-    much worse the old policy's answer at once was."""
+    """Relative cost of the challenger against who was in charge, under what is wanted now: how much
+    worse the old policy's answer at once was."""
     reason: str
     comparison: Comparison
+    """The gate's: who was in charge and the challenger."""
+    choice: Comparison | None
+    """Of all challengers, on the episodes that chose among them; None where there was one."""
     surrogate_steps: int
+    """Of all trainings on the surrogate."""
     simulator_epochs: int
-    """Of the true simulator, the gate's included."""
+    """Of the true simulator, those of choice and gate included."""
 
 
 def retrain(
@@ -110,22 +132,24 @@ def retrain(
         on_point,
     )
     challengers = job.train(surrogate)
-    comparison = job.compare(challengers)
-    names = tuple(challengers)
+    choice = job.choose(challengers)
+    best = job.retrained if choice is None else choice.best(tuple(challengers))
+    challenger = challengers[best].policy
+    comparison = job.compare(challenger)
     verdict = decide_promotion(
-        comparison, incumbent.policy.name, names, stream(settings.seed, "gate")
+        comparison, incumbent.policy.name, (best,), stream(settings.seed, "gate")
     )
-    policy = challengers[verdict.champion].policy if verdict.is_promotion else incumbent.policy
-    tuned = challengers[job.tuned].steps if job.tuned in challengers else 0
-    gate = (len(names) + 1) * settings.gate_episodes * plant.description.epochs
+    policy = challenger if verdict.is_promotion else incumbent.policy
     return Retrained(
         incumbent=replace(incumbent, policy=policy, surrogate=surrogate, transitions=transitions),
+        challenger=challenger,
         is_promoted=verdict.is_promotion,
         evidence=verdict.evidence,
         reason=verdict.reason,
         comparison=comparison,
-        surrogate_steps=challengers[job.retrained].steps,
-        simulator_epochs=collected + tuned + gate,
+        choice=choice,
+        surrogate_steps=sum(c.steps for name, c in challengers.items() if name != job.tuned),
+        simulator_epochs=collected + job.simulated(challengers, choice),
     )
 
 
@@ -143,8 +167,13 @@ class _Retraining:
 
     @property
     def retrained(self) -> str:
-        """Name of the challenger from the surrogate."""
+        """Name of the challenger that went on from who is in charge, on the surrogate."""
         return f"re-trained {self.number}"
+
+    @property
+    def fresh(self) -> str:
+        """Name of the challenger from nothing, on the surrogate."""
+        return f"trained anew {self.number}"
 
     @property
     def tuned(self) -> str:
@@ -153,63 +182,106 @@ class _Retraining:
 
     def train(self, surrogate: Surrogate) -> dict[str, Trained]:
         """Challengers by name: from the surrogate, and where asked for tuned on the truth."""
-        settings = self.settings
-        form = TrainedForm(
-            policies=PolicyForm(system=self.plant.description.name, lineage=self._lineage)
-        )
-        found = {
-            self.retrained: self.journal.step(
-                "train",
-                lambda: train_imagined(
-                    self.plant,
-                    surrogate,
-                    settings.ppo,
-                    settings.budget,
-                    where=self.incumbent.beliefs,
-                    warm_start=self.incumbent.policy,
-                    name=self.retrained,
-                    on_point=self.on_point,
-                ),
-                form,
-                {"ppo": asdict(settings.ppo), "budget": asdict(settings.budget), **self._asked},
-            )
-        }
-        tuning = settings.tuning
+        found = {self.retrained: self._imagined("train", surrogate, self.incumbent.policy)}
+        if self.settings.fresh:
+            found[self.fresh] = self._imagined("train-fresh", surrogate, None)
+        tuning = self.settings.tuning
         if tuning is not None:
-            found[self.tuned] = self.journal.step(
-                "fine-tune",
-                lambda: train_true(
-                    self.plant,
-                    tuning,
-                    settings.tuning_budget,
-                    parameters=self._believed,
-                    warm_start=found[self.retrained].policy,
-                    name=self.tuned,
-                    on_point=self.on_point,
-                ),
-                form,
-                {"ppo": asdict(tuning), "budget": asdict(settings.tuning_budget), **self._asked},
-            )
+            best = self._best_imagined(surrogate, found)
+            found[self.tuned] = self._tuned(tuning, found[best].policy)
         return found
 
-    def compare(self, challengers: Mapping[str, Trained]) -> Comparison:
-        """Everybody on the same fresh episodes of the true simulator, at the beliefs."""
-        settings, plant = self.settings, self.plant
-        seeds = seeds_of(settings.seed, settings.gate_episodes, "gate")
-        who = [self.incumbent.policy, *(each.policy for each in challengers.values())]
-        controllers = [plant.controller(policy) for policy in who]
+    def _imagined(
+        self, step: str, surrogate: Surrogate, warm_start: NetworkPolicy | None
+    ) -> Trained:
+        settings = self.settings
+        name = self.fresh if warm_start is None else self.retrained
         return self.journal.step(
-            "gate",
+            step,
+            lambda: train_imagined(
+                self.plant,
+                surrogate,
+                settings.ppo,
+                settings.budget,
+                where=self.incumbent.beliefs,
+                warm_start=warm_start,
+                name=name,
+                on_point=self.on_point,
+            ),
+            self._form,
+            {"ppo": asdict(settings.ppo), "budget": asdict(settings.budget), **self._asked},
+        )
+
+    def _best_imagined(self, surrogate: Surrogate, found: Mapping[str, Trained]) -> str:
+        """Whom the surrogate finds cheapest, all on the same episodes there, which are free."""
+        if len(found) == 1:
+            return self.retrained
+        problem = self.plant.imagined(surrogate, self.incumbent.beliefs)
+        (seed,) = seeds_of(self.settings.seed, 1, "imagined")
+        costs = {
+            name: mean_cost(problem, self.plant.controller(each.policy), _IMAGINED, seed)
+            for name, each in found.items()
+        }
+        return min(costs, key=costs.__getitem__)
+
+    def _tuned(self, tuning: PPOSettings, start: NetworkPolicy) -> Trained:
+        budget = self.settings.tuning_budget
+        return self.journal.step(
+            "fine-tune",
+            lambda: train_true(
+                self.plant,
+                tuning,
+                budget,
+                parameters=self._believed,
+                warm_start=start,
+                name=self.tuned,
+                on_point=self.on_point,
+            ),
+            self._form,
+            {"ppo": asdict(tuning), "budget": asdict(budget), **self._asked},
+        )
+
+    def choose(self, challengers: Mapping[str, Trained]) -> Comparison | None:
+        """All challengers on true episodes; None where there is nothing to choose."""
+        if len(challengers) == 1:
+            return None
+        policies = [each.policy for each in challengers.values()]
+        return self._compared("choose", policies, self.settings.choose_episodes)
+
+    def compare(self, challenger: NetworkPolicy) -> Comparison:
+        """The chosen one and who is in charge, on episodes that chose nobody."""
+        policies = [self.incumbent.policy, challenger]
+        return self._compared("gate", policies, self.settings.gate_episodes)
+
+    def simulated(self, challengers: Mapping[str, Trained], choice: Comparison | None) -> int:
+        """Epochs of the true simulator that trainings, choice and gate took."""
+        settings = self.settings
+        tuned = challengers[self.tuned].steps if self.tuned in challengers else 0
+        chosen = 0 if choice is None else len(choice.costs) * settings.choose_episodes
+        episodes = chosen + 2 * settings.gate_episodes
+        return tuned + episodes * self.plant.description.epochs
+
+    def _compared(self, step: str, policies: Sequence[NetworkPolicy], episodes: int) -> Comparison:
+        """Everybody on the same episodes of the true simulator, at the beliefs."""
+        plant, seeds = self.plant, seeds_of(self.settings.seed, episodes, step)
+        return self.journal.step(
+            step,
             lambda: compare(
                 plant.build,
-                controllers,
+                [plant.controller(policy) for policy in policies],
                 plant.objective,
                 seeds,
                 self.executor,
                 parameters=self._believed,
             ),
             CostsForm(),
-            {"seeds": list(seeds), "who": [policy.name for policy in who], **self._asked},
+            {"seeds": list(seeds), "who": [policy.name for policy in policies], **self._asked},
+        )
+
+    @property
+    def _form(self) -> TrainedForm:
+        return TrainedForm(
+            policies=PolicyForm(system=self.plant.description.name, lineage=self._lineage)
         )
 
     @property

@@ -14,20 +14,17 @@ from service.jobs.specs import RetrainSpec
 from service.jobs.work import Work
 from sim.epoch import parameter_vector
 from training.calibrate import Calibration
-from training.forms import PolicyForm, RecordForm
+from training.forms import RecordForm
 from training.loop import (
     Change,
     Decision,
     Incumbent,
     RenewalSettings,
-    Retrained,
     RetrainSettings,
     retrain,
 )
 from training.loop.decision import corrected
-from training.loop.learning import TrainedForm
 from training.plant import Plant
-from training.policies import NetworkPolicy
 from training.rllib.train import CurvePoint
 
 _CHANGES = {
@@ -45,6 +42,7 @@ def weights(spec: RetrainSpec) -> dict[str, float]:
     return {
         **({"collect": 0.3, "refit": 0.3} if learns else {}),
         "train": 1.0,
+        "train-fresh": 1.0,
         **({} if spec.tuning_budget is None else {"fine-tune": 1.0}),
         "gate": 0.5,
     }
@@ -67,20 +65,22 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
     def on_point(name: str, point: CurvePoint) -> None:
         is_tuning = name.startswith("fine-tuned")
         step = "fine-tune" if is_tuning else "train"
+        if name.startswith("trained anew"):
+            step = "train-fresh"
         budget = spec.tuning_budget if is_tuning and spec.tuning_budget else spec.budget
         work.point(step, budget, name, point)
 
     done = retrain(
         plant, incumbent, decision, settings, work.journal, work.executor, on_point=on_point
     )
-    name, policy = _challenger(work, done)
+    policy = done.challenger
     work.keep_policy(policy, beliefs=work.subject.description.parameter_values(beliefs))
     work.keep_surrogate(done.incumbent.surrogate)
     work.keep_transitions(done.incumbent.transitions)
     work.keep_comparison(done.comparison)
     return {
         "is_promoted": done.is_promoted,
-        "challenger": name,
+        "challenger": policy.name,
         "evidence": asdict(done.evidence),
         "reason": done.reason,
         "surrogate_steps": done.surrogate_steps,
@@ -120,11 +120,3 @@ def _beliefs(work: Work[RetrainSpec]) -> Float[np.ndarray, "parameter"]:
         return beliefs
     form = RecordForm(from_record=Calibration.from_record)
     return corrected(description, beliefs, form.read(work.inputs["calibration"]))
-
-
-def _challenger(work: Work[RetrainSpec], done: Retrained) -> tuple[str, NetworkPolicy]:
-    """The cheapest of those who were trained, promoted or not."""
-    best = done.comparison.best([name for name in done.comparison.costs if name != _IN_CHARGE])
-    step = "fine-tune" if best.startswith("fine-tuned") else "train"
-    form = TrainedForm(policies=PolicyForm(system=work.subject.description.name))
-    return best, form.read(work.journal.path / step / "outcome").policy

@@ -56,6 +56,7 @@ SETTINGS = LoopSettings(
     retraining=RetrainSettings(
         ppo=PPO,
         budget=Budget(steps=4 * ITERATION),
+        choose_episodes=10,
         gate_episodes=20,
         renewal=RenewalSettings(episodes=6),
     ),
@@ -167,11 +168,40 @@ def test_a_change_is_found_named_and_estimated(loop: RetrainingLoop) -> None:
     assert loop.incumbent.beliefs[position] == found.value
 
 
-def test_parameters_inside_the_box_cost_only_the_gate(loop: RetrainingLoop) -> None:
+COMPARED = 2 * 10 + 2 * 20
+"""True episodes: two challengers to choose from, then the chosen one and who is in charge."""
+
+
+def test_parameters_inside_the_box_cost_only_comparisons(loop: RetrainingLoop) -> None:
     """The surrogate has learnt what they do: no episode is simulated but to compare."""
     (response,) = loop.responses
     assert response.retrained is not None
-    assert response.retrained.simulator_epochs == 2 * 20 * loop.plant.description.epochs
+    assert response.retrained.simulator_epochs == COMPARED * loop.plant.description.epochs
+
+
+def test_the_episodes_that_choose_a_challenger_do_not_promote_it(loop: RetrainingLoop) -> None:
+    """The cheapest of several is partly the luckiest, so it has to show itself on other days."""
+    (response,) = loop.responses
+    done = response.retrained
+    assert done is not None
+    assert done.choice is not None
+    assert set(done.choice.costs) == {"re-trained 1", "trained anew 1"}
+    best = done.choice.best(list(done.choice.costs))
+    assert done.challenger.name == best
+    assert set(done.comparison.costs) == {"round 1", best}
+    assert not set(done.comparison.costs[best]) & set(done.choice.costs[best])
+
+
+def test_a_single_challenger_needs_no_choice(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """Where the simulator is dear nobody is trained who would only cost comparisons."""
+    decision = Decision(change=Change.INSIDE, moved=("patience_scale",), reason="a change")
+    alone = replace(SETTINGS.retraining, fresh=False, budget=Budget(steps=1))
+    done = retrain(loop.plant, loop.incumbent, decision, alone, Journal(tmp_path), executor)
+    assert done.choice is None
+    assert done.challenger.name == "re-trained 1"
+    assert done.simulator_epochs == 2 * 20 * loop.plant.description.epochs
 
 
 def test_nobody_is_replaced_without_evidence(loop: RetrainingLoop) -> None:
@@ -180,7 +210,7 @@ def test_nobody_is_replaced_without_evidence(loop: RetrainingLoop) -> None:
     done = response.retrained
     assert done is not None
     assert done.is_promoted == (done.evidence.high < 0)
-    assert loop.incumbent.policy.name == ("re-trained 1" if done.is_promoted else "round 1")
+    assert loop.incumbent.policy.name == (done.challenger.name if done.is_promoted else "round 1")
 
 
 def test_a_loop_that_is_opened_again_is_where_it_was(
@@ -231,7 +261,7 @@ def test_another_objective_is_served_without_new_data(
         loop.plant.wanting(wanted), loop.incumbent, decision, long, Journal(tmp_path), executor
     )
     assert done.incumbent.transitions is loop.incumbent.transitions
-    assert done.simulator_epochs == 2 * 20 * loop.plant.description.epochs
+    assert done.simulator_epochs == COMPARED * loop.plant.description.epochs
     assert done.evidence.value <= 0.0
 
 
