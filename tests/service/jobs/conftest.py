@@ -100,9 +100,10 @@ def until(look: Callable[[], Any], is_there: Callable[[Any], bool], seconds: flo
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
-    """One local Ray for all tests, because starting it takes seconds."""
+    """One local Ray for a module that needs one. It ends with it: whoever comes after has his own,
+    whose processes look for modules where he is."""
     from training.rllib.session import ray_session
 
     with ray_session(num_cpus=2):
