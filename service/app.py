@@ -28,6 +28,8 @@ from service.pages.routes import install_pages
 from service.platform import Platform, Resource
 from service.scenarios.catalogue import Catalogue
 from service.scenarios.routes import router as scenarios
+from service.schedules.operations import Schedules
+from service.schedules.routes import router as schedules
 from service.security import Doorkeeper, cookie_secret
 from service.sessions.operations import Sessions
 from service.sessions.routes import router as sessions
@@ -43,6 +45,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     sessions,
     jobs,
     monitors,
+    schedules,
     webhooks,
 )
 """Under /v1."""
@@ -114,14 +117,17 @@ def _parts(platform: Platform) -> dict[str, object]:
     """By the names under which routes find them, each after what it stands on."""
     catalogue = Catalogue(platform.settings.data / "scenarios")
     models = Models(platform, catalogue)
+    jobs, webhooks = Jobs(platform, catalogue, models), Webhooks(platform, models)
+    monitors = Monitors(platform, catalogue, models)
     return {
         "catalogue": catalogue,
         "models": models,
         "acting": Acting(platform, models),
         "sessions": Sessions(platform, catalogue, [ModelSource(models)]),
-        "jobs": Jobs(platform, catalogue, models),
-        "webhooks": Webhooks(platform, models),
-        "monitors": Monitors(platform, catalogue, models),
+        "jobs": jobs,
+        "webhooks": webhooks,
+        "monitors": monitors,
+        "schedules": Schedules(platform, catalogue, models, jobs, monitors, webhooks),
     }
 
 

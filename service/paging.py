@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
@@ -43,6 +44,17 @@ def decode_cursor(cursor: str, *kinds: type) -> list[str | int | float]:
     if not is_ours:
         raise Problem("invalid_request", "cursor: give the next_cursor of a page of this list")
     return list(place)
+
+
+def decode_place(cursor: str | None) -> tuple[datetime, str] | None:
+    """The place in a list by time and id; None for its beginning."""
+    if cursor is None:
+        return None
+    at, identifier = decode_cursor(cursor, str, str)
+    try:
+        return datetime.fromisoformat(str(at)), str(identifier)
+    except ValueError as error:
+        raise Problem("invalid_request", "cursor: give the next_cursor of a page") from error
 
 
 def paged(

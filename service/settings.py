@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.jobs.settings import JobSettings
 from service.monitors.settings import MonitorSettings
+from service.schedules.settings import ScheduleSettings
 from service.sessions.settings import SessionSettings
 from service.webhooks.settings import WebhookSettings
 
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     jobs: JobSettings = Field(default_factory=JobSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     monitors: MonitorSettings = Field(default_factory=MonitorSettings)
+    schedules: ScheduleSettings = Field(default_factory=ScheduleSettings)
 
     @property
     def database(self) -> str:

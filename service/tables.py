@@ -9,9 +9,10 @@ from service.jobs import tables as jobs
 from service.keys import tables as keys
 from service.models import tables as models
 from service.monitors import tables as monitors
+from service.schedules import tables as schedules
 from service.sessions import tables as sessions
 from service.webhooks import tables as webhooks
 
 METADATA: MetaData = Base.metadata
-RESOURCES = (keys, models, sessions, jobs, monitors, webhooks)
+RESOURCES = (keys, models, sessions, jobs, monitors, schedules, webhooks)
 """Modules whose import makes their tables known."""

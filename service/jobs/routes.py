@@ -28,7 +28,6 @@ from service.jobs.schemas import (
 )
 from service.jobs.specs import Spec
 from service.jobs.states import JobState
-from service.keys.repository import Principal
 from service.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, paged
 from service.security import Reader, Trainer
 
@@ -50,7 +49,7 @@ _LOG_BYTES = 256 << 10
 
 def _own_job(request: Request, job_id: JobId, asks: Reader) -> Job:
     """The job of the path; a Problem before anything is answered where it is not one's own."""
-    return _jobs(request).get(job_id, _whose(asks))
+    return _jobs(request).get(job_id, asks.whose)
 
 
 OwnJob = Annotated[Job, Depends(_own_job)]
@@ -82,7 +81,7 @@ def list_jobs(
     """One's jobs, the newest first; an admin sees everybody's."""
     before = None if cursor is None else str(decode_cursor(cursor, str)[0])
     found = _jobs(request).repository.page(
-        _whose(asks), limit=limit, before=before, states=state or (), kinds=kind or ()
+        asks.whose, limit=limit, before=before, states=state or (), kinds=kind or ()
     )
     shown, following = paged(found, limit, lambda job: (job.id,))
     return Page(items=[_told(job) for job in shown], next_cursor=following)
@@ -104,19 +103,19 @@ def cancel_job(
 ) -> JobDocument:
     """Cancel a job, whether it waits or runs; nothing of it runs any more within seconds."""
     reason = None if order is None else order.reason
-    return _told(_jobs(request).cancel(job_id, _whose(asks), reason))
+    return _told(_jobs(request).cancel(job_id, asks.whose, reason))
 
 
 @router.post("/{job_id}/resume", status_code=202)
 def resume_job(request: Request, job_id: JobId, asks: Trainer) -> JobDocument:
     """Go on with a failed or cancelled job after its last finished step."""
-    return _told(_jobs(request).resume(job_id, _whose(asks)))
+    return _told(_jobs(request).resume(job_id, asks.whose))
 
 
 @router.post("/{job_id}/retry", status_code=202)
 def retry_job(request: Request, job_id: JobId, asks: Trainer) -> JobDocument:
     """Begin a failed or cancelled job from the start."""
-    return _told(_jobs(request).retry(job_id, _whose(asks)))
+    return _told(_jobs(request).retry(job_id, asks.whose))
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)
@@ -200,10 +199,6 @@ def download_file(
 def _jobs(request: Request) -> Jobs:
     jobs: Jobs = request.app.state.jobs
     return jobs
-
-
-def _whose(asks: Principal) -> str | None:
-    return None if asks.is_admin else asks.owner
 
 
 def _told(job: Job) -> JobDocument:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from envs.objective import Objective
 from envs.registration import scenario_problem
 from sim.checks import whole_recipe
 from sim.description import Description
@@ -30,6 +32,17 @@ class Subject:
     def system(self) -> System | None:
         """The system that is simulated; None for a simulator of somebody's own."""
         return None if self.scenario.template is None else self.recipe.system
+
+    def wanting(
+        self, costs: Mapping[str, float] | None, costs_at_close: Mapping[str, float] | None
+    ) -> Plant:
+        """The task under other costs; the scenario's where none are given."""
+        if costs is None and costs_at_close is None:
+            return self.plant
+        known = self.scenario.costs
+        outputs = known.outputs if costs is None else costs
+        at_close = known.at_close if costs_at_close is None else costs_at_close
+        return self.plant.wanting(Objective.from_costs(self.description, outputs, at_close))
 
 
 def subject_of(reference: str) -> Subject:

@@ -54,6 +54,11 @@ class Principal:
         """Whether what belongs to others may be seen and touched."""
         return "admin" in self.scopes
 
+    @property
+    def whose(self) -> str | None:
+        """Whose things are meant; None for everybody's."""
+        return None if self.is_admin else self.owner
+
 
 class Keyring:
     """Makes, finds and revokes keys."""

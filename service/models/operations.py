@@ -238,17 +238,29 @@ class Models:
         champion yet, the first comes without.
         """
         with self._database.begin() as session:
-            repository.version_of(session, name, wish.version)
-            row = repository.alias_of(session, name, CHAMPION)
-            told = replace(wish, evidence=None if evidence is None else evidence.to_record())
-            against = _against(row, wish.version, evidence)
-            if against is None:
-                self._moved(session, name, CHAMPION, told)
-                return True, wish.reason
-            refusal = replace(told, reason=f"{against}; {wish.reason}"[:1000])
-            repository.refuse(session, name, CHAMPION, refusal, self._clock.now())
-            self._tell(session, name, CHAMPION, refusal, is_moved=False)
-            return False, against
+            return self.promote_in(session, name, wish, evidence)
+
+    def promote_in(
+        self, session: Session, name: str, wish: Move, evidence: Evidence | None
+    ) -> tuple[bool, str]:
+        """The same in the transaction of whoever has more to note."""
+        repository.version_of(session, name, wish.version)
+        row = repository.alias_of(session, name, CHAMPION)
+        told = replace(wish, evidence=None if evidence is None else evidence.to_record())
+        against = _against(row, wish.version, evidence)
+        if against is None:
+            self._moved(session, name, CHAMPION, told)
+            return True, wish.reason
+        refusal = replace(told, reason=f"{against}; {wish.reason}"[:1000])
+        repository.refuse(session, name, CHAMPION, refusal, self._clock.now())
+        self._tell(session, name, CHAMPION, refusal, is_moved=False)
+        return False, against
+
+    def stand(self, session: Session, name: str, alias: str, wish: Move) -> None:
+        """Let an alias stand for a version in somebody's transaction, unless it does already."""
+        row = repository.alias_of(session, name, alias)
+        if row is None or row.version != wish.version:
+            self._moved(session, name, alias, wish)
 
     def folder_of(self, name: str, version: int) -> Path:
         """Where the files of a version are."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from anyio.to_thread import run_sync
 from sqlalchemy.orm import Session
 
@@ -15,14 +16,16 @@ from service.models.operations import Models
 from service.monitors import repository
 from service.monitors.metrics import MonitorMetrics
 from service.monitors.repository import Intake
-from service.monitors.schemas import EpochBatch, MonitorOrder
-from service.monitors.supervision import OnAlarm, Supervisor
+from service.monitors.schemas import EpochBatch, MonitorOrder, RelativeCost, ShadowReport
+from service.monitors.supervision import OnAlarm, OnFailure, Supervisor
 from service.monitors.tables import MonitorRow
 from service.monitors.telemetry import read_epochs, to_transitions
 from service.platform import Platform
 from service.scenarios.catalogue import Catalogue
 from sim.epoch import parameter_vector
+from sim.streams import stream
 from surrogates.dataset import Transitions, concatenate
+from training.evaluation import relative_difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,11 @@ class Monitors:
             platform.settings.data / "calibrations",
             self.metrics,
         )
+
+    @property
+    def on_failure(self) -> list[OnFailure]:
+        """Who hears of monitors that fail, in the transactions that note it."""
+        return self.supervisor.on_failure
 
     @property
     def on_alarm(self) -> list[OnAlarm]:
@@ -161,16 +169,29 @@ class Monitors:
         row.state = "answering"
         return row
 
-    def end_answer(self, session: Session, monitor_id: str, base: Base | None, reason: str) -> None:
+    def end_answer(
+        self,
+        session: Session,
+        monitor_id: str,
+        base: Base | None,
+        reason: str,
+        *,
+        is_settled: bool = False,
+    ) -> None:
         """The answer is given, in the transaction that notes it.
 
-        With a base the monitor calibrates anew and watches the days that come from then on;
-        without one, nobody found anything better, and the alarm stands.
+        With a base the monitor calibrates anew and watches the days that come from then on.
+        Without one an alarm stands, unless it is settled: then it asks for nothing more, and the
+        next days are watched by fresh detectors. A monitor whose alarm nobody answers is left as
+        it is.
         """
         row = repository.find(session, monitor_id, lock=True)
         if base is None:
-            row.state = "alarm" if row.alarm else "watching"
-            row.reason = reason[:1000]
+            if row.state == "answering":
+                row.state = "watching" if is_settled else "alarm"
+                row.reason = reason[:1000]
+                if is_settled:
+                    row.states = row.alarm = None
             return
         newest = repository.days(session, monitor_id, None, 1)
         row.next_day = max([row.next_day, *(day.day + 1 for day in newest)])
@@ -180,6 +201,62 @@ class Monitors:
         row.state, row.alarm, row.attempts = "calibrating", None, 0
         row.states = row.calibration = None
         row.reason = reason[:1000]
+
+    def let_shadow(self, monitor_id: str, owner: str | None, policy: str) -> None:
+        """Compare a challenger with who is in charge on days to come; raises Problem."""
+        with self._database.begin() as session:
+            row = repository.find(session, monitor_id, owner, lock=True)
+            challenger = self._models.resolve(policy, "policy")
+            if challenger.system != row.system:
+                raise Problem("refused_input", f"{challenger.reference} is of {challenger.system}")
+            self.begin_shadow(
+                session, monitor_id, policy=challenger.reference, surrogate=row.surrogate,
+                beliefs=row.beliefs, objective=None,
+            )  # fmt: skip
+
+    def drop_shadow(self, monitor_id: str, owner: str | None) -> None:
+        """Compare no more."""
+        with self._database.begin() as session:
+            repository.find(session, monitor_id, owner)
+            self.end_shadow(session, monitor_id)
+
+    def begin_shadow(
+        self,
+        session: Session,
+        monitor_id: str,
+        *,
+        policy: str,
+        surrogate: str,
+        beliefs: Mapping[str, float],
+        objective: Mapping[str, Any] | None,
+    ) -> None:
+        """The same in somebody's transaction, on a surrogate and at beliefs of his own."""
+        row = repository.find(session, monitor_id, lock=True)
+        newest = repository.days(session, monitor_id, None, 1)
+        row.shadow = {
+            "policy": policy,
+            "against": row.policy,
+            "surrogate": surrogate,
+            "beliefs": dict(beliefs),
+            "objective": None if objective is None else dict(objective),
+            "since_day": max([row.next_day, *(day.day + 1 for day in newest)]),
+        }
+
+    def end_shadow(self, session: Session, monitor_id: str) -> None:
+        """Nobody is compared any more."""
+        repository.find(session, monitor_id, lock=True).shadow = None
+
+    def shadow_report(
+        self, monitor_id: str, owner: str | None, most_days: int = 1000
+    ) -> ShadowReport:
+        """What was found so far; raises Problem where nobody watches."""
+        with self._database.read() as session:
+            row = repository.find(session, monitor_id, owner)
+            if not row.shadow:
+                raise Problem("not_found", "no challenger watches: PUT one")
+            since = int(row.shadow["since_day"])
+            days = repository.days_from(session, monitor_id, since, most_days)
+        return report_of(row.shadow, [day.shadow for day in days if day.shadow])
 
     def telemetry(self, monitor_id: str, most_days: int) -> Transitions:
         """The last whole days that were judged or that wait behind an alarm, as transitions.
@@ -215,6 +292,27 @@ class Monitors:
                     came = repository.positions(session, monitor_id, day.day)
                     found.append(_gap(day.day, day.day, _lacking(came, day.length), day.outcome))
         return found
+
+
+def report_of(shadow: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> ShadowReport:
+    """What days add up to, each weighing the same."""
+    found = [day for day in found if day["policy"] == shadow["policy"]]
+    relative = None
+    if len(found) > 1:
+        estimate = relative_difference(
+            np.array([day["challenger"] for day in found]),
+            np.array([day["in_charge"] for day in found]),
+            stream(0, "shadow"),
+        )
+        relative = RelativeCost(value=estimate.value, low=estimate.low, high=estimate.high)
+    return ShadowReport(
+        policy=shadow["policy"],
+        against=shadow["against"],
+        since_day=shadow["since_day"],
+        days=len(found),
+        differs=sum(day["differs"] for day in found) / len(found) if found else None,
+        relative_cost=relative,
+    )
 
 
 def _gap(day: int, through: int, missing: list[int] | None, outcome: str) -> dict[str, Any]:

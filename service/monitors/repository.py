@@ -63,6 +63,12 @@ def at_work(session: Session) -> Sequence[MonitorRow]:
     return session.scalars(query.order_by(MonitorRow.created_at, MonitorRow.id)).all()
 
 
+def shadowed(session: Session) -> Sequence[MonitorRow]:
+    """Those on which a challenger watches."""
+    rows = session.scalars(select(MonitorRow).order_by(MonitorRow.created_at, MonitorRow.id))
+    return [row for row in rows if row.shadow]
+
+
 def remove(session: Session, monitor_id: str) -> None:
     """A monitor with all that came in for it."""
     for table in (MonitorEpochRow, MonitorDayRow):

@@ -7,12 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from service.errors import Problem
-from service.keys.repository import Principal
 from service.monitors import repository, schemas
 from service.monitors.operations import Monitors
 from service.monitors.tables import MonitorDayRow, MonitorRow
-from service.paging import Cursor, Limit, Page, decode_cursor, paged
+from service.paging import Cursor, Limit, Page, decode_cursor, decode_place, paged
 from service.security import Reader, Trainer
 
 router = APIRouter(prefix="/monitors", tags=["monitors"])
@@ -37,7 +35,7 @@ def list_monitors(
     """One's monitors, the newest first; an admin sees everybody's."""
     platform = request.app.state.platform
     with platform.database.read() as session:
-        found = repository.page(session, whose(principal), _place(cursor), limit + 1)
+        found = repository.page(session, principal.whose, decode_place(cursor), limit + 1)
         rows, following = paged(found, limit, lambda row: (row.created_at.isoformat(), row.id))
     now = platform.clock.now()
     return Page(items=[view_of(row, now) for row in rows], next_cursor=following)
@@ -48,14 +46,14 @@ def get_monitor(request: Request, monitor_id: MonitorId, principal: Reader) -> s
     """One monitor: its state, what was raised, and what drifted."""
     platform = request.app.state.platform
     with platform.database.read() as session:
-        row = repository.find(session, monitor_id, whose(principal))
+        row = repository.find(session, monitor_id, principal.whose)
     return view_of(row, platform.clock.now())
 
 
 @router.delete("/{monitor_id}", status_code=204)
 def delete_monitor(request: Request, monitor_id: MonitorId, principal: Trainer) -> None:
     """End a monitor and forget its telemetry."""
-    _monitors(request).remove(monitor_id, whose(principal))
+    _monitors(request).remove(monitor_id, principal.whose)
 
 
 @router.post("/{monitor_id}/epochs")
@@ -63,7 +61,7 @@ def add_epochs(
     request: Request, monitor_id: MonitorId, batch: schemas.EpochBatch, principal: Trainer
 ) -> schemas.Received:
     """Store epochs, each once: in any order, late, and as often as one likes."""
-    intake = _monitors(request).take_in(monitor_id, whose(principal), batch)
+    intake = _monitors(request).take_in(monitor_id, principal.whose, batch)
     return schemas.Received(
         stored=intake.stored,
         duplicates=intake.duplicates,
@@ -83,7 +81,7 @@ def list_days(
     """Days, the newest first, with the verdicts of the detectors."""
     before = int(decode_cursor(cursor, int)[0]) if cursor else None
     with request.app.state.platform.database.read() as session:
-        repository.find(session, monitor_id, whose(principal))
+        repository.find(session, monitor_id, principal.whose)
         found = repository.days(session, monitor_id, before, limit + 1)
         rows, following = paged(found, limit, lambda row: (row.day,))
     items = [schemas.DayView.model_validate(row, from_attributes=True) for row in rows]
@@ -93,7 +91,7 @@ def list_days(
 @router.get("/{monitor_id}/gaps")
 def list_gaps(request: Request, monitor_id: MonitorId, principal: Reader) -> Page[schemas.Gap]:
     """What did not come, of the last two hundred days."""
-    found = _monitors(request).gaps(monitor_id, whose(principal), 200)
+    found = _monitors(request).gaps(monitor_id, principal.whose, 200)
     return Page(items=[schemas.Gap.model_validate(gap) for gap in found])
 
 
@@ -106,9 +104,31 @@ def get_residuals(
 ) -> schemas.Residuals:
     """What the detectors saw of each part of the system, day by day, for plots."""
     with request.app.state.platform.database.read() as session:
-        row = repository.find(session, monitor_id, whose(principal))
+        row = repository.find(session, monitor_id, principal.whose)
         judged = repository.days(session, monitor_id, None, days)[::-1]
     return residuals_of([day for day in judged if day.generation == row.generation])
+
+
+@router.put("/{monitor_id}/shadow")
+def put_shadow(
+    request: Request, monitor_id: MonitorId, wish: schemas.ShadowOrder, principal: Trainer
+) -> schemas.ShadowReport:
+    """Compare a challenger with who is in charge, on every whole day that comes from now on."""
+    monitors = _monitors(request)
+    monitors.let_shadow(monitor_id, principal.whose, wish.policy)
+    return monitors.shadow_report(monitor_id, principal.whose)
+
+
+@router.get("/{monitor_id}/shadow")
+def get_shadow(request: Request, monitor_id: MonitorId, principal: Reader) -> schemas.ShadowReport:
+    """What the challenger that watches would have done, and what that would have cost."""
+    return _monitors(request).shadow_report(monitor_id, principal.whose)
+
+
+@router.delete("/{monitor_id}/shadow", status_code=204)
+def delete_shadow(request: Request, monitor_id: MonitorId, principal: Trainer) -> None:
+    """Compare no more; what was found stays with its days."""
+    _monitors(request).drop_shadow(monitor_id, principal.whose)
 
 
 @router.post("/{monitor_id}/acknowledge")
@@ -116,7 +136,7 @@ def acknowledge(
     request: Request, monitor_id: MonitorId, told: schemas.Acknowledgement, principal: Trainer
 ) -> schemas.MonitorView:
     """Answer an alarm with nothing: watch on from the next day, with fresh detectors."""
-    row = _monitors(request).acknowledge(monitor_id, whose(principal), told.reason)
+    row = _monitors(request).acknowledge(monitor_id, principal.whose, told.reason)
     return view_of(row, request.app.state.platform.clock.now())
 
 
@@ -125,7 +145,7 @@ def pause_monitor(
     request: Request, monitor_id: MonitorId, principal: Trainer
 ) -> schemas.MonitorView:
     """Store telemetry without judging it."""
-    row = _monitors(request).pause(monitor_id, whose(principal), is_paused=True)
+    row = _monitors(request).pause(monitor_id, principal.whose, is_paused=True)
     return view_of(row, request.app.state.platform.clock.now())
 
 
@@ -134,7 +154,7 @@ def resume_monitor(
     request: Request, monitor_id: MonitorId, principal: Trainer
 ) -> schemas.MonitorView:
     """Judge again, what came in the meantime included; a failed monitor tries anew."""
-    row = _monitors(request).pause(monitor_id, whose(principal), is_paused=False)
+    row = _monitors(request).pause(monitor_id, principal.whose, is_paused=False)
     return view_of(row, request.app.state.platform.clock.now())
 
 
@@ -145,11 +165,14 @@ def view_of(row: MonitorRow, now: datetime) -> schemas.MonitorView:
     told = {
         name: getattr(row, name)
         for name in schemas.MonitorView.model_fields
-        if name not in ("is_stale", "watch")
+        if name not in ("is_stale", "watch", "shadow")
     }
     is_stale = stale_seconds is not None and now - last > timedelta(seconds=stale_seconds)
     return schemas.MonitorView(
-        **told, is_stale=is_stale, watch=schemas.WatchOrder.model_validate(row.watch)
+        **told,
+        is_stale=is_stale,
+        watch=schemas.WatchOrder.model_validate(row.watch),
+        shadow=row.shadow["policy"] if row.shadow else None,
     )
 
 
@@ -176,21 +199,6 @@ def residuals_of(days: list[MonitorDayRow]) -> schemas.Residuals:
 
 def _evidence(verdict: dict[str, Any], position: int) -> float:
     return float(max(verdict["up"][position], verdict["down"][position]))
-
-
-def whose(principal: Principal) -> str | None:
-    """Whose monitors are meant; None for everybody's."""
-    return None if principal.is_admin else principal.owner
-
-
-def _place(cursor: str | None) -> tuple[datetime, str] | None:
-    if cursor is None:
-        return None
-    at, identifier = decode_cursor(cursor, str, str)
-    try:
-        return datetime.fromisoformat(str(at)), str(identifier)
-    except ValueError as error:
-        raise Problem("invalid_request", "cursor: give the next_cursor of a page") from error
 
 
 def _monitors(request: Request) -> Monitors:

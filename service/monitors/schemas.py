@@ -154,6 +154,7 @@ class MonitorView(BaseModel):
     next_day: int = Field(description="The first day that is not judged yet")
     calibration: Calibrated | None
     alarm: Alarm | None
+    shadow: str | None = Field(description="Challenger that watches")
     duplicates: int
     conflicts: int
     late: int
@@ -171,6 +172,7 @@ class DayView(BaseModel):
     generation: int | None
     is_alarm: bool
     verdicts: dict[str, Any] | None = Field(description="Of each detector")
+    shadow: dict[str, Any] | None = Field(description="What a challenger would have done")
     first_at: datetime
     last_at: datetime
 
@@ -202,6 +204,33 @@ class Residuals(BaseModel):
 
     series: list[Series]
     alarms: list[int] = Field(description="Days on which an alarm was raised")
+
+
+class ShadowOrder(Strict):
+    """A challenger that is to watch."""
+
+    policy: Reference = Field(examples=["clinic@challenger"])
+
+
+class RelativeCost(BaseModel):
+    """Of a challenger against who is in charge, below 0 is cheaper; with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ShadowReport(BaseModel):
+    """What a challenger would have done on days as they came."""
+
+    policy: str
+    against: str = Field(description="In charge")
+    since_day: int
+    days: int = Field(description="Compared so far")
+    differs: float | None = Field(description="Share of decisions that differ")
+    relative_cost: RelativeCost | None = Field(
+        description="As the surrogate imagines it from the states of the days; null until two came"
+    )
 
 
 class Acknowledgement(Strict):

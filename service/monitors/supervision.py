@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from service.clock import Clock
 from service.database import Database
 from service.models.operations import Models
-from service.monitors import repository, surveillance
+from service.monitors import repository, shadowing, surveillance
 from service.monitors.metrics import MonitorMetrics
 from service.monitors.settings import MonitorSettings
+from service.monitors.shadowing import Shadowed
 from service.monitors.surveillance import Tuning, Watched
 from service.monitors.tables import MonitorDayRow, MonitorRow
 from service.monitors.workers import Worker, WorkLost
@@ -28,7 +29,10 @@ from sim.errors import SurrogymError
 _log = structlog.get_logger("surrogym.monitors")
 OnAlarm = Callable[[Session, MonitorRow, Mapping[str, Any]], None]
 """Hears of an alarm in the transaction that notes it."""
+OnFailure = Callable[[Session, MonitorRow], None]
+"""Hears of a monitor that fails, in the transaction that notes it."""
 _LOOKED_AHEAD = 50
+_MOST_SHADOWED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Supervisor:
         self._catalogue, self._settings, self._folder = catalogue, settings, folder
         self._metrics = metrics
         self.on_alarm: list[OnAlarm] = []
+        self.on_failure: list[OnFailure] = []
         self._observing, self._calibrating = Worker(), Worker()
         self._wake = {"observe": threading.Event(), "calibrate": threading.Event()}
         self._is_stopping = False
@@ -69,7 +74,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Take up what was left."""
-        for name, turn in (("observe", self.observe_due), ("calibrate", self.calibrate_due)):
+        for name, turn in (("observe", self.watch_due), ("calibrate", self.calibrate_due)):
             thread = threading.Thread(target=self._run, args=(name, turn), daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -92,6 +97,18 @@ class Supervisor:
     def is_well(self) -> bool:
         """Whether its threads turn."""
         return all(thread.is_alive() for thread in self._threads)
+
+    def watch_due(self) -> bool:
+        """Judge days, and compare challengers on them; whether there was anything to do."""
+        judged, compared = self.observe_due(), self.shadow_due()
+        return judged or compared
+
+    def shadow_due(self) -> bool:
+        """Compare each challenger on the next whole day; whether there was any."""
+        with self._database.read() as session:
+            watching = repository.shadowed(session)
+        compared = [self._shadow_one(row.id) for row in watching]
+        return any(compared)
 
     def observe_due(self) -> bool:
         """Judge the next day of each monitor that has one; whether there was any."""
@@ -145,6 +162,46 @@ class Supervisor:
                 return not self._has_stopped()
         self._note(due, found)
         return True
+
+    def _shadow_one(self, monitor_id: str) -> bool:
+        with self._database.read() as session:
+            row = repository.find(session, monitor_id)
+            if not row.shadow:
+                return False
+            since = int(row.shadow["since_day"])
+            days = repository.days_from(session, monitor_id, since, _MOST_SHADOWED)
+            ready = [day for day in days if not day.shadow and repository.is_complete(day)]
+            if not ready:
+                return False
+            day = ready[0].day
+            contents = repository.contents(session, monitor_id, day)
+        about = self._shadowed(row)
+        try:
+            found: dict[str, Any] = self._observing.run(
+                self._settings.observation_seconds, shadowing.compare_day, about, day, contents
+            )
+        except (WorkLost, SurrogymError) as error:
+            # A challenger that fails on a day has no evidence of it, which speaks against it.
+            _log.warning("no comparison", monitor=monitor_id, day=day, reason=str(error))
+            found = {}
+        with self._database.begin() as session:
+            now = repository.find(session, monitor_id, lock=True)
+            seen = session.get(MonitorDayRow, (monitor_id, day))
+            if seen is not None and now.shadow == row.shadow:
+                policy = row.shadow["policy"]
+                seen.shadow = {"policy": policy if found else None, **found}
+        return not self._has_stopped()
+
+    def _shadowed(self, row: MonitorRow) -> Shadowed:
+        shadow = row.shadow or {}
+        return Shadowed(
+            reference=self._catalogue.reference(row.system),
+            surrogate=self._models.resolve(shadow["surrogate"], "surrogate").folder.absolute(),
+            policy=self._models.resolve(shadow["against"], "policy").folder.absolute(),
+            challenger=self._models.resolve(shadow["policy"], "policy").folder.absolute(),
+            beliefs=tuple(sorted(shadow["beliefs"].items())),
+            objective=shadow["objective"],
+        )
 
     def _due(self, monitor_id: str) -> _Due | None:
         with self._database.read() as session:
@@ -252,6 +309,8 @@ class Supervisor:
             row.reason = reason[:1000]
             if row.attempts >= self._settings.attempts:
                 row.state = "failed"
+                for hear in self.on_failure:
+                    hear(session, row)
 
     def watched(self, row: MonitorRow) -> Watched:
         """What a monitor is about, where a process finds it.

@@ -33,6 +33,8 @@ class MonitorRow(Base):
     states: Mapped[dict[str, Any] | None] = mapped_column(Document)
     calibration: Mapped[dict[str, Any] | None] = mapped_column(Document)
     alarm: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    shadow: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    """Who watches days to be compared with whom, and from which day on."""
     duplicates: Mapped[int] = mapped_column(Integer)
     conflicts: Mapped[int] = mapped_column(Integer)
     late: Mapped[int] = mapped_column(Integer)
@@ -60,6 +62,7 @@ class MonitorDayRow(Base):
     generation: Mapped[int | None] = mapped_column(Integer)
     verdicts: Mapped[dict[str, Any] | None] = mapped_column(Document)
     is_alarm: Mapped[bool] = mapped_column()
+    shadow: Mapped[dict[str, Any] | None] = mapped_column(Document)
 
 
 class MonitorEpochRow(Base):

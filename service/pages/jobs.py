@@ -63,26 +63,26 @@ async def do(
         raise Problem("forbidden", "this needs the scope 'train'")
     jobs = _jobs(request)
     act = {"cancel": jobs.cancel, "resume": jobs.resume, "retry": jobs.retry}[what]
-    await run_sync(act, job_id, _whose(visitor))
+    await run_sync(act, job_id, visitor.whose)
     return RedirectResponse(f"/jobs/{job_id}", status_code=303)
 
 
 def open_jobs(request: Request, visitor: Principal) -> list[Job]:
     """What waits or runs, the newest first, and what failed last."""
-    found = _jobs(request).repository.page(_whose(visitor), limit=20)
+    found = _jobs(request).repository.page(visitor.whose, limit=20)
     return [job for job in found if not job.state.is_final or job.state == "failed"][:10]
 
 
 def _list(request: Request, visitor: Principal, cursor: str | None) -> dict[str, Any]:
     before = None if cursor is None else str(decode_cursor(cursor, str)[0])
-    found = _jobs(request).repository.page(_whose(visitor), limit=_SHOWN, before=before)
+    found = _jobs(request).repository.page(visitor.whose, limit=_SHOWN, before=before)
     rows, following = paged(found, _SHOWN, lambda job: (job.id,))
     return {"jobs": rows, "following": following}
 
 
 def _one(request: Request, job_id: str, visitor: Principal) -> dict[str, Any]:
     jobs = _jobs(request)
-    job = jobs.get(job_id, _whose(visitor))
+    job = jobs.get(job_id, visitor.whose)
     points = jobs.repository.events(job_id, 0, _MOST_POINTS, kind="point")
     return {
         "job": job,
@@ -129,10 +129,6 @@ def _log(jobs: Jobs, job: Job) -> str:
             return clean(file.read())
     except FileNotFoundError:
         return ""
-
-
-def _whose(visitor: Principal) -> str | None:
-    return None if visitor.is_admin else visitor.owner
 
 
 def _jobs(request: Request) -> Jobs:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
 from service.errors import Problem
-from service.keys.repository import Principal
-from service.paging import Cursor, Limit, Page, decode_cursor, paged
+from service.paging import Cursor, Limit, Page, decode_place, paged
 from service.security import Reader, Trainer
 from service.webhooks import repository, schemas
 from service.webhooks.operations import Webhooks
@@ -38,7 +36,7 @@ def list_webhooks(
 ) -> Page[schemas.Webhook]:
     """One's webhooks, the newest first; an admin sees everybody's."""
     with request.app.state.platform.database.read() as session:
-        found = repository.page(session, _whose(principal), _place(cursor), limit + 1)
+        found = repository.page(session, principal.whose, decode_place(cursor), limit + 1)
         rows, following = paged(found, limit, lambda row: (row.created_at.isoformat(), row.id))
     return Page(items=[_view(row) for row in rows], next_cursor=following)
 
@@ -47,25 +45,25 @@ def list_webhooks(
 def get_webhook(request: Request, webhook_id: WebhookId, principal: Reader) -> schemas.Webhook:
     """One webhook, and whether it is enabled."""
     with request.app.state.platform.database.read() as session:
-        return _view(repository.find(session, webhook_id, _whose(principal)))
+        return _view(repository.find(session, webhook_id, principal.whose))
 
 
 @router.delete("/{webhook_id}", status_code=204)
 def delete_webhook(request: Request, webhook_id: WebhookId, principal: Trainer) -> None:
     """Tell it nothing any more."""
-    _webhooks(request).remove(webhook_id, _whose(principal))
+    _webhooks(request).remove(webhook_id, principal.whose)
 
 
 @router.post("/{webhook_id}/test", status_code=202)
 def test_webhook(request: Request, webhook_id: WebhookId, principal: Trainer) -> schemas.Delivery:
     """Have it told something that says that it is a test; look at its deliveries for the answer."""
-    return _delivery(_webhooks(request).test(webhook_id, _whose(principal)))
+    return _delivery(_webhooks(request).test(webhook_id, principal.whose))
 
 
 @router.post("/{webhook_id}/enable")
 def enable_webhook(request: Request, webhook_id: WebhookId, principal: Trainer) -> schemas.Webhook:
     """Have one that was disabled told again, what waits for it first."""
-    return _view(_webhooks(request).enable(webhook_id, _whose(principal)))
+    return _view(_webhooks(request).enable(webhook_id, principal.whose))
 
 
 @router.get("/{webhook_id}/deliveries")
@@ -78,8 +76,8 @@ def list_deliveries(
 ) -> Page[schemas.Delivery]:
     """What it was told, the newest first, and what came of it."""
     with request.app.state.platform.database.read() as session:
-        repository.find(session, webhook_id, _whose(principal))
-        found = repository.deliveries(session, webhook_id, _place(cursor), limit + 1)
+        repository.find(session, webhook_id, principal.whose)
+        found = repository.deliveries(session, webhook_id, decode_place(cursor), limit + 1)
         rows, following = paged(found, limit, lambda row: (row.created_at.isoformat(), row.id))
     return Page(items=[_delivery(row) for row in rows], next_cursor=following)
 
@@ -90,20 +88,6 @@ def _view(row: WebhookRow) -> schemas.Webhook:
 
 def _delivery(row: DeliveryRow) -> schemas.Delivery:
     return schemas.Delivery.model_validate(row, from_attributes=True)
-
-
-def _whose(principal: Principal) -> str | None:
-    return None if principal.is_admin else principal.owner
-
-
-def _place(cursor: str | None) -> tuple[datetime, str] | None:
-    if cursor is None:
-        return None
-    at, identifier = decode_cursor(cursor, str, str)
-    try:
-        return datetime.fromisoformat(str(at)), str(identifier)
-    except ValueError as error:
-        raise Problem("invalid_request", "cursor: give the next_cursor of a page") from error
 
 
 def _webhooks(request: Request) -> Webhooks:

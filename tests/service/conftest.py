@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from service.app import create_app
 from service.clock import HandClock
 from service.settings import Settings
+from tests.service.clinic import Clinic, learnt
 from tests.service.databases import postgresql, url_of
 
 KEY = "a-key-of-the-tests-that-is-long-enough"
@@ -162,3 +163,15 @@ def served(tmp_path: Path) -> Iterator[Served]:
     handle = Served(data=tmp_path / "data", environment={"SURROGYM_KEY": KEY})
     with closing(handle):
         yield handle.start()
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+    """A clinic that can be watched, learnt once."""
+    return learnt(tmp_path_factory.mktemp("clinic"))
+
+
+@pytest.fixture(scope="session")
+def calibrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Calibrations that a test has made, for those after it: the same again takes half a minute."""
+    return tmp_path_factory.mktemp("calibrations")

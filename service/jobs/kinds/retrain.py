@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from envs.objective import Objective
 from service.jobs.kinds.evaluate import summary_of
 from service.jobs.specs import RetrainSpec
 from service.jobs.work import Work
@@ -24,7 +23,6 @@ from training.loop import (
     retrain,
 )
 from training.loop.decision import corrected
-from training.plant import Plant
 from training.rllib.train import CurvePoint
 
 _CHANGES = {
@@ -51,7 +49,8 @@ def weights(spec: RetrainSpec) -> dict[str, float]:
 def run(work: Work[RetrainSpec]) -> dict[str, Any]:
     """Makes `policy` (the best challenger), `surrogate`, `transitions` and `comparison`."""
     spec = work.spec
-    plant, beliefs = _plant(work), _beliefs(work)
+    # The system under the objective that is wanted now.
+    plant, beliefs = work.subject.wanting(spec.costs, spec.costs_at_close), _beliefs(work)
     incumbent = Incumbent(
         # Under a name that no challenger has, whatever it was called before.
         policy=replace(work.policy("policy"), name=_IN_CHARGE),
@@ -101,16 +100,6 @@ def _settings(work: Work[RetrainSpec]) -> RetrainSettings:
         gate_episodes=spec.gate_episodes,
         seed=spec.seed,
     )
-
-
-def _plant(work: Work[RetrainSpec]) -> Plant:
-    """The system under the objective that is wanted now."""
-    spec, costs = work.spec, work.subject.scenario.costs
-    if spec.costs is None and spec.costs_at_close is None:
-        return work.plant
-    outputs = costs.outputs if spec.costs is None else spec.costs
-    at_close = costs.at_close if spec.costs_at_close is None else spec.costs_at_close
-    return work.plant.wanting(Objective.from_costs(work.subject.description, outputs, at_close))
 
 
 def _beliefs(work: Work[RetrainSpec]) -> Float[np.ndarray, "parameter"]:

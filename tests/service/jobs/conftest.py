@@ -102,8 +102,10 @@ def until(look: Callable[[], Any], is_there: Callable[[Any], bool], seconds: flo
 
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
-    """One local Ray for a module that needs one. It ends with it: whoever comes after has his own,
-    whose processes look for modules where he is."""
+    """One local Ray for a module that needs one.
+
+    It ends with it: whoever comes after has his own, whose processes look for modules where he is.
+    """
     from training.rllib.session import ray_session
 
     with ray_session(num_cpus=2):

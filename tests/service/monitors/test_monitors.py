@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from service.clock import HandClock
 from service.database import Database
 from service.monitors.operations import Monitors
+from tests.service.clinic import Clinic, Inline, order, register, settle
 from tests.service.conftest import InProcess, StartInProcess
-from tests.service.monitors.conftest import Clinic, Inline, order, register, settle
 
 HOUR = 3600.0
 Start = Callable[..., tuple[InProcess, str]]

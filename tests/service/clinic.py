@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
-import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from service.jobs.subject import subject_of
 from service.monitors.operations import Monitors
 from surrogates import FlowSettings, fit_flow, plan_episodes, run_episodes
 from surrogates.storage import save_artefact, save_surrogate
-from tests.service.conftest import InProcess
 from training.evaluation import run_day
 from training.policies import NetworkPolicy
 
@@ -56,10 +56,8 @@ class Clinic:
         return found
 
 
-@pytest.fixture(scope="session")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
-    """Learnt once for all tests of monitors."""
-    folder = tmp_path_factory.mktemp("clinic")
+def learnt(folder: Path) -> Clinic:
+    """A surrogate of few episodes and a policy of random weights, kept in a folder."""
     subject = subject_of(SYSTEM)
     description = subject.description
     rows = run_episodes(subject.recipe, plan_episodes(description, 40, seed=1))
@@ -81,10 +79,11 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
     return Clinic(folder=folder, policy=policy)
 
 
-@pytest.fixture(scope="session")
-def calibrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Calibrations that a test has made, for those after it: the same again takes half a minute."""
-    return tmp_path_factory.mktemp("calibrations")
+class HasModels(Protocol):
+    """A service in this process, and an admin's client."""
+
+    app: FastAPI
+    client: TestClient
 
 
 class Inline:
@@ -97,7 +96,7 @@ class Inline:
         pass
 
 
-def register(service: InProcess, clinic: Clinic) -> None:
+def register(service: HasModels, clinic: Clinic) -> None:
     """Bring the clinic's artefacts into a service, both as champions."""
     for kind in ("surrogate", "policy"):
         name = f"clinic-{kind}"
@@ -126,5 +125,5 @@ def order(**watch: Any) -> dict[str, Any]:
 
 def settle(monitors: Monitors) -> None:
     """Do everything that is due, here and now."""
-    while monitors.supervisor.calibrate_due() or monitors.supervisor.observe_due():
+    while monitors.supervisor.calibrate_due() or monitors.supervisor.watch_due():
         pass

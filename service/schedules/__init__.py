@@ -1,0 +1,1 @@
+"""When and how policies are trained again, and what became of it."""

@@ -1,0 +1,211 @@
+"""Schedules over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from service.jobs.specs import BudgetSpec, Episodes, FromJob, PPOSpec, Seed, Values
+
+Trigger = Literal["alarm", "cron", "objective", "manual", "backfill"]
+RunState = Literal[
+    "waiting", "calibrating", "retraining", "shadowing",
+    "promoted", "kept", "skipped", "failed", "cancelled",
+]  # fmt: skip
+_YEAR_SECONDS = 366 * 24 * 3600.0
+
+
+class Strict(BaseModel):
+    """What is sent to us; a name that nobody reads is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CronOrder(Strict):
+    """At certain times."""
+
+    expression: str = Field(max_length=100, examples=["0 3 * * 1"], description="Five fields")
+    time_zone: str = Field(default="UTC", max_length=64, examples=["Europe/London"])
+    jitter_seconds: float = Field(
+        default=0.0, ge=0, le=24 * 3600,
+        description="Each begins at random up to so much later, so that not all begin at once",
+    )  # fmt: skip
+    catch_up_seconds: float = Field(
+        default=3600.0, ge=0, le=_YEAR_SECONDS,
+        description="What was missed by no more is made up for, as after the service was away",
+    )  # fmt: skip
+
+
+class OnOrder(Strict):
+    """What asks for a run, apart from a changed objective and a call."""
+
+    alarm: bool = Field(default=True, description="An alarm of the monitor")
+    cron: CronOrder | None = None
+
+
+class BudgetOrder(Strict):
+    """How often at most."""
+
+    runs: int = Field(default=10, ge=1, le=10_000)
+    days: float = Field(default=30.0, gt=0, le=366)
+
+
+class ShadowOrder(Strict):
+    """Let a challenger that passed the gate watch before it takes charge."""
+
+    days: int = Field(ge=1, le=1000, description="Days of telemetry that must come in")
+    within_seconds: float = Field(
+        default=14 * 24 * 3600.0, gt=0, le=_YEAR_SECONDS,
+        description="Evidence that has not come by then speaks against it",
+    )  # fmt: skip
+
+
+class AnswerOrder(Strict):
+    """How a run re-estimates, trains and judges."""
+
+    days: int = Field(default=60, ge=1, le=1000, description="Last days of telemetry to learn from")
+    most_days_back: int = Field(default=10, ge=1, le=100)
+    in_control_days: int = Field(default=60, ge=4, le=10_000)
+    refining_days: int = Field(default=30, ge=0, le=10_000)
+    transitions: FromJob | None = Field(
+        default=None,
+        description="On which the surrogate was fitted; found by its lineage where not given",
+    )
+    ppo: PPOSpec = PPOSpec()
+    budget: BudgetSpec = BudgetSpec(steps=1_000_000)
+    tuning_budget: BudgetSpec | None = Field(
+        default=None, description="Of going on on the true simulator; none where it is left out"
+    )
+    renewal_episodes: Episodes = 40
+    gate_episodes: Annotated[int, Field(ge=2, le=100_000)] = 50
+    shadow: ShadowOrder | None = None
+    cores: int = Field(default=1, ge=1, le=1024)
+    seed: Seed = 0
+
+
+class ScheduleOrder(Strict):
+    """A schedule that is wanted."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "keep the front desk good",
+                    "monitor": "mon_0123456789abcdef01234567",
+                    "on": {
+                        "alarm": True,
+                        "cron": {"expression": "0 3 * * 1", "time_zone": "Europe/London"},
+                    },
+                    "answer": {"budget": {"seconds": 300}},
+                    "cool_down_seconds": 86400,
+                }
+            ]
+        },
+    )
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
+    monitor: str = Field(pattern=r"^mon_[0-9a-f]{24}$")
+    on: OnOrder = OnOrder()
+    answer: AnswerOrder = AnswerOrder()
+    overlap: Literal["skip", "queue", "cancel"] = Field(
+        default="skip",
+        description="What becomes of a cron time or a call while a run is at work: nothing, or it "
+        "waits, or it takes the other's place. Alarms and changed objectives always wait",
+    )
+    cool_down_seconds: float = Field(
+        default=0.0, ge=0, le=_YEAR_SECONDS, description="Between the end of a run and the next"
+    )
+    budget: BudgetOrder | None = None
+    pause_after_failures: int = Field(default=3, ge=1, le=100, description="In a row")
+
+
+class ScheduleChange(Strict):
+    """What is to be otherwise; what is not given stays."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
+    on: OnOrder | None = None
+    answer: AnswerOrder | None = None
+    overlap: Literal["skip", "queue", "cancel"] | None = None
+    cool_down_seconds: float | None = Field(default=None, ge=0, le=_YEAR_SECONDS)
+    budget: BudgetOrder | None = None
+    pause_after_failures: int | None = Field(default=None, ge=1, le=100)
+
+
+class ObjectiveOrder(Strict):
+    """Other costs that are wanted from now on; the scenario's for what is not given."""
+
+    costs: Values | None = Field(default=None, description="Of one unit of each output")
+    costs_at_close: Values | None = Field(default=None, description="Of what is left at the close")
+
+
+class BackfillOrder(Strict):
+    """Times of the past for which runs are to be made up."""
+
+    since: datetime
+    until: datetime
+
+    @model_validator(mode="after")
+    def _check(self) -> BackfillOrder:
+        if self.since.tzinfo is None or self.until.tzinfo is None:
+            raise ValueError("give times with their offset from UTC")
+        if self.since >= self.until:
+            raise ValueError("`since` must come before `until`")
+        return self
+
+
+class Why(Strict):
+    """A reason, for those who read it later."""
+
+    reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$")
+
+
+class RunView(BaseModel):
+    """One answer: from what asked for it to what came of it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    schedule_id: str
+    monitor_id: str
+    owner: str
+    number: int
+    trigger: Trigger
+    planned_at: datetime
+    begin_at: datetime = Field(description="Not before")
+    state: RunState
+    reason: str | None = Field(description="Why it waits, or ended as it did")
+    base: dict[str, Any] | None = Field(
+        description="What was in charge, believed and wanted when it began"
+    )
+    calibrate_job: str | None
+    retrain_job: str | None
+    decision: dict[str, Any] | None = Field(description="What has changed, by the answer due")
+    outcome: dict[str, Any] | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class ScheduleView(BaseModel):
+    """A schedule as it stands."""
+
+    id: str
+    owner: str
+    name: str
+    monitor: str
+    on: OnOrder
+    answer: AnswerOrder
+    overlap: Literal["skip", "queue", "cancel"]
+    cool_down_seconds: float
+    budget: BudgetOrder | None
+    pause_after_failures: int
+    objective: ObjectiveOrder | None = Field(description="In place of the scenario's costs")
+    is_paused: bool
+    reason: str | None = Field(description="Why it is paused")
+    failures: int = Field(description="In a row")
+    next_at: datetime | None = Field(description="Next time of its cron")
+    created_at: datetime
