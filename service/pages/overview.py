@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from service.jobs.states import JobState
+from service.keys.repository import Principal
 from service.models import repository
+from service.monitors import repository as monitors
+from service.pages.jobs import open_jobs
+from service.pages.monitors import drifting
 from service.pages.rendering import render
 from service.pages.visitors import Visitor
+from service.platform import Platform
+from service.schedules import repository as schedules
+from service.sessions.operations import Sessions
 
 router = APIRouter(include_in_schema=False)
 
@@ -15,8 +25,33 @@ _SHOWN = 10
 
 
 @router.get("/", response_class=HTMLResponse)
-def overview_page(request: Request, _: Visitor) -> HTMLResponse:
+def overview_page(request: Request, visitor: Visitor) -> HTMLResponse:
     """What is going on."""
-    with request.app.state.platform.database.read() as session:
+    return render(request, "overview.html", **_all(request, visitor))
+
+
+@router.get("/live", response_class=HTMLResponse)
+def overview_live(request: Request, visitor: Visitor) -> HTMLResponse:
+    """The part that changes: all of it."""
+    return render(request, "overview-live.html", **_all(request, visitor))
+
+
+def _all(request: Request, visitor: Principal) -> dict[str, Any]:
+    platform: Platform = request.app.state.platform
+    sessions: Sessions = request.app.state.sessions
+    jobs = open_jobs(request, visitor)
+    with platform.database.read() as session:
         moves = repository.recent_moves(session, _SHOWN)
-    return render(request, "overview.html", moves=moves)
+        asks = drifting(session, platform, visitor)
+        watched = len(monitors.page(session, visitor.whose, None, 200))
+        runs = schedules.page_of_runs(session, visitor.whose, None, _SHOWN)
+    return {
+        "jobs": jobs,
+        "running": sum(job.state.is_held for job in jobs),
+        "waiting": sum(job.state is JobState.QUEUED for job in jobs),
+        "drifting": asks,
+        "watched": watched,
+        "runs": runs,
+        "moves": moves,
+        "sessions": sessions.count(visitor.whose),
+    }

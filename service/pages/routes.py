@@ -7,12 +7,13 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from service.pages import by_hand, jobs, models, overview, visitors
+from service.pages import by_hand, jobs, models, monitors, overview, visitors
 
 _ROUTERS: tuple[APIRouter, ...] = (
     visitors.router,
     overview.router,
     jobs.router,
+    monitors.router,
     models.router,
     by_hand.router,
 )

@@ -74,6 +74,10 @@ class Sessions:
         await self.playing.stop()
         await run_sync(self._tell_used)
 
+    def count(self, owner: str | None) -> int:
+        """Open ones, of this owner where one is named."""
+        return sum(owner in (None, session.owner) for session in self._sessions.values())
+
     def missing(self) -> list[str]:
         """What it lacks to be of use."""
         return self.playing.workers.missing()

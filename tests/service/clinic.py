@@ -127,3 +127,21 @@ def settle(monitors: Monitors) -> None:
     """Do everything that is due, here and now."""
     while monitors.supervisor.calibrate_due() or monitors.supervisor.watch_due():
         pass
+
+
+def watch(service: HasModels, clinic: Clinic, **asked: Any) -> str:
+    """Begin to watch a clinic; nothing happens by itself, and the monitor is calibrated."""
+    monitors: Monitors = service.app.state.monitors
+    monitors.supervisor.stop()
+    monitors.supervisor._is_stopping = False
+    monitors.supervisor._threads.clear()
+    monitors.supervisor._observing = Inline()  # type: ignore[assignment]
+    monitors.supervisor._calibrating = Inline()  # type: ignore[assignment]
+    register(service, clinic)
+    answer = service.client.post("/v1/monitors", json=order(**asked))
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["state"] == "calibrating"
+    settle(monitors)
+    place = str(answer.headers["location"])
+    assert service.client.get(place).json()["state"] == "watching"
+    return place

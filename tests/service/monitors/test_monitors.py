@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from service.clock import HandClock
 from service.database import Database
-from service.monitors.operations import Monitors
-from tests.service.clinic import Clinic, Inline, order, register, settle
+from tests.service.clinic import Clinic, order, settle, watch
 from tests.service.conftest import InProcess, StartInProcess
 
 HOUR = 3600.0
@@ -27,9 +26,9 @@ def start(in_process: StartInProcess, clinic: Clinic, calibrations: Path, tmp_pa
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "calibrations").symlink_to(calibrations)
 
-    def starting(watch: dict[str, Any] | None = None, **given: Any) -> tuple[InProcess, str]:
+    def starting(asked: dict[str, Any] | None = None, **given: Any) -> tuple[InProcess, str]:
         service = in_process(HandClock(), **given)
-        return service, begin(service, clinic, **watch or {})
+        return service, watch(service, clinic, **asked or {})
 
     return starting
 
@@ -38,23 +37,6 @@ def start(in_process: StartInProcess, clinic: Clinic, calibrations: Path, tmp_pa
 def watched(start: Start) -> tuple[InProcess, str]:
     """One of them as it comes."""
     return start()
-
-
-def begin(service: InProcess, clinic: Clinic, **watch: Any) -> str:
-    monitors: Monitors = service.app.state.monitors
-    monitors.supervisor.stop()
-    monitors.supervisor._is_stopping = False
-    monitors.supervisor._threads.clear()
-    monitors.supervisor._observing = Inline()  # type: ignore[assignment]
-    monitors.supervisor._calibrating = Inline()  # type: ignore[assignment]
-    register(service, clinic)
-    answer = service.client.post("/v1/monitors", json=order(**watch))
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["state"] == "calibrating"
-    settle(monitors)
-    place = str(answer.headers["location"])
-    assert service.client.get(place).json()["state"] == "watching"
-    return place
 
 
 def send(service: InProcess, place: str, epochs: list[dict[str, Any]]) -> dict[str, Any]:
