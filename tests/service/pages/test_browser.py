@@ -145,9 +145,9 @@ def test_a_job_is_watched_as_it_goes(page: Chrome, site: tuple[Served, str]) -> 
     look_like(page, WIDE, "light")
     page.get(f"{served.address}/jobs/{job}")
     page.execute_script("window.sameDocument = true")
-    until(page, lambda: "transitions" in said(page), 60.0)
+    until(page, lambda: said(page, "[role=status]").strip() == "done", 60.0)
+    assert "transitions" in said(page)
     assert page.execute_script("return window.sameDocument")
-    assert said(page, "[role=status]").strip() == "done"
     keep(page, "job-wide")
 
 
