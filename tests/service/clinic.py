@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import numpy as np
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from jaxtyping import Float
 
 from service.jobs.subject import subject_of
 from service.monitors.operations import Monitors
@@ -29,6 +30,11 @@ class Clinic:
 
     folder: Path
     policy: NetworkPolicy
+
+    @property
+    def beliefs(self) -> Float[np.ndarray, "parameter"]:
+        """Nominal parameters."""
+        return subject_of(SYSTEM).description.nominal
 
     def days(self, count: int, first: int = 0, **parameters: float) -> list[list[dict[str, Any]]]:
         """Days under the policy, as telemetry; parameters as they really are."""
