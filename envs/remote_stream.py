@@ -7,6 +7,7 @@ service is back, and it does none of them twice.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import time
@@ -65,7 +66,8 @@ class RemoteSession:
         patience_seconds: float = 60.0,
         reply_seconds: float = 180.0,
     ) -> None:
-        self._url, self._key, self._form = url.rstrip("/"), key, form
+        self._url, self._form = url.rstrip("/"), form
+        self._key = key or os.environ.get("SURROGYM_KEY")
         self._patience, self._reply_seconds = patience_seconds, reply_seconds
         self._line: Line | None = None
         self._sent: deque[Message] = deque()
