@@ -10,7 +10,7 @@ import pytest
 from service.client import Client
 from service.jobs.specs import SPEC
 from tests.service.clinic import SYSTEM, Clinic
-from tests.service.conftest import KEY, Served
+from tests.service.conftest import KEY, InProcess, Served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
 
@@ -48,3 +48,12 @@ def test_the_pages_specs_are_specs() -> None:
     specs = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
     kinds = {SPEC.validate_json(spec.replace("job-...", "job-0")).kind for spec in specs}
     assert kinds == {"fit", "train"}
+
+
+def test_the_metrics_to_watch_are_there(service: InProcess) -> None:
+    """An alert on a name that nobody counts never comes."""
+    page = (Path(__file__).parents[2] / "docs" / "running-the-service.md").read_text()
+    names = set(re.findall(r"`(surrogym_[a-z_]+)[`{]", page))
+    told = service.client.get("/metrics").text
+    assert len(names) >= 7
+    assert {name for name in names if f"# TYPE {name} " not in told} == set()
