@@ -14,8 +14,10 @@ from jaxtyping import Float
 
 from service.jobs.subject import subject_of
 from service.monitors.operations import Monitors
+from sim.description import Description
 from surrogates import FlowSettings, fit_flow, plan_episodes, run_episodes
 from surrogates.storage import save_artefact, save_surrogate
+from tests.systems import unchecked
 from training.evaluation import run_day
 from training.policies import NetworkPolicy
 
@@ -32,9 +34,14 @@ class Clinic:
     policy: NetworkPolicy
 
     @property
+    def description(self) -> Description:
+        """What the simulator says of itself."""
+        return subject_of(SYSTEM).description
+
+    @property
     def beliefs(self) -> Float[np.ndarray, "parameter"]:
         """Nominal parameters."""
-        return subject_of(SYSTEM).description.nominal
+        return self.description.nominal
 
     def days(self, count: int, first: int = 0, **parameters: float) -> list[list[dict[str, Any]]]:
         """Days under the policy, as telemetry; parameters as they really are."""
@@ -66,11 +73,11 @@ def learnt(folder: Path) -> Clinic:
     """A surrogate of few episodes and a policy of random weights, kept in a folder."""
     subject = subject_of(SYSTEM)
     description = subject.description
-    rows = run_episodes(subject.recipe, plan_episodes(description, 40, seed=1))
     random = np.random.default_rng(1)
-    save_surrogate(
-        folder / "surrogate", fit_flow(rows, description, FlowSettings(passes=6), random), {}
-    )
+    with unchecked():
+        rows = run_episodes(subject.recipe, plan_episodes(description, 40, seed=1))
+        fitted = fit_flow(rows, description, FlowSettings(passes=6), random)
+    save_surrogate(folder / "surrogate", fitted, {})
     features, decisions = len(subject.plant.observation.names), len(description.decisions)
     policy = NetworkPolicy(
         name="in charge",
@@ -96,7 +103,8 @@ class Inline:
     """Does the work of a process at once, in this one."""
 
     def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return work(*args, **kwargs)
+        with unchecked():
+            return work(*args, **kwargs)
 
     def end(self) -> None:
         pass
