@@ -16,6 +16,7 @@ from benchmarks.figures import Figure
 from benchmarks.plots import draw_scaling
 from benchmarks.rows import Origin, Row, append_row, latest, origins, read_rows
 from benchmarks.scaling import Scaling
+from benchmarks.serving import Serving
 from benchmarks.speed import Speed
 from benchmarks.stepping import Stepping
 from benchmarks.training_speed import TrainingSpeed
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Kind] = {
     "environment_steps": Kind(whole=EnvironmentSteps, quick=EnvironmentSteps.quick),
     "training_speed": Kind(whole=TrainingSpeed, quick=TrainingSpeed.quick),
     "updating": Kind(whole=Updating, quick=Updating.quick),
+    "serving": Kind(whole=Serving, quick=Serving.quick),
 }
 """In the order in which they run and their figures are listed."""
 
