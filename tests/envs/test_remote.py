@@ -147,3 +147,15 @@ def test_a_service_that_stays_away_is_an_error() -> None:
     with pytest.raises(ServiceGone):
         RemoteEnv("http://127.0.0.1:9", "clinic", patience_seconds=0.3)
     assert time.monotonic() - began < 5.0
+
+
+@pytest.mark.sb3
+def test_stable_baselines_trains_on_a_service(make: Callable[..., Any]) -> None:
+    """Its PPO takes our environment as it takes any of gymnasium's."""
+    algorithms = pytest.importorskip("stable_baselines3")
+    environment = make(RemoteEnv, "clinic", seed=3)
+    learner = algorithms.PPO("MlpPolicy", environment, n_steps=32, batch_size=32, seed=1)
+    learner.learn(64)
+    seen, _ = environment.reset(seed=5)
+    action, _ = learner.predict(seen, deterministic=True)
+    assert np.isfinite(environment.step(action)[1])
