@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from pydantic import ValidationError
 
+from service import traces
 from service.app import create_app
 from service.clock import SystemClock
 from service.database import Database
@@ -52,6 +53,8 @@ def serve(settings: Settings) -> None:
         first = prepare(settings)
         listening = _listen(settings)
         app = create_app(settings)
+        if traces.are_wanted():
+            traces.trace(app)
         config = uvicorn.Config(
             app,
             http="httptools",
