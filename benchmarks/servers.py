@@ -106,10 +106,12 @@ def _process(
         _wait(process, port, health)
         yield process
     finally:
-        process.terminate()
-        with suppress(psutil.TimeoutExpired):
-            process.wait(20)
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+            try:
+                process.wait(20)
+            except psutil.TimeoutExpired:
+                process.kill()
 
 
 def _wait(process: psutil.Popen, port: int, path: str) -> None:
