@@ -174,8 +174,9 @@ class Serving:
 
     def figures(self, rows: Sequence[Row]) -> list[Figure]:
         """Ratios within rounds, and what has no peer."""
-        one = [row for row in rows if row.has(what="sessions", n=1)]
-        many = [row for row in rows if row.has(what="sessions", n=self.crowd)]
+        talks = [row for row in rows if row.has(what="sessions")]
+        one = [row for row in talks if row.settings["n"] == 1]
+        many = [row for row in talks if row.settings["n"] != 1]
         rest = [row for row in rows if row.has(what="rest")]
         packed = [row for row in rows if row.has(what="msgpack")]
         act = [row.measurement.answers[_OURS] for row in rows if row.has(what="act")]
