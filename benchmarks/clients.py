@@ -13,7 +13,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.errors import InvalidMeasurement
-from benchmarks.servers import KEY, SURROGATE, Server
+from benchmarks.servers import KEY, Server
 
 _HEADERS = {"Authorization": f"Bearer {KEY}"}
 _JSON = {**_HEADERS, "Content-Type": "application/json"}
@@ -46,16 +46,16 @@ class Talk:
         return told
 
 
-async def talk_to_ours(server: Server) -> Talk:
+async def talk_to_ours(server: Server, env: str) -> Talk:
     """A session of our service, by its own JSON stream."""
-    made = begin(server, env="clinic", world=SURROGATE, seed=1)
+    made = begin(server, env=env, seed=1)
     address = f"ws://127.0.0.1:{server.port}/v1/sessions/{made}/stream"
     socket = await connect(address, additional_headers=_HEADERS, compression=None)
     await socket.recv()
     return Talk(
         socket,
         '{"type":"reset"}',
-        '{"type":"step","action":1}',
+        '{"type":"step","action":0}',
         lambda told: bool(told["terminated"] or told["truncated"]),
     )
 
@@ -67,7 +67,7 @@ async def talk_to_openenv(server: Server) -> Talk:
     return Talk(
         socket,
         '{"type":"reset","data":{"seed":1}}',
-        '{"type":"step","data":{"choice":1}}',
+        '{"type":"step","data":{"choice":0}}',
         lambda told: bool(told["data"]["done"]),
     )
 

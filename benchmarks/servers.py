@@ -72,10 +72,10 @@ def our_service(surrogate: Path | None = None, **settings: str) -> Iterator[Serv
 
 
 @contextmanager
-def openenv_server(surrogate: Path) -> Iterator[Server]:
-    """OpenEnv with the same surrogate."""
+def openenv_server(scenario: str) -> Iterator[Server]:
+    """OpenEnv with the same simulator."""
     port = _free_port()
-    command = ["-m", "benchmarks.peers.openenv_server", str(port), str(surrogate)]
+    command = ["-m", "benchmarks.peers.openenv_server", str(port), scenario]
     with _process(command, port, "/health", dict(os.environ)) as process:
         yield Server(port=port, process=process)
 

@@ -39,13 +39,18 @@ from training.policies import NetworkPolicy
 
 _OURS, _OPENENV, _ECHO = "ours", "openenv", "echo"
 _IDLE_GOAL_MIB = 200
+_NETWORK = "criss_cross"
+_UNDER_WAY = 3
+"""Batches that are asked for before the first is answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """The clinic on a flow surrogate behind each server; the same client for all of them.
+    """The same environment behind each server, and the same client for all of them.
 
-    Client and servers share the machine's cores: rates are to be read as ratios. OpenEnv has one
+    Single steps are those of a network that is decided at every event, whose own step takes a fifth of
+    a millisecond, so that servers are timed and not a simulator; batches and idle sessions are of the
+    clinic on its flow surrogate. Client and servers share the machine's cores: rates are to be read as ratios. OpenEnv has one
     process, ours two, as each does by itself.
     """
 
@@ -72,7 +77,7 @@ class Serving:
     def measure(self) -> Iterator[Measurement]:
         """All servers up, by turns."""
         with clinic_artefacts() as (surrogate, policy), our_service(surrogate) as ours:
-            with openenv_server(surrogate) as peer:
+            with openenv_server(_NETWORK) as peer:
                 yield from asyncio.run(self._talks(ours, peer))
             with echo_server() as echo:
                 yield from self._posts(ours, echo)
@@ -84,7 +89,7 @@ class Serving:
         found = []
         for count in (1, self.crowd):
             steps = max(20, self.steps // count)
-            mine = [await talk_to_ours(ours) for _ in range(count)]
+            mine = [await talk_to_ours(ours, _NETWORK) for _ in range(count)]
             theirs = [await talk_to_openenv(peer) for _ in range(count)]
             for number in range(self.rounds + 1):
                 seconds = await self._by_turns(mine, theirs, steps)
@@ -104,14 +109,14 @@ class Serving:
         }
 
     def _posts(self, ours: Server, echo: Server) -> Iterator[Measurement]:
-        session = begin(ours, env="clinic", world=SURROGATE, seed=2, num_envs=1)
+        session = begin(ours, env=_NETWORK, seed=2)
         place = f"/v1/sessions/{session}"
         seconds_of_posts(ours, f"{place}/reset", "{}", 1)
         count = self.steps // 3
         for number in range(self.rounds + 1):
             seconds = {
-                _OURS: seconds_of_posts(ours, f"{place}/step", '{"action":[1]}', count),
-                _ECHO: seconds_of_posts(echo, "/step", '{"action":1}', count),
+                _OURS: seconds_of_posts(ours, f"{place}/step", '{"action":0}', count),
+                _ECHO: seconds_of_posts(echo, "/step", '{"action":0}', count),
             }
             if number:
                 yield self._measurement("rest", seconds, count)
@@ -126,8 +131,12 @@ class Serving:
         batch.step(actions[0])
         for _ in range(self.rounds):
             began = time.perf_counter()
-            for chosen in actions:
-                batch.step(chosen)
+            for number, chosen in enumerate(actions):
+                batch.send(chosen)
+                if number >= _UNDER_WAY:
+                    batch.receive()
+            for _ in range(min(_UNDER_WAY, len(actions))):
+                batch.receive()
             took = {_OURS: time.perf_counter() - began}
             yield self._measurement("msgpack", took, self.batches * self.batch, n=self.batch)
         batch.close()

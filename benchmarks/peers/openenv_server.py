@@ -1,4 +1,4 @@
-"""The clinic served by OpenEnv, as its documentation says: one class, its own app, uvicorn."""
+"""A scenario served by OpenEnv, as its documentation says: one class, its own app, uvicorn."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Decision(Action):
 
 
 class Seen(Observation):
-    """What the clinic shows."""
+    """What the system shows."""
 
     values: list[float]
 
 
-class Clinic(Environment):
-    """The clinic on a surrogate; each session has its own."""
+class Served(Environment):
+    """The true simulator; each session has its own."""
 
     SUPPORTS_CONCURRENT_SESSIONS = True
-    folder: str
+    scenario: str
 
     def __init__(self) -> None:
         super().__init__()
-        self._environment = make_environment("clinic", surrogate=self.folder)
+        self._environment = make_environment(self.scenario)
         self._state = State()
 
     def reset(self, seed: int | None = None, **_: Any) -> Seen:
@@ -59,9 +59,9 @@ class Clinic(Environment):
 
 
 def main() -> None:
-    """Serve the surrogate in the folder of the second argument on the port of the first."""
-    Clinic.folder = sys.argv[2]
-    app = create_fastapi_app(Clinic, Decision, Seen, max_concurrent_envs=128)
+    """Serve the scenario of the second argument on the port of the first."""
+    Served.scenario = sys.argv[2]
+    app = create_fastapi_app(Served, Decision, Seen, max_concurrent_envs=128)
     with one_torch_thread():
         uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False)
 
