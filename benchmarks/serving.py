@@ -48,10 +48,11 @@ _UNDER_WAY = 3
 class Serving:
     """The same environment behind each server, and the same client for all of them.
 
-    Single steps are those of a network that is decided at every event, whose own step takes a fifth of
-    a millisecond, so that servers are timed and not a simulator; batches and idle sessions are of the
-    clinic on its flow surrogate. Client and servers share the machine's cores: rates are to be read as ratios. OpenEnv has one
-    process, ours two, as each does by itself.
+    Single steps are those of a network that is decided at every event, whose own step takes a
+    fifth of a millisecond, so that servers are timed and not a simulator; batches and idle sessions
+    are of the clinic on its flow surrogate. Client and servers share the machine's cores: rates are
+    to be read as ratios. OpenEnv has one process and steps in threads, ours steps in a second
+    process, as each does by itself.
     """
 
     steps: int = 3000
@@ -109,13 +110,13 @@ class Serving:
         }
 
     def _posts(self, ours: Server, echo: Server) -> Iterator[Measurement]:
-        session = begin(ours, env=_NETWORK, seed=2)
+        session = begin(ours, env=_NETWORK, seed=2, num_envs=1)
         place = f"/v1/sessions/{session}"
         seconds_of_posts(ours, f"{place}/reset", "{}", 1)
         count = self.steps // 3
         for number in range(self.rounds + 1):
             seconds = {
-                _OURS: seconds_of_posts(ours, f"{place}/step", '{"action":0}', count),
+                _OURS: seconds_of_posts(ours, f"{place}/step", '{"action":[0]}', count),
                 _ECHO: seconds_of_posts(echo, "/step", '{"action":0}', count),
             }
             if number:
