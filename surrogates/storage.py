@@ -25,7 +25,6 @@ from safetensors.numpy import save as format_safetensors
 from sim.description import Description
 from sim.errors import suggestion
 from surrogates.errors import TamperedArtefact
-from surrogates.families import LOADERS
 from surrogates.interface import Surrogate
 from surrogates.support import Support
 
@@ -131,6 +130,9 @@ def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, M
 
     Raises TamperedArtefact for another system's, or one whose names have changed since.
     """
+    # Brings torch along, which whoever keeps policies alone has no need of.
+    from surrogates.families import LOADERS
+
     artefact = _load_surrogate(folder, description)
     family = str(artefact.manifest.get("family"))
     if family not in LOADERS:

@@ -7,7 +7,6 @@ not equally: the gate's episodes on the true simulator are the evidence, and thi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from envs.objective import Objective
 from service.jobs.subject import subject_of
 from service.monitors.telemetry import to_transitions
+from service.monitors.watched import Shadowed
 from sim.description import Description
 from sim.epoch import parameter_vector
 from sim.streams import stream
@@ -30,20 +30,6 @@ from training.policies import NetworkPolicy
 
 _STATES, _EPOCHS, _COPIES = 32, 64, 32
 """States of a day from which is imagined, for how long, and how often."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shadowed:
-    """Who is compared, and where a process finds what it needs."""
-
-    reference: str
-    """Of the system, as `sim.scenario.load_scenario` takes it."""
-    surrogate: Path
-    policy: Path
-    challenger: Path
-    beliefs: tuple[tuple[str, float], ...]
-    objective: Mapping[str, Any] | None
-    """Costs in place of the scenario's."""
 
 
 def compare_day(shadowed: Shadowed, day: int, contents: list[dict[str, Any]]) -> dict[str, float]:

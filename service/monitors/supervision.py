@@ -16,12 +16,11 @@ from sqlalchemy.orm import Session
 from service.clock import Clock
 from service.database import Database
 from service.models.operations import Models
-from service.monitors import repository, shadowing, surveillance
+from service.monitors import repository
 from service.monitors.metrics import MonitorMetrics
 from service.monitors.settings import MonitorSettings
-from service.monitors.shadowing import Shadowed
-from service.monitors.surveillance import Tuning, Watched
 from service.monitors.tables import MonitorDayRow, MonitorRow
+from service.monitors.watched import Shadowed, Tuning, Watched
 from service.monitors.workers import Worker, WorkLost
 from service.scenarios.catalogue import Catalogue
 from sim.errors import SurrogymError
@@ -151,7 +150,7 @@ class Supervisor:
             try:
                 found = self._observing.run(
                     self._settings.observation_seconds,
-                    surveillance.observe,
+                    "observe",
                     due.watched,
                     due.states,
                     due.day,
@@ -177,8 +176,8 @@ class Supervisor:
             contents = repository.contents(session, monitor_id, day)
         about = self._shadowed(row)
         try:
-            found: dict[str, Any] = self._observing.run(
-                self._settings.observation_seconds, shadowing.compare_day, about, day, contents
+            found = self._observing.run(
+                self._settings.observation_seconds, "compare", about, day, contents
             )
         except (WorkLost, SurrogymError) as error:
             # A challenger that fails on a day has no evidence of it, which speaks against it.
@@ -282,7 +281,7 @@ class Supervisor:
         try:
             told = self._calibrating.run(
                 self._settings.calibration_seconds,
-                surveillance.calibrate,
+                "calibrate",
                 self.watched(row),
                 _tuning(row),
             )

@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from service.jobs.subject import Subject, subject_of
 from service.monitors.telemetry import to_transitions
+from service.monitors.watched import Tuning, Watched
 from sim.epoch import parameter_vector
 from surrogates.interface import Surrogate
 from surrogates.storage import load_artefact, load_surrogate
@@ -32,29 +33,6 @@ from training.loop.visits import visit
 from training.policies import NetworkPolicy
 
 _DETECTORS = "detectors.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """What a monitor is about, where a process finds it."""
-
-    reference: str
-    """Of the system, as `sim.scenario.load_scenario` takes it."""
-    surrogate: Path
-    policy: Path
-    beliefs: tuple[tuple[str, float], ...]
-    folder: Path
-    """Of this calibration."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
-    """How closely is watched."""
-
-    detectors: tuple[str, ...]
-    run_length: float
-    in_control_days: int
-    seed: int
 
 
 def calibrate(watched: Watched, tuning: Tuning) -> dict[str, Any]:

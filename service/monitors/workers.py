@@ -5,19 +5,29 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
 from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 from threading import Lock
-from typing import ParamSpec, TypeVar
-
-import torch
+from typing import Any, Literal
 
 from service.jobs.pact import die_with_parent
 from training.rllib.session import THREADS_VARIABLE
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Work = Literal["calibrate", "observe", "compare"]
+_WORKS: dict[str, tuple[str, str]] = {
+    "calibrate": ("service.monitors.surveillance", "calibrate"),
+    "observe": ("service.monitors.surveillance", "observe"),
+    "compare": ("service.monitors.shadowing", "compare_day"),
+}
+"""By name, so that the service itself need not wait for all that they stand on."""
+
+
+def do(work: Work, *args: Any) -> dict[str, Any]:
+    """Do a work in this process."""
+    module, name = _WORKS[work]
+    found: dict[str, Any] = getattr(import_module(module), name)(*args)
+    return found
 
 
 class WorkLost(Exception):
@@ -31,12 +41,12 @@ class Worker:
         self._pool: ProcessPoolExecutor | None = None
         self._lock = Lock()
 
-    def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(self, seconds: float, work: Work, *args: Any) -> dict[str, Any]:
         """What the work gives; raises WorkLost, and what the work itself raises."""
         with self._lock:
             pool = self._pool = self._pool or _started()
         try:
-            return pool.submit(work, *args, **kwargs).result(seconds)
+            return pool.submit(do, work, *args).result(seconds)
         except TimeoutError as error:
             self.end()
             raise WorkLost(f"it took longer than {seconds:g} seconds") from error
@@ -66,6 +76,8 @@ def _started() -> ProcessPoolExecutor:
 
 def _prepare(parent: int) -> None:
     """End with the service, however that ends; one thread, as processes share the cores."""
+    import torch
+
     # Not the group, which is the service's own.
     die_with_parent(parent, lambda: os._exit(1))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from fastapi import FastAPI
@@ -14,6 +13,7 @@ from jaxtyping import Float
 
 from service.jobs.subject import subject_of
 from service.monitors.operations import Monitors
+from service.monitors.workers import Work, do
 from sim.description import Description
 from surrogates import FlowSettings, fit_flow, plan_episodes, run_episodes
 from surrogates.storage import save_artefact, save_surrogate
@@ -22,8 +22,6 @@ from training.evaluation import run_day
 from training.policies import NetworkPolicy
 
 SYSTEM = "clinic"
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -102,9 +100,9 @@ class HasModels(Protocol):
 class Inline:
     """Does the work of a process at once, in this one."""
 
-    def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(self, seconds: float, work: Work, *args: Any) -> dict[str, Any]:
         with unchecked():
-            return work(*args, **kwargs)
+            return do(work, *args)
 
     def end(self) -> None:
         pass

@@ -1,35 +1,7 @@
 """The loop that keeps a policy good: pre-train, watch, find out, decide, re-train, promote."""
 
-from training.loop.decision import Change, Decision, Findings, decide
-from training.loop.loop import LoopSettings, Response, RetrainingLoop
-from training.loop.pretraining import Pretrained, PretrainSettings, Round, pretrain
-from training.loop.renewal import Incumbent, RenewalSettings, Renewed, renew
-from training.loop.retraining import Retrained, RetrainSettings, retrain
-from training.loop.surveillance import Found, Surveillance, WatchSettings
-from training.loop.watching import SeenDay, Watch
+import lazy_loader
 
-__all__ = [
-    "Change",
-    "Decision",
-    "Findings",
-    "Found",
-    "Incumbent",
-    "LoopSettings",
-    "PretrainSettings",
-    "Pretrained",
-    "RenewalSettings",
-    "Renewed",
-    "Response",
-    "RetrainSettings",
-    "Retrained",
-    "RetrainingLoop",
-    "Round",
-    "SeenDay",
-    "Surveillance",
-    "Watch",
-    "WatchSettings",
-    "decide",
-    "pretrain",
-    "renew",
-    "retrain",
-]
+# What is public is named in the stub; it is imported when it is first asked for, so that whoever
+# wants one module does not wait for torch, Ray and all the others.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
