@@ -17,7 +17,7 @@ from service.monitors import repository
 from service.monitors.metrics import MonitorMetrics
 from service.monitors.repository import Intake
 from service.monitors.schemas import EpochBatch, MonitorOrder, RelativeCost, ShadowReport
-from service.monitors.supervision import OnAlarm, OnFailure, Supervisor
+from service.monitors.supervision import OnAlarm, OnChange, Supervisor
 from service.monitors.tables import MonitorRow
 from service.monitors.telemetry import read_epochs, to_transitions
 from service.platform import Platform
@@ -47,6 +47,8 @@ class Monitors:
         self._catalogue, self._models = catalogue, models
         self.settings = platform.settings.monitors
         self.metrics = MonitorMetrics(platform.metrics)
+        self.on_remove: list[OnChange] = []
+        """Who hears of monitors that are removed, before they are, in the same transaction."""
         self.supervisor = Supervisor(
             platform.database,
             platform.clock,
@@ -58,7 +60,7 @@ class Monitors:
         )
 
     @property
-    def on_failure(self) -> list[OnFailure]:
+    def on_failure(self) -> list[OnChange]:
         """Who hears of monitors that fail, in the transactions that note it."""
         return self.supervisor.on_failure
 
@@ -156,9 +158,11 @@ class Monitors:
         return row
 
     def remove(self, monitor_id: str, owner: str | None) -> None:
-        """End a monitor and forget its telemetry."""
+        """End a monitor, forget its telemetry, and all that is done about it."""
         with self._database.begin() as session:
-            repository.find(session, monitor_id, owner, lock=True)
+            row = repository.find(session, monitor_id, owner, lock=True)
+            for hear in self.on_remove:
+                hear(session, row)
             repository.remove(session, monitor_id)
 
     def begin_answer(self, session: Session, monitor_id: str) -> MonitorRow:

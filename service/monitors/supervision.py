@@ -28,8 +28,8 @@ from sim.errors import SurrogymError
 _log = structlog.get_logger("surrogym.monitors")
 OnAlarm = Callable[[Session, MonitorRow, Mapping[str, Any]], None]
 """Hears of an alarm in the transaction that notes it."""
-OnFailure = Callable[[Session, MonitorRow], None]
-"""Hears of a monitor that fails, in the transaction that notes it."""
+OnChange = Callable[[Session, MonitorRow], None]
+"""Hears of what becomes of a monitor, in the transaction that notes it."""
 _LOOKED_AHEAD = 50
 _MOST_SHADOWED = 1000
 
@@ -65,7 +65,7 @@ class Supervisor:
         self._catalogue, self._settings, self._folder = catalogue, settings, folder
         self._metrics = metrics
         self.on_alarm: list[OnAlarm] = []
-        self.on_failure: list[OnFailure] = []
+        self.on_failure: list[OnChange] = []
         self._observing, self._calibrating = Worker(), Worker()
         self._wake = {"observe": threading.Event(), "calibrate": threading.Event()}
         self._is_stopping = False

@@ -90,7 +90,7 @@ class Carrier:
             if run.state in repository.ENDED:
                 raise Problem("conflict", f"the run is {run.state}: there is nothing to cancel")
             self._close(session, run, "cancelled", reason)
-        self._drop_jobs(run)
+        self.drop_jobs(run)
         return run
 
     # Steps
@@ -138,7 +138,7 @@ class Carrier:
                     change=Change.OBJECTIVE, moved=(), reason="something else is wanted"
                 ).to_record()
         if replaced is not None:
-            self._drop_jobs(replaced)
+            self.drop_jobs(replaced)
         _log.info("run begins", run=run.id, trigger=run.trigger, monitor=run.monitor_id)
         return True
 
@@ -393,7 +393,8 @@ class Carrier:
                 setattr(found, name, value)
         return True
 
-    def _drop_jobs(self, run: RunRow) -> None:
+    def drop_jobs(self, run: RunRow) -> None:
+        """Cancel what a run has asked for."""
         for job in (run.calibrate_job, run.retrain_job):
             if job is not None:
                 with suppress(Problem):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from anyio.to_thread import run_sync
 from prometheus_client import Counter
-from sqlalchemy import delete
+from sqlalchemy import delete, event
 from sqlalchemy.orm import Session
 
 from service.errors import Problem
@@ -65,6 +66,7 @@ class Schedules:
         self.scheduler = Scheduler(platform.database, platform.clock, self.carrier, self.settings)
         watching.on_alarm.append(self._alarmed)
         watching.on_failure.append(self._failed)
+        watching.on_remove.append(self._removed)
         self._ends = Counter(
             "surrogym_runs_total", "Runs of schedules by what became of them.",
             ["trigger", "state"], registry=platform.metrics,
@@ -264,6 +266,15 @@ class Schedules:
     def _failed(self, session: Session, row: MonitorRow) -> None:
         told = {"monitor": row.id, "name": row.name, "reason": row.reason}
         self._webhooks.announce(session, row.owner, "monitor.failed", told)
+
+    def _removed(self, session: Session, row: MonitorRow) -> None:
+        """Its schedules and runs go with it; their jobs are for nobody any more."""
+        runs = [run for run in repository.open_runs(session) if run.monitor_id == row.id]
+        for run in runs:
+            event.listen(session, "after_commit", partial(self._drop, run), once=True)
+
+    def _drop(self, run: RunRow, _: Session) -> None:
+        self.carrier.drop_jobs(run)
 
     def _ended(self, session: Session, run: RunRow) -> None:
         self._ends.labels(run.trigger, run.state).inc()

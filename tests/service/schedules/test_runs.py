@@ -276,6 +276,19 @@ def test_a_run_can_be_cancelled_with_its_job(desk: Desk) -> None:
     assert desk.service.client.post(f"/v1/runs/{run['id']}/cancel").status_code == 409
 
 
+def test_a_removed_monitor_takes_its_schedules_and_their_jobs_along(desk: Desk) -> None:
+    """A training that nobody waits for would hold cores for hours."""
+    place = desk.create()
+    desk.alarm()
+    desk.turn()
+    job = desk.job(only(desk), "calibrate")
+    assert desk.service.client.delete(f"/v1/monitors/{desk.monitor}").status_code == 204
+    assert desk.service.client.get(place).status_code == 404
+    assert desk.runs() == []
+    assert desk.service.app.state.jobs.get(job.id).state == "cancelled"
+    desk.turn()
+
+
 def test_runs_go_the_same_way_on_postgresql(
     open_desk: Callable[..., Desk], database_url: str
 ) -> None:
