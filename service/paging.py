@@ -13,6 +13,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from service.errors import Problem
+from service.ownership import Place
 
 Item = TypeVar("Item")
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items on the page")]
@@ -46,7 +47,7 @@ def decode_cursor(cursor: str, *kinds: type) -> list[str | int | float]:
     return list(place)
 
 
-def decode_place(cursor: str | None) -> tuple[datetime, str] | None:
+def decode_place(cursor: str | None) -> Place | None:
     """The place in a list by time and id; None for its beginning."""
     if cursor is None:
         return None

@@ -17,6 +17,7 @@ from service.jobs.job import Artefact, Attempt, Event, Job
 from service.jobs.leases import tell
 from service.jobs.states import FINAL, HELD, JobState
 from service.jobs.tables import ArtefactRow, AttemptRow, EventRow, JobRow
+from service.ownership import find_owned
 
 _OPEN = (JobState.QUEUED, *HELD)
 
@@ -225,11 +226,7 @@ class JobRepository:
 
 
 def _owned(session: Session, job_id: str, owner: str | None, *, lock: bool = False) -> JobRow:
-    row = session.get(JobRow, job_id, with_for_update=lock)
-    if row is None or (owner is not None and row.owner != owner):
-        # The same for both, so that nobody learns what others have.
-        raise Problem("not_found", "no job of that id")
-    return row
+    return find_owned(session, JobRow, job_id, owner, "job", lock=lock)
 
 
 def _refuse_too_many(session: Session, owner: str, most_open: int) -> None:

@@ -20,6 +20,7 @@ from service.monitors.schemas import EpochBatch, MonitorOrder, RelativeCost, Sha
 from service.monitors.supervision import OnAlarm, OnChange, Supervisor
 from service.monitors.tables import MonitorRow
 from service.monitors.telemetry import read_epochs, to_transitions
+from service.ownership import count_owned
 from service.platform import Platform
 from service.scenarios.catalogue import Catalogue
 from sim.epoch import parameter_vector
@@ -111,7 +112,7 @@ class Monitors:
             created_at=self._clock.now(),
         )
         with self._database.begin() as session:
-            if repository.count(session, owner) >= self.settings.per_owner:
+            if count_owned(session, MonitorRow, owner) >= self.settings.per_owner:
                 raise Problem("quota_exceeded", f"at most {self.settings.per_owner} monitors")
             session.add(row)
         self.supervisor.wake()
@@ -208,9 +209,9 @@ class Monitors:
 
     def let_shadow(self, monitor_id: str, owner: str | None, policy: str) -> None:
         """Compare a challenger with who is in charge on days to come; raises Problem."""
+        challenger = self._models.resolve(policy, "policy")
         with self._database.begin() as session:
             row = repository.find(session, monitor_id, owner, lock=True)
-            challenger = self._models.resolve(policy, "policy")
             if challenger.system != row.system:
                 raise Problem("refused_input", f"{challenger.reference} is of {challenger.system}")
             self.begin_shadow(

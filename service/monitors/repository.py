@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, tuple_
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
 from service.monitors.tables import MonitorDayRow, MonitorEpochRow, MonitorRow
 from service.monitors.telemetry import Epoch
+from service.ownership import Place, find_owned, newest_first
 
 OPEN, OBSERVED, SKIPPED, KEPT = "open", "observed", "skipped", "kept"
 _CHUNK = 400
@@ -33,28 +33,14 @@ def find(
     session: Session, monitor_id: str, owner: str | None = None, *, lock: bool = False
 ) -> MonitorRow:
     """One monitor, of this owner where one is named; raises Problem where there is none."""
-    row = session.get(MonitorRow, monitor_id, with_for_update=lock)
-    if row is None or (owner is not None and row.owner != owner):
-        raise Problem("not_found", "no monitor of that id")
-    return row
+    return find_owned(session, MonitorRow, monitor_id, owner, "monitor", lock=lock)
 
 
 def page(
-    session: Session, owner: str | None, before: tuple[datetime, str] | None, limit: int
+    session: Session, owner: str | None, before: Place | None, limit: int
 ) -> Sequence[MonitorRow]:
     """The newest first."""
-    query = select(MonitorRow).order_by(MonitorRow.created_at.desc(), MonitorRow.id.desc())
-    if owner is not None:
-        query = query.where(MonitorRow.owner == owner)
-    if before is not None:
-        query = query.where(tuple_(MonitorRow.created_at, MonitorRow.id) < before)
-    return session.scalars(query.limit(limit)).all()
-
-
-def count(session: Session, owner: str) -> int:
-    """How many monitors an owner has."""
-    query = select(func.count()).select_from(MonitorRow).where(MonitorRow.owner == owner)
-    return session.scalar(query) or 0
+    return session.scalars(newest_first(MonitorRow, owner, before, limit)).all()
 
 
 def at_work(session: Session) -> Sequence[MonitorRow]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
+from service.ownership import Place, find_owned, newest_first
 from service.schedules.tables import RunRow, ScheduleRow
 
 WAITING = "waiting"
@@ -16,27 +16,20 @@ AT_WORK = ("calibrating", "retraining", "shadowing")
 ENDED = ("promoted", "kept", "skipped", "failed", "cancelled")
 NEVER_LOST = ("alarm", "objective")
 """Triggers that come once: their runs wait, where others are passed over."""
-Place = tuple[datetime, str]
 
 
 def find(
     session: Session, schedule_id: str, owner: str | None = None, *, lock: bool = False
 ) -> ScheduleRow:
     """One schedule, of this owner where one is named; raises Problem where there is none."""
-    row = session.get(ScheduleRow, schedule_id, with_for_update=lock)
-    if row is None or (owner is not None and row.owner != owner):
-        raise Problem("not_found", "no schedule of that id")
-    return row
+    return find_owned(session, ScheduleRow, schedule_id, owner, "schedule", lock=lock)
 
 
 def find_run(
     session: Session, run_id: str, owner: str | None = None, *, lock: bool = False
 ) -> RunRow:
     """One run, of this owner where one is named; raises Problem where there is none."""
-    row = session.get(RunRow, run_id, with_for_update=lock)
-    if row is None or (owner is not None and row.owner != owner):
-        raise Problem("not_found", "no run of that id")
-    return row
+    return find_owned(session, RunRow, run_id, owner, "run", lock=lock)
 
 
 def page(
@@ -47,14 +40,10 @@ def page(
     monitor_id: str | None = None,
 ) -> Sequence[ScheduleRow]:
     """The newest first."""
-    query = select(ScheduleRow).order_by(ScheduleRow.created_at.desc(), ScheduleRow.id.desc())
-    if owner is not None:
-        query = query.where(ScheduleRow.owner == owner)
+    query = newest_first(ScheduleRow, owner, before, limit)
     if monitor_id is not None:
         query = query.where(ScheduleRow.monitor_id == monitor_id)
-    if before is not None:
-        query = query.where(tuple_(ScheduleRow.created_at, ScheduleRow.id) < tuple_(*before))
-    return session.scalars(query.limit(limit)).all()
+    return session.scalars(query).all()
 
 
 def page_of_runs(
@@ -68,24 +57,14 @@ def page_of_runs(
     states: Sequence[str] = (),
 ) -> Sequence[RunRow]:
     """The newest first."""
-    query = select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id.desc())
-    if owner is not None:
-        query = query.where(RunRow.owner == owner)
+    query = newest_first(RunRow, owner, before, limit)
     if schedule_id is not None:
         query = query.where(RunRow.schedule_id == schedule_id)
     if monitor_id is not None:
         query = query.where(RunRow.monitor_id == monitor_id)
     if states:
         query = query.where(RunRow.state.in_(states))
-    if before is not None:
-        query = query.where(tuple_(RunRow.created_at, RunRow.id) < tuple_(*before))
-    return session.scalars(query.limit(limit)).all()
-
-
-def count(session: Session, owner: str) -> int:
-    """How many schedules an owner has."""
-    query = select(func.count()).select_from(ScheduleRow).where(ScheduleRow.owner == owner)
-    return session.scalar(query) or 0
+    return session.scalars(query).all()
 
 
 def awake(session: Session) -> Sequence[ScheduleRow]:

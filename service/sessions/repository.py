@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, select, update
 
 from service.database import Database
+from service.ownership import Place, newest_first
 from service.sessions.tables import SessionRow, SnapshotRow
 
 OPENING, OPEN = "opening", "open"
@@ -79,16 +80,11 @@ class SessionRecords:
         with self._database.read() as session:
             return session.get(SessionRow, session_id)
 
-    def page(
-        self, owner: str, limit: int, after: tuple[datetime, str] | None
-    ) -> Sequence[SessionRow]:
+    def page(self, owner: str, limit: int, after: Place | None) -> Sequence[SessionRow]:
         """An owner's sessions, the newest first, and one more than asked for."""
-        asked = select(SessionRow).where(SessionRow.owner == owner, SessionRow.state != OPENING)
-        if after is not None:
-            asked = asked.where(tuple_(SessionRow.created_at, SessionRow.id) < tuple_(*after))
-        asked = asked.order_by(SessionRow.created_at.desc(), SessionRow.id.desc())
+        asked = newest_first(SessionRow, owner, after, limit + 1).where(SessionRow.state != OPENING)
         with self._database.read() as session:
-            return session.scalars(asked.limit(limit + 1)).all()
+            return session.scalars(asked).all()
 
     def snapshot(self, snapshot_id: str) -> Path:
         """Where a snapshot's actions are."""

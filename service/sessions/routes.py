@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Request, Response
 
 from service.errors import Problem
-from service.paging import Cursor, Limit, Page, decode_cursor, paged
+from service.paging import Cursor, Limit, Page, decode_place, paged
 from service.security import Reader, Stepper
 from service.sessions.commands import CommandRoute
 from service.sessions.operations import Sessions
@@ -52,7 +51,7 @@ def list_sessions(
 ) -> Page[SessionView]:
     """Sessions of the key's owner, the newest first, those that are over for a while too."""
     sessions = _sessions(request)
-    rows = sessions.records.page(principal.owner, limit, None if cursor is None else _place(cursor))
+    rows = sessions.records.page(principal.owner, limit, decode_place(cursor))
     shown, following = paged(rows, limit, lambda row: (row.created_at.isoformat(), row.id))
     return Page(items=[view_of_row(sessions, row) for row in shown], next_cursor=following)
 
@@ -110,14 +109,6 @@ async def restore_session(
 
 router.include_router(_commands)
 router.include_router(stream)
-
-
-def _place(cursor: str) -> tuple[datetime, str]:
-    created_at, identifier = decode_cursor(cursor, str, str)
-    try:
-        return datetime.fromisoformat(str(created_at)), str(identifier)
-    except ValueError as error:
-        raise Problem("invalid_request", "cursor: give the next_cursor of a page") from error
 
 
 def _sessions(request: Request) -> Sessions:

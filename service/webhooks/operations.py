@@ -15,6 +15,7 @@ from service.errors import Problem
 from service.models import repository as models
 from service.models.operations import CHAMPION, Models
 from service.models.repository import Move
+from service.ownership import count_owned
 from service.platform import Platform
 from service.webhooks import repository
 from service.webhooks.addresses import check_url
@@ -62,7 +63,7 @@ class Webhooks:
             created_at=self._clock.now(),
         )
         with self._database.begin() as session:
-            if repository.count(session, owner) >= self.settings.per_owner:
+            if count_owned(session, WebhookRow, owner) >= self.settings.per_owner:
                 raise Problem("quota_exceeded", f"at most {self.settings.per_owner} webhooks")
             session.add(row)
         return row, secret_of(self.teller.key, row.id, row.salt)

@@ -5,40 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, tuple_
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
+from service.ownership import Place, find_owned, newest_first
 from service.webhooks.tables import DeliveryRow, WebhookRow
 
 PENDING, DELIVERED, GIVEN_UP = "pending", "delivered", "given up"
-Place = tuple[datetime, str]
 
 
 def find(session: Session, webhook_id: str, owner: str | None, *, lock: bool = False) -> WebhookRow:
     """One webhook, of this owner where one is named; raises Problem where there is none."""
-    row = session.get(WebhookRow, webhook_id, with_for_update=lock)
-    if row is None or (owner is not None and row.owner != owner):
-        raise Problem("not_found", "no webhook of that id")
-    return row
+    return find_owned(session, WebhookRow, webhook_id, owner, "webhook", lock=lock)
 
 
 def page(
     session: Session, owner: str | None, before: Place | None, limit: int
 ) -> Sequence[WebhookRow]:
     """The newest first."""
-    query = select(WebhookRow).order_by(WebhookRow.created_at.desc(), WebhookRow.id.desc())
-    if owner is not None:
-        query = query.where(WebhookRow.owner == owner)
-    if before is not None:
-        query = query.where(tuple_(WebhookRow.created_at, WebhookRow.id) < tuple_(*before))
-    return session.scalars(query.limit(limit)).all()
-
-
-def count(session: Session, owner: str) -> int:
-    """How many webhooks an owner has."""
-    query = select(func.count()).select_from(WebhookRow).where(WebhookRow.owner == owner)
-    return session.scalar(query) or 0
+    return session.scalars(newest_first(WebhookRow, owner, before, limit)).all()
 
 
 def hearing(session: Session, owner: str, event: str) -> list[WebhookRow]:
@@ -59,11 +44,8 @@ def deliveries(
     session: Session, webhook_id: str, before: Place | None, limit: int
 ) -> Sequence[DeliveryRow]:
     """What a webhook was told or is to be told, the newest first."""
-    query = select(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id)
-    if before is not None:
-        query = query.where(tuple_(DeliveryRow.created_at, DeliveryRow.id) < tuple_(*before))
-    query = query.order_by(DeliveryRow.created_at.desc(), DeliveryRow.id.desc())
-    return session.scalars(query.limit(limit)).all()
+    query = newest_first(DeliveryRow, None, before, limit)
+    return session.scalars(query.where(DeliveryRow.webhook_id == webhook_id)).all()
 
 
 def due(
