@@ -244,7 +244,36 @@ class EvaluateSpec(BaseSpec):
     parameters: Values | None = None
 
 
-class CalibrateSpec(BaseSpec):
+class Estimating(Closed):
+    """How parameters are re-estimated."""
+
+    most_days_back: int = Field(
+        default=10, ge=1, le=100, description="Last days among which the change is sought"
+    )
+    in_control_days: int = Field(default=60, ge=4, le=10_000)
+    refining_days: int = Field(default=30, ge=0, le=10_000)
+
+
+class Retraining(Closed):
+    """How policies are trained again, and judged."""
+
+    ppo: PPOSpec = PPOSpec()
+    budget: BudgetSpec = BudgetSpec(steps=1_000_000)
+    tuning_budget: BudgetSpec | None = Field(
+        default=None, description="Of going on on the true simulator; none where it is left out"
+    )
+    renewal_episodes: Episodes = 40
+    gate_episodes: Annotated[int, Field(ge=2, le=100_000)] = 50
+
+    def check_training(self, seed: int) -> None:
+        """Raise SurrogymError for what contradicts itself."""
+        self.ppo.to_settings(seed)
+        self.budget.to_settings()
+        if self.tuning_budget is not None:
+            self.tuning_budget.to_settings()
+
+
+class CalibrateSpec(Estimating, BaseSpec):
     """Re-estimate hidden parameters from telemetry, and since when they hold."""
 
     kind: Literal["calibrate"]
@@ -254,14 +283,9 @@ class CalibrateSpec(BaseSpec):
         default=None, description="Who was in charge; the middle decision where it is not given"
     )
     beliefs: Values | None = None
-    most_days_back: int = Field(
-        default=10, ge=1, le=100, description="Last days among which the change is sought"
-    )
-    in_control_days: int = Field(default=60, ge=4, le=10_000)
-    refining_days: int = Field(default=30, ge=0, le=10_000)
 
 
-class RetrainSpec(BaseSpec):
+class RetrainSpec(Retraining, BaseSpec):
     """The answer to a change: learn what is missing, train on, and judge by paired episodes."""
 
     makes = ("policy", "surrogate")
@@ -276,21 +300,11 @@ class RetrainSpec(BaseSpec):
     )
     costs: Values | None = Field(default=None, description="Other costs of outputs")
     costs_at_close: Values | None = None
-    ppo: PPOSpec = PPOSpec()
-    budget: BudgetSpec = BudgetSpec(steps=1_000_000)
-    tuning_budget: BudgetSpec | None = Field(
-        default=None, description="Of going on on the true simulator; none where it is left out"
-    )
-    renewal_episodes: Episodes = 40
-    gate_episodes: Annotated[int, Field(ge=2, le=100_000)] = 50
 
     def check(self) -> None:
         """Raise SurrogymError for what contradicts itself."""
         super().check()
-        self.ppo.to_settings(self.seed)
-        self.budget.to_settings()
-        if self.tuning_budget is not None:
-            self.tuning_budget.to_settings()
+        self.check_training(self.seed)
 
 
 class PipelineSpec(BaseSpec):

@@ -6,9 +6,18 @@ from typing import Any
 
 from service.errors import Problem
 from service.jobs.runtime import Jobs
-from service.jobs.specs import CalibrateSpec, FromJob, FromModel, Given, RetrainSpec
+from service.jobs.specs import (
+    CalibrateSpec,
+    Closed,
+    Estimating,
+    FromJob,
+    FromModel,
+    Given,
+    Retraining,
+    RetrainSpec,
+)
 from service.models.operations import Version
-from service.schedules.schemas import ScheduleOrder
+from service.schedules.schemas import AnswerOrder, ScheduleOrder
 from service.schedules.tables import RunRow
 from training.loop import Change
 
@@ -35,9 +44,7 @@ def calibration(order: ScheduleOrder, run: RunRow) -> CalibrateSpec:
         policy=FromModel(model=base["policy"]),
         telemetry=Given(given=TELEMETRY),
         beliefs=base["beliefs"],
-        most_days_back=answer.most_days_back,
-        in_control_days=answer.in_control_days,
-        refining_days=answer.refining_days,
+        **_of(Estimating, answer),
     )
 
 
@@ -63,11 +70,7 @@ def retraining(order: ScheduleOrder, run: RunRow, transitions: FromJob) -> Retra
             "calibration": calibrated and FromJob(job=calibrated, artefact="calibration"),
             "costs": objective.get("costs"),
             "costs_at_close": objective.get("costs_at_close"),
-            "ppo": answer.ppo,
-            "budget": answer.budget,
-            "tuning_budget": answer.tuning_budget,
-            "renewal_episodes": answer.renewal_episodes,
-            "gate_episodes": answer.gate_episodes,
+            **_of(Retraining, answer),
             "publish": publish,
             "cores": answer.cores,
             "seed": _seed(order, run),
@@ -101,6 +104,11 @@ def name_of(reference: str) -> str:
 def version_of(reference: str) -> int:
     """Of `name@version`."""
     return int(reference.partition("@")[2])
+
+
+def _of(part: type[Closed], answer: AnswerOrder) -> dict[str, Any]:
+    """What an answer says of one of its parts."""
+    return {name: getattr(answer, name) for name in part.model_fields}
 
 
 def _base(run: RunRow) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from service.models.operations import Models
 from service.monitors import repository as monitors
 from service.monitors.operations import Monitors
 from service.monitors.tables import MonitorRow
+from service.ownership import count_owned
 from service.platform import Platform
 from service.scenarios.catalogue import Catalogue
 from service.schedules import asking, repository
@@ -102,7 +103,7 @@ class Schedules:
             created_at=now,
         )
         with self._database.begin() as session:
-            if repository.count(session, owner) >= self.settings.per_owner:
+            if count_owned(session, ScheduleRow, owner) >= self.settings.per_owner:
                 raise Problem("quota_exceeded", f"at most {self.settings.per_owner} schedules")
             session.add(row)
         self.scheduler.wake()
@@ -226,8 +227,7 @@ class Schedules:
         if order.on.cron is not None:
             check(order.on.cron.expression, order.on.cron.time_zone)
         answer = order.answer
-        answer.budget.to_settings()
-        answer.ppo.to_settings(answer.seed)
+        answer.check_training(answer.seed)
         with self._database.read() as session:
             monitor = monitors.find(session, order.monitor, owner)
             for reference in (monitor.policy, monitor.surrogate):

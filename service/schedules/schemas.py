@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.jobs.specs import BudgetSpec, Episodes, FromJob, PPOSpec, Seed, Values
+from service.jobs.specs import Closed, Estimating, FromJob, Retraining, Seed, Values
 
 Trigger = Literal["alarm", "cron", "objective", "manual", "backfill"]
 RunState = Literal[
@@ -17,13 +17,7 @@ RunState = Literal[
 _YEAR_SECONDS = 366 * 24 * 3600.0
 
 
-class Strict(BaseModel):
-    """What is sent to us; a name that nobody reads is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CronOrder(Strict):
+class CronOrder(Closed):
     """At certain times."""
 
     expression: str = Field(max_length=100, examples=["0 3 * * 1"], description="Five fields")
@@ -38,21 +32,21 @@ class CronOrder(Strict):
     )  # fmt: skip
 
 
-class OnOrder(Strict):
+class OnOrder(Closed):
     """What asks for a run, apart from a changed objective and a call."""
 
     alarm: bool = Field(default=True, description="An alarm of the monitor")
     cron: CronOrder | None = None
 
 
-class BudgetOrder(Strict):
+class BudgetOrder(Closed):
     """How often at most."""
 
     runs: int = Field(default=10, ge=1, le=10_000)
     days: float = Field(default=30.0, gt=0, le=366)
 
 
-class ShadowOrder(Strict):
+class ShadowOrder(Closed):
     """Let a challenger that passed the gate watch before it takes charge."""
 
     days: int = Field(ge=1, le=1000, description="Days of telemetry that must come in")
@@ -62,30 +56,20 @@ class ShadowOrder(Strict):
     )  # fmt: skip
 
 
-class AnswerOrder(Strict):
+class AnswerOrder(Estimating, Retraining):
     """How a run re-estimates, trains and judges."""
 
     days: int = Field(default=60, ge=1, le=1000, description="Last days of telemetry to learn from")
-    most_days_back: int = Field(default=10, ge=1, le=100)
-    in_control_days: int = Field(default=60, ge=4, le=10_000)
-    refining_days: int = Field(default=30, ge=0, le=10_000)
     transitions: FromJob | None = Field(
         default=None,
         description="On which the surrogate was fitted; found by its lineage where not given",
     )
-    ppo: PPOSpec = PPOSpec()
-    budget: BudgetSpec = BudgetSpec(steps=1_000_000)
-    tuning_budget: BudgetSpec | None = Field(
-        default=None, description="Of going on on the true simulator; none where it is left out"
-    )
-    renewal_episodes: Episodes = 40
-    gate_episodes: Annotated[int, Field(ge=2, le=100_000)] = 50
     shadow: ShadowOrder | None = None
     cores: int = Field(default=1, ge=1, le=1024)
     seed: Seed = 0
 
 
-class ScheduleOrder(Strict):
+class ScheduleOrder(Closed):
     """A schedule that is wanted."""
 
     model_config = ConfigDict(
@@ -123,7 +107,7 @@ class ScheduleOrder(Strict):
     pause_after_failures: int = Field(default=3, ge=1, le=100, description="In a row")
 
 
-class ScheduleChange(Strict):
+class ScheduleChange(Closed):
     """What is to be otherwise; what is not given stays."""
 
     name: str | None = Field(default=None, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
@@ -135,14 +119,14 @@ class ScheduleChange(Strict):
     pause_after_failures: int | None = Field(default=None, ge=1, le=100)
 
 
-class ObjectiveOrder(Strict):
+class ObjectiveOrder(Closed):
     """Other costs that are wanted from now on; the scenario's for what is not given."""
 
     costs: Values | None = Field(default=None, description="Of one unit of each output")
     costs_at_close: Values | None = Field(default=None, description="Of what is left at the close")
 
 
-class BackfillOrder(Strict):
+class BackfillOrder(Closed):
     """Times of the past for which runs are to be made up."""
 
     since: datetime
@@ -157,7 +141,7 @@ class BackfillOrder(Strict):
         return self
 
 
-class Why(Strict):
+class Why(Closed):
     """A reason, for those who read it later."""
 
     reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$")
