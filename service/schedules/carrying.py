@@ -7,7 +7,7 @@ followed by somebody who asks for the same job and takes the same passage once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ from service.models.repository import Move
 from service.monitors.operations import Base, Monitors
 from service.scenarios.catalogue import Catalogue
 from service.schedules import asking, repository
-from service.schedules.beginning import judge
+from service.schedules.beginning import Verdict, judge
 from service.schedules.planning import monitor_of, order_of
 from service.schedules.schemas import ScheduleOrder
 from service.schedules.tables import RunRow, ScheduleRow
@@ -46,6 +46,10 @@ OnEnd = Callable[[Session, RunRow], None]
 """Hears of a run's end, in the transaction that notes it."""
 OnPause = Callable[[Session, ScheduleRow], None]
 """Hears of a schedule that paused itself."""
+
+
+Passage = Callable[[Session, RunRow], None]
+"""From one step to the next, in a transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,11 @@ class Carrier:
 
     def _begin(self, order: ScheduleOrder, run: RunRow) -> bool:
         now, replaced = self.clock.now(), None
+        with self.database.read() as session:
+            row = repository.find(session, run.schedule_id)
+            if judge(session, row, order, run, now) == Verdict("wait", run.reason):
+                # As it did at the last look: nobody's lock is taken for that.
+                return False
         with self.database.begin() as session:
             row = repository.find(session, run.schedule_id, lock=True)
             found = repository.find_run(session, run.id, lock=True)
@@ -176,10 +185,7 @@ class Carrier:
         return self._conclude(run, outcome, str(job.outcome["reason"]))
 
     def _begin_shadow(self, run: RunRow, outcome: dict[str, Any]) -> bool:
-        with self.database.begin() as session:
-            found = repository.find_run(session, run.id, lock=True)
-            if found.state != "retraining":
-                return False
+        def begin(session: Session, found: RunRow) -> None:
             assert found.base is not None
             self._let_challenge(session, found, outcome)
             self.monitors.begin_shadow(
@@ -192,7 +198,8 @@ class Carrier:
             )
             since = self.clock.now().isoformat()
             found.state, found.outcome = "shadowing", {**outcome, "shadowing_since": since}
-        return True
+
+        return self._pass(run, begin)
 
     def _shadow(self, order: ScheduleOrder, run: RunRow) -> bool:
         """Wait for days as they come, and for no more than so long."""
@@ -285,10 +292,8 @@ class Carrier:
 
     def _conclude(self, run: RunRow, outcome: dict[str, Any], reason: str) -> bool:
         """Promote or keep, believe what was found, and watch again: all or nothing."""
-        with self.database.begin() as session:
-            found = repository.find_run(session, run.id, lock=True)
-            if found.state != run.state:
-                return False
+
+        def conclude(session: Session, found: RunRow) -> None:
             assert found.base is not None
             self._let_challenge(session, found, outcome)
             if outcome["is_promoted"]:
@@ -309,7 +314,8 @@ class Carrier:
             )
             state = "promoted" if is_promoted else "kept"
             self._close(session, found, state, told, base if is_new else None)
-        return True
+
+        return self._pass(run, conclude)
 
     def _let_challenge(self, session: Session, run: RunRow, outcome: dict[str, Any]) -> None:
         wish = self._wish(run, asking.version_of(outcome["policy"]), "made by this run")
@@ -346,25 +352,23 @@ class Carrier:
         return self._end(run, "failed", f"job {job.id} is {job.state}: {job.reason}")
 
     def _end(self, run: RunRow, state: str, reason: str, **values: Any) -> bool:
-        with self.database.begin() as session:
-            found = repository.find_run(session, run.id, lock=True)
-            if found.state != run.state:
-                return False
-            for name, value in values.items():
-                setattr(found, name, value)
+        def end(session: Session, found: RunRow) -> None:
+            _set(found, values)
             self._close(session, found, state, reason)
-        return True
+
+        return self._pass(run, end)
 
     def _close(
         self, session: Session, run: RunRow, state: str, reason: str, base: Base | None = None
     ) -> None:
         """End a run: the monitor is answered, failures are counted, and who listens hears of it."""
-        was_at_work = run.state in repository.AT_WORK
+        was = run.state
         run.state, run.reason, run.ended_at = state, reason[:1000], self.clock.now()
-        if was_at_work:
+        if was in repository.AT_WORK:
             with suppress(Problem):
                 # The monitor may be gone.
-                self.monitors.end_shadow(session, run.monitor_id)
+                if was == "shadowing":
+                    self.monitors.end_shadow(session, run.monitor_id)
                 is_settled = state == "kept"
                 self.monitors.end_answer(
                     session, run.monitor_id, base, reason, is_settled=is_settled
@@ -385,12 +389,15 @@ class Carrier:
         _log.info("run ended", run=run.id, state=state, reason=reason)
 
     def _note(self, run: RunRow, **values: Any) -> bool:
+        return self._pass(run, lambda _, found: _set(found, values))
+
+    def _pass(self, run: RunRow, passage: Passage) -> bool:
+        """Take a passage in a transaction, if the run still stands where it was seen."""
         with self.database.begin() as session:
             found = repository.find_run(session, run.id, lock=True)
             if found.state != run.state:
                 return False
-            for name, value in values.items():
-                setattr(found, name, value)
+            passage(session, found)
         return True
 
     def drop_jobs(self, run: RunRow) -> None:
@@ -410,3 +417,8 @@ class Carrier:
             Path(folder.name), days
         )
         return folder
+
+
+def _set(run: RunRow, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(run, name, value)

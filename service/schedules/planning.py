@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from service.monitors import repository as monitors
 from service.monitors.tables import MonitorRow
 from service.schedules import repository
-from service.schedules.cron import missed_since
+from service.schedules.cron import due_after, missed_since
 from service.schedules.schemas import CronOrder, ScheduleOrder, Trigger
 from service.schedules.settings import ScheduleSettings
 from service.schedules.tables import RunRow, ScheduleRow
@@ -25,6 +26,17 @@ _MOST_AT_ONCE = 1000
 def order_of(row: ScheduleRow) -> ScheduleOrder:
     """What is wanted, as it was asked for."""
     return ScheduleOrder.model_validate(row.order)
+
+
+def is_due(session: Session, row: ScheduleRow, now: datetime) -> bool:
+    """Whether there is anything to plan; found by reading alone."""
+    on = order_of(row).on
+    if on.cron is not None:
+        times = due_after(on.cron.expression, on.cron.time_zone, row.planned_until)
+        following = next(times, None)
+        if following is not None and following <= now:
+            return True
+    return on.alarm and _unanswered(session, row) is not None
 
 
 def plan(session: Session, row: ScheduleRow, now: datetime, settings: ScheduleSettings) -> int:
@@ -107,23 +119,41 @@ def _key(time: datetime) -> str:
 def _plan_alarm(
     session: Session, row: ScheduleRow, now: datetime, settings: ScheduleSettings
 ) -> int:
+    found = _unanswered(session, row)
+    if found is None:
+        return 0
+    begin_at, tries = now, len(found.failed)
+    if found.failed:
+        last = found.failed[-1].ended_at
+        assert last is not None
+        wait = settings.retry_seconds * 2.0 ** (tries - 1)
+        begin_at = max(now, last + timedelta(seconds=wait))
+    key = f"{found.about}{tries + 1}"
+    add(session, row, "alarm", key, found.raised, now, begin_at=begin_at)
+    return 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Alarm:
+    """One that nobody answers."""
+
+    about: str
+    """How the keys of its runs begin."""
+    raised: datetime
+    failed: Sequence[RunRow]
+    """Answers that came to nothing, the oldest first."""
+
+
+def _unanswered(session: Session, row: ScheduleRow) -> _Alarm | None:
+    """The alarm of the monitor, unless it is being answered or somebody has decided."""
     monitor = session.get(MonitorRow, row.monitor_id)
     if monitor is None or monitor.state != "alarm" or monitor.alarm is None:
-        return 0
+        return None
     about = f"alarm:{monitor.generation}:{monitor.alarm['day']}:"
     before = repository.with_keys_like(session, row.id, about)
     if before and (before[-1].state != "failed" or before[-1].ended_at is None):
-        # It is being answered, or somebody has decided.
-        return 0
-    begin_at = now
-    if before:
-        last = before[-1].ended_at
-        assert last is not None
-        wait = settings.retry_seconds * 2.0 ** (len(before) - 1)
-        begin_at = max(now, last + timedelta(seconds=wait))
-    raised = datetime.fromisoformat(monitor.alarm["at"])
-    add(session, row, "alarm", f"{about}{len(before) + 1}", raised, now, begin_at=begin_at)
-    return 1
+        return None
+    return _Alarm(about, datetime.fromisoformat(monitor.alarm["at"]), before)
 
 
 def monitor_of(session: Session, row: ScheduleRow | RunRow, *, lock: bool = False) -> MonitorRow:

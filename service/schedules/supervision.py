@@ -11,7 +11,7 @@ from service.database import Database
 from service.errors import Problem
 from service.schedules import repository
 from service.schedules.carrying import Carrier
-from service.schedules.planning import plan
+from service.schedules.planning import is_due, plan
 from service.schedules.settings import ScheduleSettings
 
 _log = structlog.get_logger("surrogym.schedules")
@@ -62,8 +62,9 @@ class Scheduler:
     def _plan(self) -> None:
         now = self._clock.now()
         with self._database.read() as session:
-            rows = repository.awake(session)
-        for row in rows:
+            # Looking takes nobody's lock.
+            due = [row for row in repository.awake(session) if is_due(session, row, now)]
+        for row in due:
             with self._database.begin() as session:
                 try:
                     found = repository.find(session, row.id, lock=True)

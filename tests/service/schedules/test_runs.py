@@ -20,6 +20,15 @@ def only(desk: Desk, **asked: Any) -> dict[str, Any]:
     return run
 
 
+def retraining(desk: Desk, **order: Any) -> None:
+    """An alarm that was found to be a fifth more patients, for which is trained now."""
+    desk.create(**order)
+    desk.alarm()
+    desk.turn()
+    desk.calibrated(only(desk), "parameters inside the box", arrival_scale=1.2)
+    desk.turn()
+
+
 def monitor(desk: Desk) -> dict[str, Any]:
     found: dict[str, Any] = desk.look(f"/v1/monitors/{desk.monitor}")
     return found
@@ -57,11 +66,7 @@ def test_an_alarm_ends_in_a_promotion_with_its_evidence(desk: Desk) -> None:
 
 def test_what_is_not_surely_better_does_not_take_charge(desk: Desk) -> None:
     """The policy stays, what was learnt about the system is believed, and the watch goes on."""
-    desk.create()
-    desk.alarm()
-    desk.turn()
-    desk.calibrated(only(desk), "parameters inside the box", arrival_scale=1.2)
-    desk.turn()
+    retraining(desk)
     desk.retrained(only(desk), -0.2, 0.1)
     desk.turn()
     assert only(desk)["state"] == "kept"
@@ -73,11 +78,7 @@ def test_what_is_not_surely_better_does_not_take_charge(desk: Desk) -> None:
 
 def test_a_promotion_in_the_meantime_makes_evidence_worthless(desk: Desk) -> None:
     """It was measured against somebody who is not in charge any more."""
-    desk.create()
-    desk.alarm()
-    desk.turn()
-    desk.calibrated(only(desk), "parameters inside the box", arrival_scale=1.2)
-    desk.turn()
+    retraining(desk)
     other = desk.challenger()
     moved = desk.service.client.put(
         "/v1/models/clinic-policy/aliases/champion",
@@ -213,11 +214,7 @@ def test_a_killed_scheduler_asks_for_no_job_twice(desk: Desk) -> None:
 
 def test_a_challenger_watches_before_it_takes_charge(desk: Desk) -> None:
     """The days as they come are evidence of their own, and if none come that speaks against it."""
-    desk.create(answer={"shadow": {"days": 3, "within_seconds": 30 * DAY}})
-    desk.alarm()
-    desk.turn()
-    desk.calibrated(only(desk), "parameters inside the box", arrival_scale=1.1)
-    desk.turn()
+    retraining(desk, answer={"shadow": {"days": 3, "within_seconds": 30 * DAY}})
     desk.retrained(only(desk), -0.2, -0.1)
     desk.turn()
     assert only(desk)["state"] == "shadowing"
@@ -244,11 +241,7 @@ def test_a_challenger_watches_before_it_takes_charge(desk: Desk) -> None:
 
 def test_evidence_that_does_not_come_speaks_against_a_challenger(desk: Desk) -> None:
     """A system whose telemetry has stopped is not one to put somebody new in charge of."""
-    desk.create(answer={"shadow": {"days": 3, "within_seconds": DAY}})
-    desk.alarm()
-    desk.turn()
-    desk.calibrated(only(desk), "parameters inside the box", arrival_scale=1.1)
-    desk.turn()
+    retraining(desk, answer={"shadow": {"days": 3, "within_seconds": DAY}})
     desk.retrained(only(desk), -0.2, -0.1)
     desk.turn()
     desk.clock.advance(DAY + 1)
@@ -317,3 +310,31 @@ def test_schedules_are_ones_own(desk: Desk) -> None:
 def _code(service: InProcess, order: dict[str, Any], headers: dict[str, str]) -> tuple[int, str]:
     answer = service.client.post("/v1/schedules", json=order, headers=headers)
     return answer.status_code, answer.json()["code"]
+
+
+def test_a_run_that_does_not_shadow_leaves_somebody_elses_challenger_at_its_watch(
+    desk: Desk,
+) -> None:
+    """Who watches by hand is not sent away by an alarm that is settled."""
+    challenger = desk.challenger()
+    place = f"/v1/monitors/{desk.monitor}"
+    wish = {"policy": f"clinic-policy@{challenger}"}
+    assert desk.service.client.put(f"{place}/shadow", json=wish).status_code == 200
+    desk.create()
+    desk.alarm()
+    desk.turn()
+    desk.calibrated(only(desk), "nothing")
+    desk.turn()
+    assert only(desk)["state"] == "kept"
+    assert monitor(desk)["shadow"] == f"clinic-policy@{challenger}"
+
+
+def test_a_budget_that_says_nothing_is_refused_before_any_run(desk: Desk) -> None:
+    """Of tuning as of training: a schedule whose runs must fail helps nobody."""
+    answer = {
+        "transitions": {"job": desk.transitions, "artefact": "transitions"},
+        "tuning_budget": {},
+    }
+    order = {"name": "n", "monitor": desk.monitor, "answer": answer}
+    refused = desk.service.client.post("/v1/schedules", json=order)
+    assert (refused.status_code, refused.json()["code"]) == (422, "refused_input")
