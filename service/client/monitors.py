@@ -11,7 +11,6 @@ from service.monitors.schemas import (
     Gap,
     MonitorView,
     Received,
-    Refused,
     Residuals,
     ShadowReport,
 )
@@ -49,11 +48,10 @@ class MonitorsClient:
                 "POST", f"{_URL}/{monitor_id}/epochs", may_repeat=True, json={"epochs": part}
             )
             told = Received.model_validate(answer.json())
-            refused = [*total.refused, *(Refused(day=r.day, index=r.index) for r in told.refused)]
             total = Received(
                 stored=total.stored + told.stored,
                 duplicates=total.duplicates + told.duplicates,
-                refused=refused,
+                refused=[*total.refused, *told.refused],
                 late=total.late + told.late,
             )
         return total

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy.orm import Session
 
 from service.monitors import repository, schemas
 from service.monitors.operations import Monitors
@@ -104,9 +105,9 @@ def get_residuals(
 ) -> schemas.Residuals:
     """What the detectors saw of each part of the system, day by day, for plots."""
     with request.app.state.platform.database.read() as session:
-        row = repository.find(session, monitor_id, principal.whose)
-        judged = repository.days(session, monitor_id, None, days)[::-1]
-    return residuals_of([day for day in judged if day.generation == row.generation])
+        return recent_residuals(
+            session, repository.find(session, monitor_id, principal.whose), days
+        )
 
 
 @router.put("/{monitor_id}/shadow")
@@ -174,6 +175,12 @@ def view_of(row: MonitorRow, now: datetime) -> schemas.MonitorView:
         watch=schemas.WatchOrder.model_validate(row.watch),
         shadow=row.shadow["policy"] if row.shadow else None,
     )
+
+
+def recent_residuals(session: Session, row: MonitorRow, days: int) -> schemas.Residuals:
+    """Series over the last days that were judged by the detectors of now."""
+    judged = repository.days(session, row.id, None, days)[::-1]
+    return residuals_of([day for day in judged if day.generation == row.generation])
 
 
 def residuals_of(days: list[MonitorDayRow]) -> schemas.Residuals:

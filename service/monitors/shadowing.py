@@ -8,6 +8,7 @@ not equally: the gate's episodes on the true simulator are the evidence, and thi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from jaxtyping import Bool, Float, Int
 
 from envs.objective import Objective
 from service.jobs.subject import subject_of
+from service.models.artefacts import policy_of
 from service.monitors.telemetry import to_transitions
 from service.monitors.watched import Shadowed
-from sim.description import Description
 from sim.epoch import parameter_vector
 from sim.streams import stream
 from surrogates.interface import Surrogate
@@ -35,13 +36,14 @@ _STATES, _EPOCHS, _COPIES = 32, 64, 32
 def compare_day(shadowed: Shadowed, day: int, contents: list[dict[str, Any]]) -> dict[str, float]:
     """Share of a day's decisions that differ, and the imagined cost of an epoch under each."""
     subject = subject_of(shadowed.reference)
-    description = subject.description
-    beliefs = parameter_vector(description.parameters, dict(shadowed.beliefs))
+    beliefs = parameter_vector(subject.description.parameters, dict(shadowed.beliefs))
     wanted = shadowed.objective or {}
     plant = subject.wanting(wanted.get("costs"), wanted.get("costs_at_close")).believing(beliefs)
-    in_charge = plant.controller(_policy(description, shadowed.policy))
-    challenger = plant.controller(_policy(description, shadowed.challenger))
-    surrogate = load_surrogate(shadowed.surrogate, description)[0]
+    in_charge, challenger = (
+        plant.controller(_policy(folder, subject.description.name))
+        for folder in (shadowed.policy, shadowed.challenger)
+    )
+    surrogate = _surrogate(shadowed.reference, shadowed.surrogate)
     states = to_transitions(contents, day, beliefs, "in charge").state
     imagined = _Imagined(plant.objective, surrogate, beliefs, states)
     return {
@@ -49,6 +51,16 @@ def compare_day(shadowed: Shadowed, day: int, contents: list[dict[str, Any]]) ->
         "in_charge": imagined.cost(in_charge, day),
         "challenger": imagined.cost(challenger, day),
     }
+
+
+@lru_cache(maxsize=4)
+def _surrogate(reference: str, folder: Path) -> Surrogate:
+    """Kept for the next day: it takes longer to load than a day to imagine."""
+    return load_surrogate(folder, subject_of(reference).description)[0]
+
+
+def _policy(folder: Path, system: str) -> NetworkPolicy:
+    return policy_of(load_artefact(folder, kind="policy", system=system))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +109,3 @@ def _decided(
         return controller.decide(states)
     seat = seated(controller, 1)
     return np.concatenate([seat.decide(state[None, :]) for state in states])
-
-
-def _policy(description: Description, folder: Path) -> NetworkPolicy:
-    artefact = load_artefact(folder, kind="policy", system=description.name)
-    return NetworkPolicy.from_tensors(
-        artefact.tensors, name=str(artefact.manifest.get("name", "policy"))
-    )

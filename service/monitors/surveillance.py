@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from service.jobs.subject import Subject, subject_of
+from service.models.artefacts import policy_of
 from service.monitors.telemetry import to_transitions
 from service.monitors.watched import Tuning, Watched
 from sim.epoch import parameter_vector
@@ -133,6 +134,4 @@ def _surrogate(subject: Subject, watched: Watched) -> Surrogate:
 
 
 def _policy(subject: Subject, watched: Watched) -> NetworkPolicy:
-    artefact = load_artefact(watched.policy, kind="policy", system=subject.description.name)
-    name = str(artefact.manifest.get("name", "policy"))
-    return NetworkPolicy.from_tensors(artefact.tensors, name=name)
+    return policy_of(load_artefact(watched.policy, kind="policy", system=subject.description.name))

@@ -15,7 +15,7 @@ from service.jobs.job import Event, Job
 from service.jobs.runtime import Jobs
 from service.keys.repository import Principal
 from service.pages.charts import Chart, Line
-from service.pages.rendering import render
+from service.pages.rendering import live_at, render
 from service.pages.visitors import Visitor
 from service.paging import Cursor, decode_cursor, paged
 
@@ -30,7 +30,15 @@ JobId = Annotated[str, Path(max_length=40, pattern="^[A-Za-z0-9_-]+$")]
 @router.get("/jobs", response_class=HTMLResponse)
 def jobs_page(request: Request, visitor: Visitor, cursor: Cursor = None) -> HTMLResponse:
     """All jobs that the visitor may see, the newest first."""
-    return render(request, "jobs.html", **_list(request, visitor, cursor), cursor=cursor)
+    return render(
+        request,
+        "live-page.html",
+        **_list(request, visitor, cursor),
+        part="jobs-live.html",
+        title="Training jobs",
+        live=live_at("/jobs/live", cursor),
+        every=3,
+    )
 
 
 @router.get("/jobs/live", response_class=HTMLResponse)

@@ -13,11 +13,10 @@ from service.errors import Problem
 from service.keys.repository import Principal
 from service.monitors import repository
 from service.monitors.operations import Monitors
-from service.monitors.routes import residuals_of, view_of
+from service.monitors.routes import recent_residuals, view_of
 from service.monitors.schemas import MonitorView, Residuals, Series
-from service.monitors.tables import MonitorRow
 from service.pages.charts import Chart, Line
-from service.pages.rendering import render
+from service.pages.rendering import live_at, render
 from service.pages.visitors import Visitor
 from service.paging import Cursor, decode_place, paged
 from service.platform import Platform
@@ -26,7 +25,7 @@ from service.schedules.operations import Schedules
 
 router = APIRouter(include_in_schema=False)
 
-_SHOWN, _DAYS, _LINES, _RUNS = 50, 100, 5, 20
+_SHOWN, _MOST, _DAYS, _LINES, _RUNS = 50, 200, 100, 5, 20
 MonitorId = Annotated[str, Path(max_length=32, pattern=r"^mon_[0-9a-f]+$")]
 ScheduleId = Annotated[str, Form(max_length=32, pattern=r"^sch_[0-9a-f]+$")]
 
@@ -34,7 +33,15 @@ ScheduleId = Annotated[str, Form(max_length=32, pattern=r"^sch_[0-9a-f]+$")]
 @router.get("/monitors", response_class=HTMLResponse)
 def monitors_page(request: Request, visitor: Visitor, cursor: Cursor = None) -> HTMLResponse:
     """All monitors that the visitor may see, the newest first."""
-    return render(request, "monitors.html", **_list(request, visitor, cursor), cursor=cursor)
+    return render(
+        request,
+        "live-page.html",
+        **_list(request, visitor, cursor),
+        part="monitors-live.html",
+        title="Monitors",
+        live=live_at("/monitors/live", cursor),
+        every=5,
+    )
 
 
 @router.get("/monitors/live", response_class=HTMLResponse)
@@ -99,13 +106,15 @@ async def schedule(
     return RedirectResponse(f"/monitors/{monitor_id}", status_code=303)
 
 
-def drifting(session: Session, platform: Platform, visitor: Principal) -> list[MonitorView]:
-    """Monitors that ask for somebody: an alarm, a failure, or telemetry that has stopped."""
+def watched(session: Session, platform: Platform, visitor: Principal) -> list[MonitorView]:
+    """The newest monitors that the visitor may see."""
     now = platform.clock.now()
-    found = [view_of(row, now) for row in repository.page(session, visitor.whose, None, 200)]
-    return [
-        each for each in found if each.state in ("alarm", "answering", "failed") or each.is_stale
-    ]
+    return [view_of(row, now) for row in repository.page(session, visitor.whose, None, _MOST)]
+
+
+def asks_for_somebody(monitor: MonitorView) -> bool:
+    """Whether there is an alarm, a failure, or telemetry that has stopped."""
+    return monitor.state in ("alarm", "answering", "failed") or monitor.is_stale
 
 
 def _list(request: Request, visitor: Principal, cursor: str | None) -> dict[str, Any]:
@@ -122,7 +131,7 @@ def _one(request: Request, monitor_id: str, visitor: Principal) -> dict[str, Any
     monitors: Monitors = request.app.state.monitors
     with platform.database.read() as session:
         row = repository.find(session, monitor_id, visitor.whose)
-        seen = _residuals(session, row)
+        seen = recent_residuals(session, row, _DAYS)
         rules = schedules.page(session, visitor.whose, None, _SHOWN, monitor_id)
         runs = schedules.page_of_runs(session, visitor.whose, None, _RUNS, monitor_id=monitor_id)
         days = repository.days(session, monitor_id, None, 1)
@@ -137,11 +146,6 @@ def _one(request: Request, monitor_id: str, visitor: Principal) -> dict[str, Any
         "shadow": monitors.shadow_report(monitor_id, visitor.whose) if row.shadow else None,
         "may_train": visitor.may("train"),
     }
-
-
-def _residuals(session: Session, row: MonitorRow) -> Residuals:
-    judged = repository.days(session, row.id, None, _DAYS)[::-1]
-    return residuals_of([day for day in judged if day.generation == row.generation])
 
 
 def _wanted(seen: Residuals) -> list[tuple[str, str]]:

@@ -10,9 +10,8 @@ from fastapi.responses import HTMLResponse
 from service.jobs.states import JobState
 from service.keys.repository import Principal
 from service.models import repository
-from service.monitors import repository as monitors
 from service.pages.jobs import open_jobs
-from service.pages.monitors import drifting
+from service.pages.monitors import asks_for_somebody, watched
 from service.pages.rendering import render
 from service.pages.visitors import Visitor
 from service.platform import Platform
@@ -27,7 +26,15 @@ _SHOWN = 10
 @router.get("/", response_class=HTMLResponse)
 def overview_page(request: Request, visitor: Visitor) -> HTMLResponse:
     """What is going on."""
-    return render(request, "overview.html", **_all(request, visitor))
+    return render(
+        request,
+        "live-page.html",
+        **_all(request, visitor),
+        part="overview-live.html",
+        title="Overview",
+        live="/live",
+        every=5,
+    )
 
 
 @router.get("/live", response_class=HTMLResponse)
@@ -42,15 +49,14 @@ def _all(request: Request, visitor: Principal) -> dict[str, Any]:
     jobs = open_jobs(request, visitor)
     with platform.database.read() as session:
         moves = repository.recent_moves(session, _SHOWN)
-        asks = drifting(session, platform, visitor)
-        watched = len(monitors.page(session, visitor.whose, None, 200))
+        monitors = watched(session, platform, visitor)
         runs = schedules.page_of_runs(session, visitor.whose, None, _SHOWN)
     return {
         "jobs": jobs,
         "running": sum(job.state.is_held for job in jobs),
         "waiting": sum(job.state is JobState.QUEUED for job in jobs),
-        "drifting": asks,
-        "watched": watched,
+        "drifting": [each for each in monitors if asks_for_somebody(each)],
+        "watched": len(monitors),
         "runs": runs,
         "moves": moves,
         "sessions": sessions.count(visitor.whose),

@@ -34,6 +34,11 @@ def render(request: Request, template: str, **content: Any) -> HTMLResponse:
     return HTMLResponse(told, headers={"Cache-Control": "no-store"})
 
 
+def live_at(path: str, cursor: str | None) -> str:
+    """Where the part of a list that changes is loaded from, on that page of it."""
+    return path if cursor is None else f"{path}?cursor={cursor}"
+
+
 def moment(at: datetime | None) -> Markup:
     """A time of day in UTC; scripts turn it into the reader's own."""
     if at is None:
