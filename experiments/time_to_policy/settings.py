@@ -15,7 +15,7 @@ class Setting:
     """One system, and everything that its rows depend on."""
 
     ground: Ground
-    episodes: int = 200
+    episodes: int = 60
     """Simulated for a surrogate, on all cores."""
     train_seconds: float = 60.0
     """Of PPO on each surrogate."""
@@ -27,9 +27,9 @@ class Setting:
     """Those arms get so many times the wall-clock in which the quickest surrogate got there."""
     least_seconds: float = 300.0
     """They get at least that long."""
-    judged_days: int = 40
+    judged_days: int = 30
     """True days, the same for everybody, on which checkpoints are judged."""
-    checkpoints: int = 14
+    checkpoints: int = 12
     """Of each training that are judged, evenly in the logarithm of time."""
     reaches: float = 0.98
     """Share of the best value known that must be reached: its cost over this is enough."""
@@ -51,8 +51,14 @@ class Setting:
 THOROUGH = (
     Setting(ground=Ground(scenario="bank", agents=50)),
     Setting(ground=Ground(scenario="bank", agents=200)),
-    Setting(ground=Ground(scenario="bank", agents=1000), episodes=100, simulator_seeds=(1,)),
-    Setting(ground=Ground(scenario="clinic")),
+    Setting(
+        ground=Ground(scenario="bank", agents=1000),
+        episodes=24,
+        judged_days=12,
+        seeds=(1, 2, 3),
+        simulator_seeds=(1,),
+    ),
+    Setting(ground=Ground(scenario="clinic"), episodes=200),
 )
 
 
