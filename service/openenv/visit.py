@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -102,7 +103,9 @@ class Visit:
         """End the session."""
         if self._session is not None:
             session, self._session = self._session, None
-            await self._sessions.delete(self._owner, session.id)
+            # It is over in any case; only its record may be late.
+            with suppress(Problem):
+                await self._sessions.delete(self._owner, session.id)
 
     async def _begun(self, options: dict[str, Any]) -> Session:
         try:

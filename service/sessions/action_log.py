@@ -24,6 +24,8 @@ from zlib import crc32
 from service.sessions.refusal import Broken, Refused
 
 _MAGIC = b"SURROGYM-ACTIONS-1\n"
+NOTHING_PLAYED = len(_MAGIC) + 32
+"""Bytes of a log without a record: what it is, and of which spec."""
 _HEAD = Struct("<IIQB")
 _WORTH_CUTTING = 64 << 10
 """Bytes of a log below which nothing is cut."""
@@ -70,8 +72,7 @@ class ActionLog:
         self._file = _locked(path)
         self._end = os.fstat(self._file).st_size
         if self._end == 0:
-            os.write(self._file, self._opening)
-            self._end = len(self._opening)
+            self._begin()
 
     @property
     def length(self) -> int:
@@ -122,6 +123,14 @@ class ActionLog:
     def close(self) -> None:
         """Let others have it."""
         os.close(self._file)
+
+    def _begin(self) -> None:
+        try:
+            self._write(self._opening)
+        except Refused:
+            self.close()
+            raise
+        self._end = len(self._opening)
 
     def _write(self, packed: bytes) -> None:
         try:
@@ -190,7 +199,10 @@ def _records(content: bytes, start: int) -> Iterator[tuple[int, Record]]:
 
 def _locked(path: Path) -> int:
     """The file, open and ours alone: a worker of before may still be dying."""
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Refused("storage_unavailable", "the disk took no action log") from error
     deadline = time.monotonic() + _SECONDS_FOR_LOCK
     while True:
         try:

@@ -182,15 +182,23 @@ class Sessions:
         return reply.number + 1
 
     async def delete(self, owner: str, session_id: str) -> None:
-        """End a session; one that is over stays over."""
+        """End a session; one that is over stays over.
+
+        Raises Problem where that cannot be recorded now: it is tried on, but after a kill the
+        session would be there again.
+        """
         session = self.found(owner, session_id)
-        if session is None:
-            row = await run_sync(self.records.find, session_id)
-            if row is None or row.owner != owner:
-                raise Problem("not_found", "no session of that id")
+        if session is not None:
+            self._end(session, End("closed", "session_closed", "its owner closed it"))
+        ending = self._ending.get(session_id)
+        if ending is not None and ending.owner == owner and ending.recorded is not None:
+            await asyncio.wait([ending.recorded], timeout=_SECONDS_TO_RECORD)
+            if not ending.recorded.done():
+                raise Problem("storage_unavailable", "it is over, and will be recorded: ask again")
             return
-        self._end(session, End("closed", "session_closed", "its owner closed it"))
-        await asyncio.wait(set(self._writing), timeout=_SECONDS_TO_RECORD)
+        row = await run_sync(self.records.find, session_id)
+        if row is None or row.owner != owner:
+            raise Problem("not_found", "no session of that id")
 
     def reap(self) -> None:
         """End the sessions that were idle for too long; busy ones are left alone."""
@@ -259,7 +267,8 @@ class Sessions:
             handle=next(self._handles),
             idle_seconds=row.idle_seconds,
             created_at=row.created_at,
-            is_used=row.used_at is not None,
+            # A kill may come before it was recorded that it was used; its log came first.
+            is_used=row.used_at is not None or self.records.was_played(row.id),
             # Time in which nothing was served is nobody's idleness.
             last_used=self._clock.monotonic(),
             about=row.about,
@@ -288,8 +297,8 @@ class Sessions:
         ended = partial(
             self.records.ended, session.id, self._clock.now(), end.state, end.code, end.detail
         )
-        recorded = self._write(ended)
-        recorded.add_done_callback(lambda _: self._ending.pop(session.id, None))
+        session.recorded = self._write(ended)
+        session.recorded.add_done_callback(lambda _: self._ending.pop(session.id, None))
 
     def _write(self, write: Callable[[], None]) -> asyncio.Task[None]:
         """Have something written, however often it has to be tried, without waiting for it."""

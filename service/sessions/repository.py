@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 
 from service.database import Database
 from service.ownership import Place, newest_first
+from service.sessions.action_log import NOTHING_PLAYED
 from service.sessions.tables import SessionRow, SnapshotRow
 
 OPENING, OPEN = "opening", "open"
@@ -24,6 +25,11 @@ class SessionRecords:
     def log(self, session_id: str) -> Path:
         """Where the actions of a session are."""
         return self._folder / f"{session_id}.actions"
+
+    def was_played(self, session_id: str) -> bool:
+        """Whether anything was ever asked of a session."""
+        path = self.log(session_id)
+        return path.exists() and path.stat().st_size > NOTHING_PLAYED
 
     def prepare(self) -> list[SessionRow]:
         """The open sessions, after what a kill left half made was cleared away."""

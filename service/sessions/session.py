@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ class Session:
     number: int | None = None
     """Step id of the last command, where it is known."""
     end: End | None = None
+    recorded: asyncio.Task[None] | None = None
+    """Of one that is over: notes it in the database."""
     survived: int = 0
     """Deaths of its worker in the command that is being played."""
     on_end: list[Callable[[End], None]] = field(default_factory=list)
