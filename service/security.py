@@ -10,11 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Depends
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import HTTPConnection
 
 from service.clock import Clock
@@ -28,6 +26,8 @@ SECRET = re.compile(r"sgk_[0-9a-f]{12}_[A-Za-z0-9_-]+")
 _REMEMBERED_SECONDS = 5.0
 """For which a key that was good is taken to be good: so long may a revoked one still work."""
 _MOST_REMEMBERED = 10_000
+_LOOKED_UP_AT_ONCE = 8
+"""Keys, in threads of their own: all others may wait to write to a database that is locked."""
 _SIGNED_IN_SECONDS = 7 * 24 * 3600
 
 
@@ -38,10 +38,10 @@ class Doorkeeper:
         self, keyring: Keyring, clock: Clock, limits: LimitSettings, cookie_secret: bytes
     ) -> None:
         self._keyring, self._clock, self._secret = keyring, clock, cookie_secret
-        self._window = FixedWindowRateLimiter(MemoryStorage())
-        self._requests = RateLimitItemPerMinute(limits.requests_per_minute)
-        self._failures = RateLimitItemPerMinute(limits.failures_per_minute)
+        self._requests = Rate(limits.requests_per_minute, clock)
+        self._failures = Rate(limits.failures_per_minute, clock)
         self._remembered: dict[str, tuple[float, Principal]] = {}
+        self._threads = CapacityLimiter(_LOOKED_UP_AT_ONCE)
 
     async def principal(self, connection: HTTPConnection) -> Principal:
         """Whoever sent a request or opened a socket; raises Problem for nobody we know."""
@@ -57,13 +57,13 @@ class Doorkeeper:
         known = self._remembered.get(token)
         if known is not None and self._clock.monotonic() < known[0]:
             return self._within_rate(known[1])
-        if not self._window.test(self._failures, address):
+        if not self._failures.has_left(address):
             raise Problem("rate_limited", "too many keys were refused", headers=retry_after(60))
-        found = await run_sync(self._keyring.find, token) if token else None
+        found = await self._look_up(self._keyring.find, token) if token else None
         if found is None:
             self._remembered.pop(token, None)
             if token:
-                self._window.hit(self._failures, address)
+                self._failures.take(address)
             raise Problem("unauthenticated", "send a key as 'Authorization: Bearer sgk_...'")
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
@@ -82,18 +82,49 @@ class Doorkeeper:
         is_ours = hmac.compare_digest(signature.encode(), self._signature(body).encode())
         if not is_ours or int(expires) < self._clock.now().timestamp():
             raise Problem("unauthenticated", "sign in again")
-        found = await run_sync(self._keyring.holder, key_id)
+        found = await self._look_up(self._keyring.holder, key_id)
         if found is None:
             raise Problem("unauthenticated", "the key of this browser was revoked")
         return found
 
+    async def _look_up(self, find: Callable[[str], Principal | None], key: str) -> Principal | None:
+        return await run_sync(find, key, limiter=self._threads)
+
     def _within_rate(self, principal: Principal) -> Principal:
-        if not self._window.hit(self._requests, principal.key_id):
+        if not self._requests.take(principal.key_id):
             raise Problem("rate_limited", "wait for the next minute", headers=retry_after(60))
         return principal
 
     def _signature(self, body: str) -> str:
         return hmac.new(self._secret, body.encode(), sha256).hexdigest()
+
+
+class Rate:
+    """So much a minute for each; no setting of the machine's clock makes a minute longer."""
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most, self._clock = most, clock
+        self._taken: dict[str, tuple[float, int]] = {}
+        """When a minute began, and what was taken in it."""
+
+    def has_left(self, whose: str) -> bool:
+        """Whether anything is left of this minute's."""
+        return self._this_minute(whose)[1] < self._most
+
+    def take(self, whose: str) -> bool:
+        """Take one; whether it was there."""
+        began, taken = self._this_minute(whose)
+        if len(self._taken) >= _MOST_REMEMBERED:
+            self._taken = {each: of for each, of in self._taken.items() if not self._is_over(of[0])}
+        self._taken[whose] = began, taken + 1
+        return taken < self._most
+
+    def _this_minute(self, whose: str) -> tuple[float, int]:
+        began, taken = self._taken.get(whose, (float("-inf"), 0))
+        return (self._clock.monotonic(), 0) if self._is_over(began) else (began, taken)
+
+    def _is_over(self, began: float) -> bool:
+        return self._clock.monotonic() - began >= 60.0
 
 
 def requires(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Principal]]:

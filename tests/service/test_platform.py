@@ -82,6 +82,17 @@ def test_one_key_cannot_flood_the_service(in_process: StartInProcess) -> None:
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
+def test_a_clock_that_is_set_back_makes_no_minute_longer(in_process: StartInProcess) -> None:
+    """Or a key would be refused for as many hours as somebody set the clock back by."""
+    clock = HandClock()
+    service = in_process(clock, limits=LimitSettings(requests_per_minute=5))
+    for _ in range(2):
+        codes = [service.client.get("/v1/keys").status_code for _ in range(6)]
+        assert codes == [200] * 5 + [429]
+        clock.jump(-5 * 3600.0)
+        clock.advance(60.0)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
