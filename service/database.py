@@ -26,6 +26,7 @@ Document = JSON().with_variant(JSONB(), "postgresql")
 
 _READS = "surrogym_reads"
 _SECONDS_FOR_LOCK = 20
+"""For which SQLite waits for whoever else writes, unless its URL ends with, say, `?timeout=5`."""
 
 
 class InvalidDatabase(SurrogymError):
@@ -144,8 +145,10 @@ def _engine(url: URL, is_sqlite: bool) -> Engine:
         return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    timeout = {} if "timeout" in url.query else {"timeout": _SECONDS_FOR_LOCK}
+    # One for each thread that asks: whoever reads must not wait for those who wait to write.
     engine = create_engine(
-        url, connect_args={"timeout": _SECONDS_FOR_LOCK, "check_same_thread": False}
+        url, max_overflow=-1, connect_args={"check_same_thread": False, **timeout}
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
 from sim.errors import SurrogymError
@@ -26,6 +27,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "refused_input": (422, "What was asked for cannot be done as it is"),
     "malformed_json": (400, "The body is not JSON"),
     "too_deep": (400, "The body is nested too deeply or has too many values"),
+    "request_timeout": (408, "The body did not come in time"),
     "too_large": (413, "The body is too large"),
     "unsupported_media_type": (415, "The body is of a kind that is not read here"),
     "unauthenticated": (401, "No valid key came with the request"),
@@ -144,7 +146,7 @@ def as_problem(error: Exception) -> Problem:
         return Problem("refused_input", str(error))
     if isinstance(error, IntegrityError):
         return Problem("conflict", "somebody did the same at the same time: ask again")
-    if isinstance(error, DBAPIError):
+    if isinstance(error, DBAPIError | NoConnection):
         _log.error("database does not answer", exc_info=error)
         return Problem("storage_unavailable", "try again soon", headers=retry_after(2))
     if isinstance(error, OSError) and error.errno in _STORAGE:
@@ -164,6 +166,7 @@ def install_handlers(app: FastAPI) -> None:
         Problem: _told,
         SurrogymError: _told,
         DBAPIError: _told,
+        NoConnection: _told,
         OSError: _told,
         RequestValidationError: _unvalidated,
         HTTPException: _plain,
@@ -199,6 +202,8 @@ def respond(request_id: str | None, problem: Problem) -> JSONResponse:
     headers = dict(problem.headers)
     if problem.status == 401:
         headers.setdefault("WWW-Authenticate", "Bearer")
+    if problem.code == "storage_unavailable":
+        headers.setdefault("Retry-After", "10")
     return JSONResponse(
         problem.document(request_id),
         status_code=problem.status,
