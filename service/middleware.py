@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -126,17 +127,27 @@ class BodyLimits:
             await respond(scope["state"]["request_id"], problem)(scope, receive, send)
 
     async def _read(self, receive: Receive, most: int) -> Receive:
-        counted, parts = _counted(receive, most), list[bytes]()
-        while True:
-            message = await counted()
-            if message["type"] != "http.request":
-                break
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                break
-        body = b"".join(parts)
+        seconds = self._limits.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                body = await _whole(_counted(receive, most))
+        except TimeoutError as error:
+            told = f"the whole body within {seconds:g} seconds"
+            raise Problem("request_timeout", told, headers={"Connection": "close"}) from error
         check_json(body, self._limits)
         return _replayed(body, receive)
+
+
+async def _whole(receive: Receive) -> bytes:
+    parts = list[bytes]()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            break
+    return b"".join(parts)
 
 
 class _TooLarge(Exception):
