@@ -15,7 +15,8 @@ from service.jobs.subject import subject_of
 from service.monitors.operations import Monitors
 from service.monitors.workers import Work, do
 from sim.description import Description
-from surrogates import FlowSettings, fit_flow, plan_episodes, run_episodes
+from surrogates import FlowSettings, Surrogate, fit_flow, plan_episodes, run_episodes
+from surrogates.baselines import fit_mean
 from surrogates.storage import save_artefact, save_surrogate
 from tests.systems import unchecked
 from training.evaluation import run_day
@@ -75,7 +76,21 @@ def learnt(folder: Path) -> Clinic:
     with unchecked():
         rows = run_episodes(subject.recipe, plan_episodes(description, 40, seed=1))
         fitted = fit_flow(rows, description, FlowSettings(passes=6), random)
-    save_surrogate(folder / "surrogate", fitted, {})
+    return _kept(folder, fitted, random)
+
+
+def sketched(folder: Path, seed: int = 1) -> Clinic:
+    """The same with a surrogate that knows means alone: it cannot be watched, and takes no time."""
+    subject = subject_of(SYSTEM)
+    rows = run_episodes(subject.recipe, plan_episodes(subject.description, 2, seed=seed))
+    random = np.random.default_rng(1)
+    return _kept(folder, fit_mean(rows, subject.description, None, random), random)
+
+
+def _kept(folder: Path, surrogate: Surrogate, random: np.random.Generator) -> Clinic:
+    subject = subject_of(SYSTEM)
+    description = subject.description
+    save_surrogate(folder / "surrogate", surrogate, {})
     features, decisions = len(subject.plant.observation.names), len(description.decisions)
     policy = NetworkPolicy(
         name="in charge",

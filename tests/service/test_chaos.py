@@ -1,172 +1,327 @@
-"""What may happen to a service that runs for years: kills, full disks, locks, vanished clients.
+"""The whole service, as it is served, under whatever happens to services.
 
-The suite takes 25 kills; `SURROGYM_KILLS=200 pytest tests/service/test_chaos.py` takes 200.
-Kills of jobs are in `tests/service/jobs/test_chaos.py`, failing simulators in
-`tests/service/sessions/test_failures.py`, clocks that jump or change are beside what goes by them.
+The suite kills 25 times; `SURROGYM_KILLS=200 pytest tests/service/test_chaos.py -k kill` kills 200
+times.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
-import resource
+import socket
 import sqlite3
-from contextlib import closing
-from dataclasses import replace
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import psutil
 import pytest
 
-from service.client import Client
 from sim.streams import stream
-from surrogates.storage import save_artefact
-from tests.service.chaos.actors import Mover, Stepper, Submitter, Teller
-from tests.service.chaos.killing import descendants, kill_at_random
-from tests.service.chaos.sockets import (
-    half_a_request,
-    send_text,
-    stream_that_never_reads,
-    vanish,
-)
-from tests.service.clinic import Clinic, order, register
-from tests.service.conftest import KEY, InProcess, Served, StartInProcess
+from tests.service.chaos.crowd import Crowd, Player
+from tests.service.chaos.killer import Killer
+from tests.service.chaos.victim import Victim
+from tests.service.chaos.zygote import Zygote
+from tests.service.clinic import Clinic, sketched
+from tests.service.conftest import KEY
 from tests.service.jobs.conftest import until
+from tests.service.sessions import hostile
 
 KILLS = int(os.environ.get("SURROGYM_KILLS", "25"))
-ROOMY = {"SURROGYM_JOBS__CORES": "0", "SURROGYM_JOBS__QUEUED_PER_OWNER": "100000"}
+HOUR = 3600.0
+OPERATOR = {"owner": "operator"}
+QUICK = {
+    "JOBS__CORES": "2",
+    "JOBS__CRASHES": "1000",
+    "JOBS__HEARTBEAT_SECONDS": "0.3",
+    "JOBS__POLL_SECONDS": "0.05",
+    "JOBS__WAIT_SECONDS": "0.1",
+    "SESSIONS__REAP_SECONDS": "0.5",
+    "SESSIONS__UNUSED_SECONDS": "20",
+}
+Start = Callable[..., Victim]
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    with closing(Zygote()) as handle:
+        yield handle
 
 
 @pytest.fixture
-def prepared(in_process: StartInProcess, clinic: Clinic, tmp_path: Path) -> tuple[Path, str]:
-    """A data folder with two policies, one of them champion, and a paused monitor."""
-    service = in_process(jobs={"cores": 0})
-    service.app.state.monitors.supervisor.stop()
-    register(service, clinic)
-    monitor = service.client.post("/v1/monitors", json=order()).json()["id"]
-    service.client.post(f"/v1/monitors/{monitor}/pause")
-    other = _another(clinic, tmp_path / "other")
-    service.app.state.models.register(
-        name="clinic-policy", kind="policy", system="clinic", folder=other, owner="operator"
-    )
-    service.client.__exit__(None, None, None)
-    return service.settings.data, str(monitor)
+def start(zygote: Zygote, tmp_path: Path) -> Iterator[Start]:
+    """Starts a service, with settings as the environment has them."""
+    started: list[Victim] = []
+
+    def starting(**given: str) -> Victim:
+        environment = {f"SURROGYM_{name}": value for name, value in (QUICK | given).items()}
+        started.append(Victim(zygote, tmp_path, environment))
+        return started[-1].start()
+
+    yield starting
+    for victim in started:
+        victim.kill()
 
 
-def _another(clinic: Clinic, folder: Path) -> Path:
-    policy = replace(clinic.policy, name="another")
-    folder.mkdir()
-    facts = {"kind": "policy", "system": clinic.description.name, "name": policy.name}
-    save_artefact(folder, policy.to_tensors(), facts)
-    return folder
+@pytest.fixture(scope="module")
+def clinics(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> list[Clinic]:
+    """Two versions of models, whatever they are worth."""
+    return [sketched(tmp_path_factory.mktemp("clinic"), seed) for seed in (1, 2)]
 
 
-def test_no_kill_loses_or_doubles_anything(prepared: tuple[Path, str], clinic: Clinic) -> None:
-    """Sessions go on bit for bit; jobs, epochs and moves that were acknowledged are there once."""
-    data, monitor = prepared
-    served = Served(data=data, environment={"SURROGYM_KEY": KEY, **ROOMY})
-    with closing(served):
-        served.start()
-        steppers = [Stepper(served.address, seed) for seed in (1, 2)]
-        submitter, mover = Submitter(served.address), Mover(served.address)
-        teller = Teller(served.address, monitor, clinic.days(1))
-        actors = [*steppers, submitter, mover, teller]
-        for actor in actors:
-            actor.start()
-        killed = kill_at_random(served, KILLS, stream(11, "chaos"), actors)
-        for actor in actors:
-            actor.stop()
-        assert min(killed.values()) > 0
-        assert min(actor.done for actor in actors) > 2
-        with Client(served.address, KEY) as client:
-            for checked in (submitter, mover, teller):
-                checked.check(client)
-        counted = served.client().get("/metrics").text
-        open_ones = re.findall(r"^surrogym_sessions_open{.*} (.+)$", counted, flags=re.MULTILINE)
-        assert {float(count) for count in open_ones} <= {0.0}
-        assert served.stop() == 0
+@contextmanager
+def crowded(victim: Victim, clinics: list[Clinic]) -> Iterator[Crowd]:
+    """A crowd that is at it, and that the service is held to in the end."""
+    with closing(Crowd(victim, clinics)) as crowd:
+        crowd.start()
+        yield crowd
+        crowd.stop()
+        crowd.check()
+        until(victim.open_sessions, lambda count: count == len(crowd.players), 60.0)
+        for player in crowd.players:
+            player.end()
+        assert victim.open_sessions() == 0
 
 
-@pytest.fixture
-def session(served: Served) -> str:
-    """One that was begun."""
-    made = served.client().post("/v1/sessions", json={"env": "clinic", "seed": 3})
-    place = str(made.json()["id"])
-    assert served.client().post(f"/v1/sessions/{place}/reset", json={}).status_code == 200
-    return place
+def problem(answer: httpx2.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    assert "reward" not in answer.text
+    return answer.status_code, str(answer.json()["code"])
 
 
-def _step(served: Served, session: str) -> tuple[int, str | None]:
-    answer = served.client().post(f"/v1/sessions/{session}/step", json={"action": 1})
-    return answer.status_code, answer.json().get("code")
+def test_no_kill_loses_or_doubles_anything(start: Start, clinics: list[Clinic]) -> None:
+    """Whoever was answered relies on it, and whoever was not asks again: so it was promised."""
+    victim = start()
+    with crowded(victim, clinics):
+        killer = Killer(victim, stream(7, "kills"))
+        killer.kill(KILLS)
+        assert killer.killed.total() == KILLS
+        assert killer.killed["service"] > KILLS // 5
+    with closing(sqlite3.connect(victim.data / "surrogym.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    left = victim.processes()
+    assert victim.stop() == 0
+    until(lambda: [pid for pid in left if psutil.pid_exists(pid)], lambda pids: not pids, 5.0)
 
 
-def test_clients_that_vanish_hold_nothing_up(served: Served, session: str) -> None:
-    """Fifty half requests and twenty streams without a reader: others are served, all is freed."""
-    assert served.process is not None
-    process = psutil.Process(served.process.pid)
-    before = process.num_fds()
-    halves = [half_a_request(served.address) for _ in range(50)]
-    deaf = [stream_that_never_reads(served.address, session) for _ in range(20)]
-    for line in deaf:
-        for _ in range(3):
-            send_text(line, '{"type":"sync"}')
-    assert _step(served, session) == (200, None)
-    for line in [*halves, *deaf]:
-        vanish(line)
-    until(process.num_fds, lambda count: count <= before + 2, 20.0)
-    assert _step(served, session) == (200, None)
-    assert len(served.client().get("/v1/sessions").json()["items"]) == 1
-
-
-def test_a_disk_that_takes_nothing_more_is_told_and_forgotten(served: Served, session: str) -> None:
-    """No file may grow: what needs one is refused as unavailable, never half done, never a reward.
-
-    The kernel refuses each write, as it does on a full disk; once there is room all goes on.
-    """
-    client = served.client()
-    assert served.process is not None
-    processes = [served.process.pid, *(each.pid for each in descendants(served))]
-    job = {"kind": "collect", "scenario": "clinic", "episodes": 1}
-    endless = resource.RLIM_INFINITY
-    for pid in processes:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, endless))
-    try:
-        submitted = client.post("/v1/training-jobs", json=job)
-        assert (submitted.status_code, submitted.json()["code"]) == (503, "storage_unavailable")
-        assert "retry-after" in submitted.headers
-        status, code = _step(served, session)
-        assert status >= 500, (status, code)
-        made = client.post("/v1/sessions", json={"env": "clinic"})
-        assert made.status_code == 503, made.text
-        assert client.get("/livez").status_code == 200
-    finally:
-        for pid in processes:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (endless, endless))
-    assert client.get("/v1/training-jobs").json()["items"] == []
-    assert client.post("/v1/training-jobs", json=job).status_code == 202
-    made = client.post("/v1/sessions", json={"env": "clinic"})
-    assert made.status_code == 201, made.text
-    assert client.get("/readyz").status_code == 200
-
-
-def test_a_locked_database_is_waited_for_and_then_told(
-    in_process: StartInProcess, monkeypatch: pytest.MonkeyPatch
+def test_a_locked_database_is_told_and_nothing_is_lost(
+    start: Start, tmp_path: Path, clinics: list[Clinic]
 ) -> None:
-    """A tool that holds the lock too long: writers are told to come again, readers are served."""
-    monkeypatch.setattr("service.database._SECONDS_FOR_LOCK", 0.3)
-    service: InProcess = in_process(jobs={"cores": 0})
-    job = {"kind": "collect", "scenario": "clinic", "episodes": 1}
-    key = {"Idempotency-Key": "once"}
-    holder = sqlite3.connect(service.settings.data / "surrogym.db", isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-    refused = service.client.post("/v1/training-jobs", json=job, headers=key)
-    assert (refused.status_code, refused.json()["code"]) == (503, "storage_unavailable")
-    assert int(refused.headers["retry-after"]) >= 1
-    assert service.client.get("/v1/training-jobs").json()["items"] == []
-    holder.execute("COMMIT")
-    holder.close()
-    for _ in range(2):
-        taken = service.client.post("/v1/training-jobs", json=job, headers=key)
-        assert taken.status_code == 202, taken.text
-    assert len(service.client.get("/v1/training-jobs").json()["items"]) == 1
+    """A backup or an operator's shell may hold it; requests say so, and steps go on without it."""
+    url = f"sqlite:///{tmp_path / 'data' / 'surrogym.db'}?timeout=3"
+    victim = start(DATABASE_URL=url)
+    with crowded(victim, clinics) as crowd, victim.http() as http:
+        with (
+            closing(sqlite3.connect(victim.data / "surrogym.db", isolation_level=None)) as other,
+            ThreadPoolExecutor(60) as pool,
+        ):
+            new = http.post("/v1/keys", json={"name": "new", "scopes": ["step"]} | OPERATOR)
+            key = {"Authorization": f"Bearer {new.json()['key']}"}
+            over = http.post("/v1/sessions", json={"env": "clinic"}).headers["location"]
+            other.execute("PRAGMA busy_timeout = 30000")
+            other.execute("BEGIN EXCLUSIVE")
+            waiting = [pool.submit(_submitted, http, number) for number in range(60)]
+            # By now they have every thread that there is for requests.
+            time.sleep(0.5)
+            path, last = f"/v1/sessions/{crowd.idle.session}/reset", {"step_id": crowd.idle.steps}
+            assert http.post(path, json=last, headers=key).status_code == 200
+            assert not any(each.done() for each in waiting)
+            answers = [each.result() for each in waiting]
+            assert {problem(answer) for answer in answers} == {(503, "storage_unavailable")}
+            assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+            crowd.go_on()
+            # It could be there again after a kill.
+            assert problem(http.delete(over)) == (503, "storage_unavailable")
+            other.execute("ROLLBACK")
+        assert http.delete(over).status_code == 204
+        assert http.get("/readyz").status_code == 200
+
+
+def _submitted(http: httpx2.Client, number: int) -> httpx2.Response:
+    spec = {"kind": "collect", "scenario": "clinic", "title": f"{number}"}
+    return http.post("/v1/training-jobs", json=spec)
+
+
+@pytest.mark.parametrize("way", ["no room left", "no file may grow"])
+def test_a_full_disk_is_told_and_nothing_is_half_written(
+    way: str, start: Start, tmp_path: Path, clinics: list[Clinic]
+) -> None:
+    """Whatever cannot be kept is refused, and whoever asks again when there is room is served."""
+    with ExitStack() as stack:
+        if way == "no room left":
+            stack.enter_context(_small_disk(tmp_path / "data"))
+        victim = start()
+        stack.callback(victim.kill)
+        with crowded(victim, clinics) as crowd, victim.http() as http:
+            path, number = f"/v1/sessions/{crowd.idle.session}", crowd.idle.steps + 1
+            asked: dict[str, dict[str, Any]] = {
+                f"{path}/step": {"step_id": number, "action": 0},
+                f"{path}/snapshot": {},
+                "/v1/sessions": {"env": "clinic"},
+                "/v1/keys": {"name": "another", "owner": "nobody", "scopes": ["read"]},
+            }
+            if way == "no room left":
+                # It may still find room in the last block of its log.
+                del asked[f"{path}/step"]
+            with _filled(victim) if way == "no room left" else victim.full_disk(1):
+                for where, body in asked.items():
+                    refused = until(partial(http.post, where, json=body), _failed)
+                    assert problem(refused) == (503, "storage_unavailable")
+                    assert int(refused.headers["retry-after"]) >= 1
+
+
+def _failed(answer: httpx2.Response) -> bool:
+    return answer.status_code >= 500
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a disk of its own takes the right to mount one")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def _filled(victim: Victim) -> Iterator[None]:
+    filler = victim.data / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 12))
+        except OSError:
+            pass
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def test_clocks_that_jump_end_no_session_and_repeat_no_job(
+    start: Start, clinics: list[Clinic]
+) -> None:
+    """Somebody sets the machine's clock; how long things take has nothing to do with it."""
+    victim = start()
+    with crowded(victim, clinics) as crowd:
+        for hours in (5.0, -9.0, 30.0, -26.0):
+            victim.clock.jump(hours * HOUR)
+            # Twice as long as it takes to look for idle sessions.
+            time.sleep(1.0)
+            crowd.go_on()
+    with closing(victim.client()) as client:
+        made = [len(client.jobs.get(job.id).attempts_made) for job in client.jobs.list()]
+    assert set(made) == {1}
+
+
+def test_clients_that_vanish_hold_nothing(start: Start) -> None:
+    """Half-open sockets, bodies that never end: nobody else waits for them, and slots come back."""
+    victim = start(LIMITS__BODY_SECONDS="1", SESSIONS__CAPACITY="3")
+    with ExitStack() as stack:
+        player = stack.enter_context(closing(Player(victim, stream(7, "player"))))
+        player.start()
+        for leave in (_reset, _fall_silent):
+            stack.callback(leave(victim).close)
+        silent = [stack.enter_context(_connected(victim)) for _ in range(100)]
+        slow = [stack.enter_context(_connected(victim)) for _ in range(50)]
+        for each in slow:
+            head = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+            each.sendall(head.encode())
+        before = player.steps
+        for each in slow:
+            assert each.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
+        until(lambda: player.steps, lambda steps: steps > before + 5)
+        until(victim.open_sessions, lambda count: count == 1, 20.0)
+        with victim.http() as http:
+            made = [http.post("/v1/sessions", json={"env": "clinic"}) for _ in range(3)]
+        assert [answer.status_code for answer in made] == [201, 201, 503]
+        assert len(silent) == 100
+        player.stop()
+        player.check()
+        assert victim.stop() == 0
+
+
+def _connected(victim: Victim) -> socket.socket:
+    host, port = victim.address.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20.0)
+
+
+def _stepping(victim: Victim) -> socket.socket:
+    """A socket with a session that is stepped a hundred times, whose replies nobody reads."""
+    with victim.http() as http:
+        order = {"env": "clinic", "num_envs": 64, "idle_seconds": 2.0}
+        made = http.post("/v1/sessions", json=order)
+    assert made.status_code == 201, made.text
+    line = _connected(victim)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+    head = [
+        f"GET /v1/sessions/{made.json()['id']}/stream HTTP/1.1",
+        f"Authorization: Bearer {KEY}",
+        *("Host: x", "Upgrade: websocket", "Connection: Upgrade"),
+        *("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="),
+    ]
+    line.sendall("".join(f"{each}\r\n" for each in (*head, "")).encode())
+    assert line.recv(1 << 12).startswith(b"HTTP/1.1 101 ")
+    step = {"type": "step", "action": [0] * 64}
+    for message in ({"type": "reset"}, *[step] * 100):
+        line.sendall(_frame(json.dumps(message).encode()))
+    return line
+
+
+def _frame(text: bytes) -> bytes:
+    """A message as clients send it, masked by zeros."""
+    return bytes([0x81, 0x80 | 126]) + len(text).to_bytes(2, "big") + bytes(4) + text
+
+
+def _reset(victim: Victim) -> socket.socket:
+    """Gone in the middle, without a word of farewell."""
+    line = _stepping(victim)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.close()
+    return line
+
+
+def _fall_silent(victim: Victim) -> socket.socket:
+    """There, but reading nothing."""
+    return _stepping(victim)
+
+
+EVILS = {
+    hostile.SEGFAULT: (502, "simulator_crashed"),
+    hostile.LOOP: (504, "step_timeout"),
+    hostile.HOG: (502, "simulator_error"),
+    hostile.EXIT: (502, "simulator_crashed"),
+    hostile.RAISE: (502, "simulator_error"),
+    hostile.NAN: (502, "simulator_error"),
+}
+
+
+def test_no_failure_of_a_simulator_is_a_reward(start: Start, tmp_path: Path) -> None:
+    """Whoever learns from a crash as if it were a bad day learns nonsense; neighbours play on."""
+    (tmp_path / "data" / "scenarios").mkdir(parents=True)
+    (tmp_path / "data" / "scenarios" / "hostile.toml").write_text(hostile.SCENARIO)
+    victim = start(SESSIONS__STEP_SECONDS="1.5", SESSIONS__WORKER_MEMORY_MIB="2048",
+                   SESSIONS__SIMULATOR_WORKERS="1", SESSIONS__CAPACITY="2")  # fmt: skip
+    with closing(Player(victim, stream(7, "neighbour"))) as player, victim.http() as http:
+        player.start()
+        for decision, told in EVILS.items():
+            made = http.post("/v1/sessions", json={"env": "hostile", "seed": 3})
+            assert made.status_code == 201, made.text
+            path = f"/v1/sessions/{made.json()['id']}"
+            assert http.post(f"{path}/reset", json={"step_id": 1}).status_code == 200
+            step = {"step_id": 2, "action": decision}
+            for _ in range(2):
+                assert problem(http.post(f"{path}/step", json=step)) == told, decision
+            assert victim.open_sessions() == 1
+        player.stop()
+        player.check()

@@ -12,7 +12,7 @@ import numpy as np
 from sim.description import Description, Lever
 from sim.epoch import Epoch, Quantity
 
-NOTHING, SOMETHING, SEGFAULT, LOOP, RAISE, NAN, EXIT = range(7)
+NOTHING, SOMETHING, SEGFAULT, LOOP, RAISE, NAN, EXIT, HOG = range(8)
 """What each decision does."""
 EPOCHS = 6
 
@@ -20,7 +20,7 @@ DESCRIPTION = Description(
     name="hostile",
     components=(Quantity(name="level", unit="turns"), Quantity(name="ticks", unit="ticks")),
     outputs=(Quantity(name="turns", unit="turns"),),
-    levers=(Lever(name="wind", levels=tuple(map(float, range(7))), decides="value"),),
+    levers=(Lever(name="wind", levels=tuple(map(float, range(8))), decides="value"),),
     parameters=(),
     epochs=EPOCHS,
 )
@@ -73,4 +73,5 @@ _EVIL: dict[int, Callable[[], object]] = {
     LOOP: _loop,
     RAISE: _raise,
     EXIT: lambda: os._exit(3),
+    HOG: lambda: bytearray(64 << 30),
 }
