@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from experiments.errors import UnknownSetting
 from experiments.plants import Ground
-from experiments.retraining.errors import UnknownSetting
 from sim.errors import suggestion
 from training.loop import Change
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from experiments.errors import UnknownSetting
 from experiments.plants import Ground
-from experiments.time_to_policy.errors import UnknownSetting
 from sim.errors import suggestion
 
 

@@ -1,0 +1,1 @@
+"""Which fidelity score foretells what the policy trained on a surrogate is worth."""
