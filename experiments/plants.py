@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,10 +20,40 @@ from sim.system import System
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
 from surrogates.design import PlannedEpisode
+from surrogates.interface import Surrogate
 from training.plant import Plant
 
 _EPISODES_SEEN = 4
 """From which a view of a system without a calendar has its scales."""
+
+
+class Place(Protocol):
+    """A system that studies race on."""
+
+    @property
+    def name(self) -> str:
+        """What rows call it."""
+        ...
+
+    @property
+    def system(self) -> System | None:
+        """The system that is simulated; None for a simulator of the user's own."""
+        ...
+
+    @property
+    def plant(self) -> Plant:
+        """The task."""
+        ...
+
+
+@runtime_checkable
+class HasCompiled(Protocol):
+    """A system that has a second exact simulator, in machine code."""
+
+    @property
+    def compiled(self) -> Surrogate:
+        """It, asked as surrogates are."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from envs.randomisation import UniformParameters
 from experiments.racing.checkpoints import Recorder, Timeline
 from experiments.retraining.change import Changed
-from experiments.time_to_policy.arms import direct, practice
+from experiments.time_to_policy.practice import direct, practice
 from sim.streams import stream
 from surrogates.collect import collect
 from surrogates.dataset import Transitions

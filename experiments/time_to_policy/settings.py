@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from experiments.errors import UnknownSetting
-from experiments.plants import Ground
+from experiments.plants import Ground, Place
+from experiments.time_to_policy.direct import LEAN, STOCK
 from sim.errors import suggestion
 
 
@@ -14,7 +15,7 @@ from sim.errors import suggestion
 class Setting:
     """One system, and everything that its rows depend on."""
 
-    ground: Ground
+    ground: Place
     episodes: int = 60
     """Simulated for a surrogate, on all cores."""
     train_seconds: float = 60.0
@@ -23,6 +24,8 @@ class Setting:
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     simulator_seeds: tuple[int, ...] = (1, 2, 3)
     """Of the arms that train on the simulator alone, which cost hours."""
+    direct: tuple[str, ...] = field(default=(STOCK, LEAN), repr=False)
+    """Those arms (keys of `DIRECT`)."""
     patience: float = 25.0
     """Those arms get so many times the wall-clock in which the quickest surrogate got there."""
     least_seconds: float = 300.0

@@ -16,7 +16,8 @@ from experiments.racing.rows import RULES, Row
 from experiments.racing.running import measure
 from experiments.rows import read_rows
 from experiments.rule_book import rule_book, tuned_rules
-from experiments.time_to_policy.arms import DIRECT, by_surrogate, collected
+from experiments.time_to_policy.arms import by_surrogate, collected
+from experiments.time_to_policy.direct import DIRECT
 from experiments.time_to_policy.settings import Setting
 from experiments.time_to_policy.target import target_of
 from training.journal import Journal
@@ -58,7 +59,7 @@ class _Job:
             (family, seed, self._surrogate) for seed in s.seeds for family in s.surrogates
         ]
         plan.insert(len(s.surrogates), (RULES, s.seeds[0], self._rules))
-        plan += [(arm, seed, self._direct) for seed in s.simulator_seeds for arm in DIRECT]
+        plan += [(arm, seed, self._direct) for seed in s.simulator_seeds for arm in s.direct]
         there = {row.key for row in read_rows(self.path, Row)}
         return [
             each
@@ -74,11 +75,11 @@ class _Job:
         return self._jury.row(family, seed, timeline, began)
 
     def _direct(self, arm: str, seed: int) -> Row:
-        began, plant = time.perf_counter(), self.setting.ground.plant
+        began, ground = time.perf_counter(), self.setting.ground
         timeline = Journal(self.folder).step(
             f"{arm}-{seed}".replace(" ", "_").replace(",", ""),
-            lambda: DIRECT[arm](plant, self._patience(), seed),
-            TimelineForm(system=plant.description.name),
+            lambda: DIRECT[arm](ground, self._patience(), seed),
+            TimelineForm(system=ground.plant.description.name),
         )
         return self._jury.row(arm, seed, timeline, began)
 

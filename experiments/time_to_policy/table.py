@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.racing.arrivals import Arrival, arrivals, current
 from experiments.racing.rows import Row
-from experiments.time_to_policy.arms import LEAN, STOCK
+from experiments.time_to_policy.direct import LEAN, STOCK
 from experiments.time_to_policy.settings import Setting
 from experiments.time_to_policy.target import Target, target_of
 

@@ -15,7 +15,7 @@ from experiments.retraining.settings import DEARER, OTHER, SLOWER, Setting
 from experiments.retraining.table import outcomes, render, summary
 from experiments.retraining.target import CONDITIONED, NEVER
 from experiments.retraining.target import target_of as good_again
-from experiments.time_to_policy.arms import LEAN, STOCK
+from experiments.time_to_policy.direct import LEAN, STOCK
 from experiments.time_to_policy.settings import THOROUGH, find_setting
 from experiments.time_to_policy.table import render as render_times
 from experiments.time_to_policy.table import summary as summary_of_times
