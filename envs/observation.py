@@ -61,6 +61,21 @@ class PlainObservation:
     centre: Float[np.ndarray, "component"]
     width: Float[np.ndarray, "component"]
 
+    names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Names of the observed numbers, in order."""
+    _counts: slice | list[int] = field(init=False, repr=False, compare=False)
+    _hands: Float32[np.ndarray, "epoch hand"] | None = field(init=False, repr=False, compare=False)
+    """The clock at every epoch, where there is one."""
+
+    def __post_init__(self) -> None:
+        d, shown = self.description, len(self.centre)
+        clock = ("clock", "clock_sin", "clock_cos") if has_clock(d) else ()
+        counts = [place for place, each in enumerate(d.components[:shown]) if each.is_count]
+        hands = _clock(np.arange(d.epochs + 1), d).astype(np.float32) if clock else None
+        object.__setattr__(self, "names", (*d.state_names[:shown], *clock))
+        object.__setattr__(self, "_counts", slice(shown) if len(counts) == shown else counts)
+        object.__setattr__(self, "_hands", hands)
+
     @classmethod
     def of(
         cls, description: Description, states: Float[np.ndarray, "row state"]
@@ -75,23 +90,18 @@ class PlainObservation:
             width=np.where(width > 1e-6, width, 1.0),
         )
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the observed numbers, in order."""
-        clock = ("clock", "clock_sin", "clock_cos") if has_clock(self.description) else ()
-        return (*self.description.state_names[: len(self.centre)], *clock)
-
     def __call__(
         self, states: Float[np.ndarray, "batch state"]
     ) -> Float32[np.ndarray, "batch observation"]:
         """Observations of a batch of states."""
-        d, shown = self.description, len(self.centre)
+        shown, counts = len(self.centre), self._counts
         seen = np.empty((len(states), len(self.names)), dtype=np.float32)
-        numbers = evened(d.components[:shown], states[:, :shown])
+        numbers = states[:, :shown].astype(float)
+        numbers[:, counts] = np.sqrt(np.maximum(numbers[:, counts], 0.0))
         numbers -= self.centre
         np.divide(numbers, self.width, out=seen[:, :shown], casting="same_kind")
-        if has_clock(d):
-            seen[:, shown:] = _clock(states[:, -1].astype(int), d)
+        if self._hands is not None:
+            seen[:, shown:] = self._hands[states[:, -1].astype(int)]
         return seen
 
 

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import Problem, as_problem, respond
+from service.errors import as_problem, respond
+from service.problems import Problem
 from service.settings import LimitSettings
 
 _log = structlog.get_logger("surrogym.requests")

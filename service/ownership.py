@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from service.database import Base
-from service.errors import Problem
+from service.problems import Problem
 
 Row = TypeVar("Row", bound=Base)
 Place = tuple[datetime, str]

@@ -12,8 +12,8 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from service.errors import Problem
 from service.ownership import Place
+from service.problems import Problem
 
 Item = TypeVar("Item")
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items on the page")]

@@ -16,8 +16,8 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from service.clock import Clock
-from service.errors import Problem, retry_after
 from service.keys.repository import Keyring, Principal, Scope
+from service.problems import Problem, retry_after
 from service.settings import LimitSettings
 
 COOKIE = "surrogym"

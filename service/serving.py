@@ -23,11 +23,10 @@ from service.database import Database
 from service.keys.repository import Keyring
 from service.logs import configure_logs
 from service.platform import Platform
+from service.sessions.connection import Connection
+from service.sessions.playing import MOST_BYTES
 from service.settings import Settings
 from sim.errors import SurrogymError
-
-_MAX_MESSAGE = 64 << 20
-"""Bytes of one message on a socket."""
 
 
 class InvalidService(SurrogymError):
@@ -64,8 +63,8 @@ def serve(settings: Settings) -> None:
             server_header=False,
             timeout_graceful_shutdown=round(settings.stop_seconds),
             timeout_keep_alive=30,
-            ws="websockets-sansio",
-            ws_max_size=_MAX_MESSAGE,
+            ws=Connection,
+            ws_max_size=MOST_BYTES,
             ws_per_message_deflate=False,
         )
         _announce(settings, listening, first)

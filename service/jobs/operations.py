@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from service.clock import Clock
-from service.errors import Problem
 from service.jobs.folders import JobFolder
 from service.jobs.job import Job
 from service.jobs.registry import Registry
@@ -25,6 +24,7 @@ from service.jobs.specs import (
     inputs_of,
 )
 from service.jobs.states import JobState
+from service.problems import Problem
 from service.scenarios.catalogue import Catalogue
 from training.journal import whole_folder
 

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from service.clock import Clock
 from service.database import Database
-from service.errors import Problem, retry_after
 from service.jobs.job import Artefact, Attempt, Event, Job
 from service.jobs.leases import tell
 from service.jobs.states import FINAL, HELD, JobState
 from service.jobs.tables import ArtefactRow, AttemptRow, EventRow, JobRow
 from service.ownership import find_owned
+from service.problems import Problem, retry_after
 
 _OPEN = (JobState.QUEUED, *HELD)
 

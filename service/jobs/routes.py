@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from service.errors import Problem
 from service.jobs.attempts import clean
 from service.jobs.folders import JobFolder
 from service.jobs.job import Job
@@ -29,6 +28,7 @@ from service.jobs.schemas import (
 from service.jobs.specs import Spec
 from service.jobs.states import JobState
 from service.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, paged
+from service.problems import Problem
 from service.security import Reader, Trainer
 
 router = APIRouter(prefix="/training-jobs", tags=["training jobs"])

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from service.errors import Problem
 from service.keys.repository import Keyring
 from service.keys.schemas import Key, KeyOrder, NewKey
 from service.paging import Page
+from service.problems import Problem
 from service.security import Admin
 
 router = APIRouter(prefix="/keys", tags=["keys"])

@@ -10,11 +10,11 @@ from anyio.to_thread import run_sync
 from prometheus_client import Counter
 
 from service.clock import Clock
-from service.errors import Problem
 from service.models import artefacts
 from service.models.operations import Models, Version
 from service.models.schemas import Answer, Question
 from service.platform import Platform
+from service.problems import Problem
 from surrogates.storage import load_artefact
 from training.policies import NetworkPolicy
 

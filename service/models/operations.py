@@ -14,12 +14,12 @@ from prometheus_client import Counter
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
 from service.models import artefacts, repository
 from service.models.artefacts import InvalidModel, Kind
 from service.models.repository import Move
 from service.models.tables import AliasRow, VersionRow
 from service.platform import Platform
+from service.problems import Problem
 from service.scenarios.catalogue import Catalogue
 from sim.errors import SurrogymError
 

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
 from service.models.tables import AliasMoveRow, AliasRow, VersionRow
+from service.problems import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

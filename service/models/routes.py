@@ -10,7 +10,6 @@ from fastapi import APIRouter, File, Form, Header, Path, Query, Request, Respons
 from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
 from service.models import repository, schemas
 from service.models.acting import Acting
 from service.models.artefacts import Kind
@@ -19,6 +18,7 @@ from service.models.repository import Move
 from service.models.schemas import ALIAS, NAME
 from service.models.tables import AliasRow
 from service.paging import Cursor, Limit, Page, decode_cursor, paged
+from service.problems import Problem
 from service.security import Promoter, Reader, Stepper, Trainer
 from surrogates.storage import MANIFEST, WEIGHTS
 

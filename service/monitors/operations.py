@@ -11,7 +11,6 @@ import numpy as np
 from anyio.to_thread import run_sync
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
 from service.models.operations import Models
 from service.monitors import repository
 from service.monitors.metrics import MonitorMetrics
@@ -22,6 +21,7 @@ from service.monitors.tables import MonitorRow
 from service.monitors.telemetry import read_epochs, to_transitions
 from service.ownership import count_owned
 from service.platform import Platform
+from service.problems import Problem
 from service.scenarios.catalogue import Catalogue
 from sim.epoch import parameter_vector
 from sim.streams import stream

@@ -11,8 +11,8 @@ import numpy as np
 import orjson
 from jaxtyping import Float
 
-from service.errors import Fault, Problem
 from service.monitors.schemas import EpochRecord
+from service.problems import Fault, Problem
 from sim.description import Description
 from surrogates.dataset import Transitions
 

@@ -12,12 +12,13 @@ import orjson
 from fastapi import APIRouter, Body, Path, Request, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from service.errors import Problem
 from service.openenv import documents
 from service.openenv.visit import Visit, Wrong
+from service.problems import Problem
 from service.security import Stepper
 from service.sessions.operations import Sessions
-from service.sessions.stream import RESTARTING, stepper_of
+from service.sessions.stream import stepper_of
+from service.sessions.words import RESTARTING
 from sim.errors import SurrogymError
 
 router = APIRouter(prefix="/openenv/{env}", tags=["openenv"], include_in_schema=False)

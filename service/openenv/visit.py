@@ -10,7 +10,7 @@ import orjson
 from anyio.to_thread import run_sync
 from pydantic import ValidationError
 
-from service.errors import Problem
+from service.problems import Problem
 from service.sessions.encoding import Form
 from service.sessions.frames import Kind
 from service.sessions.operations import Sessions

@@ -11,12 +11,12 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from service.errors import Problem
 from service.keys.repository import Principal
 from service.models import repository
 from service.pages.charts import Chart, Line
 from service.pages.rendering import render
 from service.pages.visitors import Visitor
+from service.problems import Problem
 from service.scenarios.catalogue import Known
 from service.sessions.encoding import Form as Encoding
 from service.sessions.frames import Kind

@@ -8,7 +8,6 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from service.errors import Problem
 from service.jobs.attempts import clean
 from service.jobs.folders import JobFolder
 from service.jobs.job import Event, Job
@@ -18,6 +17,7 @@ from service.pages.charts import Chart, Line
 from service.pages.rendering import live_at, render
 from service.pages.visitors import Visitor
 from service.paging import Cursor, decode_cursor, paged
+from service.problems import Problem
 
 router = APIRouter(include_in_schema=False)
 

@@ -8,13 +8,13 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from service.errors import Problem
 from service.models import repository
 from service.models.schemas import ALIAS, NAME
 from service.pages.rendering import render
 from service.pages.visitors import Visitor
 from service.paging import Cursor, decode_cursor, paged
 from service.platform import Platform
+from service.problems import Problem
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
 from service.keys.repository import Principal
 from service.monitors import repository
 from service.monitors.operations import Monitors
@@ -20,6 +19,7 @@ from service.pages.rendering import live_at, render
 from service.pages.visitors import Visitor
 from service.paging import Cursor, decode_place, paged
 from service.platform import Platform
+from service.problems import Problem
 from service.schedules import repository as schedules
 from service.schedules.operations import Schedules
 

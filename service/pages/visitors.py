@@ -8,9 +8,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, FastAPI, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from service.errors import Problem
 from service.keys.repository import Principal
 from service.pages.rendering import render
+from service.problems import Problem
 from service.security import COOKIE, Doorkeeper
 
 router = APIRouter(include_in_schema=False)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from service.errors import Problem
 from service.paging import Page
+from service.problems import Problem
 from service.scenarios.catalogue import Catalogue
 from service.scenarios.schemas import Scenario, ScenarioName
 from service.security import Reader

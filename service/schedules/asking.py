@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.errors import Problem
 from service.jobs.runtime import Jobs
 from service.jobs.specs import (
     CalibrateSpec,
@@ -17,6 +16,7 @@ from service.jobs.specs import (
     RetrainSpec,
 )
 from service.models.operations import Version
+from service.problems import Problem
 from service.schedules.schemas import AnswerOrder, ScheduleOrder
 from service.schedules.tables import RunRow
 from training.loop import Change

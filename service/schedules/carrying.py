@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from service.clock import Clock
 from service.database import Database
-from service.errors import Problem, as_problem
+from service.errors import as_problem
 from service.jobs.job import Job
 from service.jobs.runtime import Jobs
 from service.jobs.specs import FromJob
@@ -28,6 +28,7 @@ from service.jobs.states import JobState
 from service.models.operations import CHALLENGER, CHAMPION, Evidence, Models
 from service.models.repository import Move
 from service.monitors.operations import Base, Monitors
+from service.problems import Problem
 from service.scenarios.catalogue import Catalogue
 from service.schedules import asking, repository
 from service.schedules.beginning import Verdict, judge

@@ -12,7 +12,6 @@ from prometheus_client import Counter
 from sqlalchemy import delete, event
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
 from service.jobs.runtime import Jobs
 from service.models import repository as models
 from service.models.operations import Models
@@ -21,6 +20,7 @@ from service.monitors.operations import Monitors
 from service.monitors.tables import MonitorRow
 from service.ownership import count_owned
 from service.platform import Platform
+from service.problems import Problem
 from service.scenarios.catalogue import Catalogue
 from service.schedules import asking, repository
 from service.schedules.carrying import Carrier

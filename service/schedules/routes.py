@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from service.errors import Problem
 from service.keys.repository import Principal
 from service.paging import Cursor, Limit, Page, decode_place, paged
+from service.problems import Problem
 from service.schedules import repository, schemas
 from service.schedules.operations import Schedules
 from service.schedules.tables import RunRow

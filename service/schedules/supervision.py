@@ -8,7 +8,7 @@ import structlog
 
 from service.clock import Clock
 from service.database import Database
-from service.errors import Problem
+from service.problems import Problem
 from service.schedules import repository
 from service.schedules.carrying import Carrier
 from service.schedules.planning import is_due, plan

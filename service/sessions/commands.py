@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from service.errors import Problem
+from service.problems import Problem
 from service.security import Doorkeeper
 from service.sessions.encoding import Form
 from service.sessions.frames import Kind

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import orjson
 
+from service.problems import Problem
 from service.sessions.refusal import Refused
 
 _DTYPES = frozenset(("|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "<f4", "<f8"))
@@ -63,6 +64,12 @@ def write_reply(fields: Mapping[str, Any], form: Form) -> bytes:
     if form is Form.JSON:
         return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
     return _ENCODER.encode(fields)
+
+
+def write_problem(problem: Problem, form: Form, step_id: int | None = None) -> bytes:
+    """A problem as a message; `step_id` is that of the last command that was done."""
+    document = {"type": "error", "step_id": step_id, "problem": problem.document()}
+    return orjson.dumps(document) if form is Form.JSON else msgspec.msgpack.encode(document)
 
 
 def _raw(value: Any) -> Any:

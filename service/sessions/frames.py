@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 
+import msgspec
+
 _HEAD = Struct("<IBBHIQf")
 
 
@@ -20,9 +22,19 @@ class Kind(IntEnum):
     SNAPSHOT = 5
     RESTORE = 6
     CLOSE = 7
+    STREAM = 8
+    """A client's connection comes with it, to be served there."""
+    LET_GO = 9
+    """The connection of that number is wanted back."""
     REPLY = 10
     REFUSED = 11
     BROKEN = 12
+    PLAYED = 13
+    """Nobody asked: seconds of the commands done for connections."""
+    FAILED = 14
+    """Nobody asked: a session broke in a command of a connection."""
+    LEFT = 15
+    """The connection of that number is served no more; the form is 1 where the client left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,11 @@ class Frame:
     """The session's step id after a reply."""
     seconds: float = 0.0
     """That a reply took."""
+
+    def told(self) -> tuple[str, str]:
+        """Code and detail of a refusal."""
+        code, detail = msgspec.msgpack.decode(self.content)
+        return code, detail
 
     def head(self) -> bytes:
         """What stands before the content."""

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Protocol, cast
 
-from service.sessions.frames import Frame, FrameReader
+import msgspec
+
+from service.sessions.direct import Order
+from service.sessions.frames import Frame, FrameReader, Kind
 from service.sessions.worker import PAGE
+
+_TURNS_TO_FLUSH = 50
+_SECONDS_TO_CONNECT = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,22 @@ class Hears(Protocol):
         ...
 
 
+class Handed:
+    """A client's connection that a worker serves."""
+
+    def __init__(self, link: Link, handle: int, number: int) -> None:
+        self._link, self._handle, self._number = link, handle, number
+        self.left = asyncio.Event()
+        """When the worker, or whoever it served, is gone."""
+        self.is_gone = False
+        """Whether the client is."""
+
+    def let_go(self) -> None:
+        """Ask for the connection, unless it was given back."""
+        if not self.left.is_set():
+            self._link.send(Frame(Kind.LET_GO, 0, self._handle, b"", self._number))
+
+
 class Link(asyncio.Protocol):
     """Frames there, gathered into one write a turn of the loop, and frames back."""
 
@@ -47,7 +69,8 @@ class Link(asyncio.Protocol):
         self.pid: int | None = None
         self.sessions: dict[int, str] = {}
         """Handles of the sessions that are there, with the problem that each plays."""
-        self._is_slow = False
+        self._handed: dict[int, Handed] = {}
+        self._is_slow = self._is_closed = False
         self._page_file = os.memfd_create(f"surrogym-{name}", os.MFD_CLOEXEC)
         os.truncate(self._page_file, PAGE.size)
         self._page = mmap(self._page_file, PAGE.size)
@@ -77,13 +100,48 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass replies on."""
         for frame in self._reader.feed(data):
-            self._hears.heard(self, frame)
+            if frame.kind == Kind.LEFT:
+                self._left(frame.number, is_gone=bool(frame.form))
+            else:
+                self._hears.heard(self, frame)
 
     def send(self, frame: Frame) -> None:
         """Send a frame with all others of this turn of the loop."""
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting += (frame.head(), frame.content)
+
+    async def hand(self, handle: int, order: Order, descriptor: int) -> Handed | None:
+        """Pass a client's connection on, after all that was sent before; None if that cannot be.
+
+        The worker has a descriptor of its own then.
+        """
+        for _ in range(_TURNS_TO_FLUSH):
+            if self._is_closed:
+                return None
+            transport = self._transport
+            if transport and not self._waiting and not transport.get_write_buffer_size():
+                break
+            await asyncio.sleep(0 if transport else _SECONDS_TO_CONNECT)
+        else:
+            return None
+        content = msgspec.msgpack.encode(order)
+        frame = Frame(Kind.STREAM, 0, handle, content)
+        message = frame.head() + content
+        try:
+            sent = socket.send_fds(self._ours, [message], [descriptor])
+        except BlockingIOError:
+            return None
+        # So few bytes go at once or not at all.
+        assert sent == len(message)
+        handed = self._handed[order.number] = Handed(self, handle, order.number)
+        return handed
+
+    def _left(self, number: int, *, is_gone: bool) -> None:
+        handed = self._handed.pop(number, None)
+        if handed is not None:
+            handed.is_gone = is_gone
+            handed.left.set()
 
     def playing(self) -> tuple[int, float]:
         """The handle of the session that is being played, 0 for none, and for how many seconds."""
@@ -104,8 +162,11 @@ class Link(asyncio.Protocol):
 
     def close(self) -> None:
         """Give back what it holds here; a living worker ends when its line does."""
+        self._is_closed = True
         self._connecting.cancel()
         self._theirs.close()
+        for number in list(self._handed):
+            self._left(number, is_gone=False)
         if self._transport is None:
             self._ours.close()
         else:

@@ -19,6 +19,8 @@ class Moves:
     def __init__(self, single: gymnasium.Space[Any], num_envs: int | None) -> None:
         rows = () if num_envs is None else (num_envs,)
         self.shape = (*rows, *(single.shape or ()))
+        self._choices = int(single.n) if isinstance(single, Discrete) else 0
+        """Of an action that is one whole number."""
         if isinstance(single, Box):
             self.is_whole, self._sizes = False, None
             self._small: np.dtype[Any] = np.dtype(np.float32)
@@ -32,6 +34,8 @@ class Moves:
 
     def checked(self, given: Any) -> np.ndarray:
         """The actions as they are logged; raises Refused for any that the space has not."""
+        if type(given) is int and self.shape == () and 0 <= given < self._choices:
+            return np.array(given, dtype=self._small)
         try:
             actions = np.asarray(given)
         except ValueError as error:

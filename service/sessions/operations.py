@@ -14,12 +14,12 @@ import msgspec
 import structlog
 from anyio.to_thread import run_sync
 
-from service.errors import Problem, retry_after
 from service.platform import Platform
+from service.problems import Problem, retry_after
 from service.scenarios.catalogue import Catalogue
 from service.sessions.frames import Frame, Kind
 from service.sessions.metrics import SessionMetrics
-from service.sessions.playing import Playing, problem_of, told
+from service.sessions.playing import Playing, problem_of
 from service.sessions.repository import OPENING, SessionRecords
 from service.sessions.session import End, Session
 from service.sessions.sources import FolderSource, SurrogateSource
@@ -46,7 +46,7 @@ class Sessions:
         data = platform.settings.data.absolute()
         self.sources = [*sources, FolderSource(data / "surrogates")]
         self.records = SessionRecords(platform.database, data / "sessions")
-        self.playing = Playing(self.settings, self.records.log, self._failed)
+        self.playing = Playing(self.settings, self.records.log, self._failed, self.touch)
         self.metrics = SessionMetrics(self._open_by_world, lambda: self.playing.workers.lost)
         self.playing.metrics = self.metrics
         platform.metrics.register(self.metrics)
@@ -91,7 +91,7 @@ class Sessions:
             self.playing.open(session, lambda frame: _settle(opened, frame))
             reply: Frame = await opened
             if reply.kind != Kind.REPLY:
-                raise Problem(*told(reply))
+                raise Problem(*reply.told())
             session.about, session.is_new = _decoded(reply.content), False
             await run_sync(self.records.opened, session.id, session.about)
         except BaseException:
@@ -133,7 +133,7 @@ class Sessions:
         reply: Frame = await replied
         self.touch(session)
         if reply.kind != Kind.REPLY:
-            raise Problem(*told(reply))
+            raise Problem(*reply.told())
         return reply
 
     def touch(self, session: Session) -> None:
@@ -205,7 +205,7 @@ class Sessions:
         now = self._clock.monotonic()
         for session in list(self._sessions.values()):
             idle, limit = now - session.last_used, self._limit(session)
-            if not session.is_busy and not session.is_new and idle > limit:
+            if idle > limit and not session.is_new and not self.playing.is_busy(session):
                 what = "not stepped" if session.is_used else "never stepped"
                 detail = f"{what} for {limit:g} seconds"
                 self._end(session, End("expired", "session_expired", detail))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from service.errors import Problem
+from service.problems import Problem
 from service.sessions.operations import Sessions
 from service.sessions.schemas import SessionOrder
 from service.sessions.sources import find_world

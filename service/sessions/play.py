@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +179,10 @@ class Play:
 
 def _finite(values: Any) -> Any:
     """Numbers as they are sent; raises Broken for any that no reward or observation can be."""
-    if not np.isfinite(values).all():
+    is_array = isinstance(values, np.ndarray)
+    if not (np.isfinite(values).all() if is_array else isfinite(values)):
         raise Broken("simulator_error", "it gave a number that is not finite")
-    return np.ascontiguousarray(values) if isinstance(values, np.ndarray) else values
+    return np.ascontiguousarray(values) if is_array else values
 
 
 _COMMANDS: dict[str, Callable[[Play, Command, int], Reply]] = {

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from service.errors import Problem
+from service.problems import Problem
+from service.sessions.direct import Order
 from service.sessions.frames import Frame, Kind
-from service.sessions.link import Death, Link
+from service.sessions.link import Death, Handed, Link
 from service.sessions.metrics import SessionMetrics
 from service.sessions.session import Asked, End, Session, Tell
 from service.sessions.settings import SessionSettings
@@ -19,6 +22,8 @@ from service.sessions.worker import Opening
 from service.sessions.workers import Workers
 
 _log = structlog.get_logger("surrogym.sessions")
+MOST_BYTES = 64 << 20
+"""Of one message on a socket."""
 _KILLED = -9
 _MOST_SURVIVED = 2
 """Times that a session is brought back after somebody killed its worker in the same command."""
@@ -35,9 +40,12 @@ class Playing:
         settings: SessionSettings,
         log_of: Callable[[str], Path],
         on_failure: Callable[[Session], None],
+        on_use: Callable[[Session], None],
     ) -> None:
-        self._settings, self._log_of, self._on_failure = settings, log_of, on_failure
+        self._settings, self._log_of = settings, log_of
+        self._on_failure, self._on_use = on_failure, on_use
         self._sessions: dict[int, Session] = {}
+        self._numbers = count(1)
         self.workers = Workers(self, settings)
         self.metrics: SessionMetrics | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -74,19 +82,56 @@ class Playing:
             self._bring(session)
         self._ask(session, Asked(Frame(kind, form, session.handle, content), tell))
 
+    async def hand_over(self, session: Session, descriptor: int) -> Handed | None:
+        """Have a session's worker serve a client's connection; None where it cannot be reached.
+
+        The descriptor is closed here, whatever comes of it.
+        """
+        try:
+            if session.end is not None:
+                return None
+            if session.link is None:
+                self._bring(session)
+            assert session.link is not None
+            order = Order(session.id, next(self._numbers), self._settings.credit, MOST_BYTES)
+            return await session.link.hand(session.handle, order, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def is_busy(self, session: Session) -> bool:
+        """Whether something is under way, for a connection or for whoever asks here."""
+        return session.is_busy or (
+            session.link is not None and session.link.playing()[0] == session.handle
+        )
+
     def heard(self, link: Link, frame: Frame) -> None:
-        """A worker replied."""
+        """A worker replied, or told what it did for connections."""
         session = self._sessions.get(frame.handle)
-        if session is None or session.link is not link or not session.asked:
+        if session is None or session.link is not link:
+            return
+        if frame.kind == Kind.PLAYED:
+            self._was_played(session, frame)
+            return
+        if frame.kind == Kind.FAILED:
+            self._fail(session, *frame.told())
+            return
+        if not session.asked:
             return
         asked = session.asked.popleft()
         session.number, session.survived = frame.number or session.number, 0
         if frame.kind == Kind.BROKEN:
-            code, detail = told(frame)
+            code, detail = frame.told()
             self._fail(session, code, detail)
         elif asked.frame.kind <= Kind.RESET and self.metrics is not None:
             self.metrics.played(session.spec.world.kind, session.rows, frame.seconds)
         asked.tell(frame)
+
+    def _was_played(self, session: Session, frame: Frame) -> None:
+        session.number, session.survived = frame.number or session.number, 0
+        if self.metrics is not None:
+            for seconds in msgspec.msgpack.decode(frame.content):
+                self.metrics.played(session.spec.world.kind, session.rows, seconds)
+        self._on_use(session)
 
     def lost(self, link: Link, death: Death) -> None:
         """A worker died: whose fault it was fails, the others go on elsewhere."""
@@ -144,7 +189,7 @@ class Playing:
 
     def _brought(self, session: Session, reply: Frame) -> None:
         if reply.kind == Kind.REFUSED and session.end is None:
-            self._fail(session, "session_lost", told(reply)[1])
+            self._fail(session, "session_lost", reply.told()[1])
 
     def _ask(self, session: Session, asked: Asked) -> None:
         assert session.link is not None
@@ -178,12 +223,6 @@ class Playing:
     def _limit(self, session: Session) -> float:
         settings = self._settings
         return settings.open_seconds if session.is_being_built else settings.step_seconds
-
-
-def told(frame: Frame) -> tuple[str, str]:
-    """Code and detail of a refusal."""
-    code, detail = msgspec.msgpack.decode(frame.content)
-    return code, detail
 
 
 def problem_of(end: End) -> Problem:

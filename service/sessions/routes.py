@@ -7,8 +7,8 @@ from typing import Annotated
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Request, Response
 
-from service.errors import Problem
 from service.paging import Cursor, Limit, Page, decode_place, paged
+from service.problems import Problem
 from service.security import Reader, Stepper
 from service.sessions.commands import CommandRoute
 from service.sessions.operations import Sessions

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from service.errors import Problem
 from service.models.operations import Models
+from service.problems import Problem
 from service.sessions.spec import World
 from service.sessions.worlds import surrogate_digest
 

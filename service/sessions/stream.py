@@ -2,7 +2,8 @@
 
 Text messages are JSON, binary ones msgpack, and a reply has the form of its command. The service
 says `hello` first, with the credit: so many commands may be under way, and no more are read. Keys
-come in a header, or, from browsers, in a first message `{"type": "auth", "key": ...}`.
+come in a header, or, from browsers, in a first message `{"type": "auth", "key": ...}`. Where it can
+be, the worker that plays the session serves the socket itself; here is what serves the others.
 """
 
 from __future__ import annotations
@@ -19,21 +20,20 @@ from fastapi import APIRouter, WebSocket
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
-from service.errors import Problem
 from service.keys.repository import Principal
+from service.problems import Problem
 from service.security import COOKIE, Doorkeeper, token_of
-from service.sessions.encoding import Form
+from service.sessions.encoding import Form, write_problem
 from service.sessions.frames import Frame, Kind
+from service.sessions.handing import serve_directly
 from service.sessions.operations import Sessions
-from service.sessions.playing import problem_of, told
+from service.sessions.playing import problem_of
 from service.sessions.session import End, Session
+from service.sessions.words import OVER, RESTARTING, close, refuse
 
 router = APIRouter()
 
-RESTARTING, REFUSED, OVER = 1012, 4400, 4410
-"""Codes with which streams are closed: come back, do not, the session is over."""
 _SECONDS_FOR_KEY = 10.0
-_LONGEST_REASON = 100
 
 
 @router.websocket("/sessions/{session_id}/stream")
@@ -45,11 +45,12 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
         principal = await stepper_of(websocket)
         session = await sessions.find(principal.owner, session_id)
     except Problem as problem:
-        await _refuse(websocket, problem)
+        await refuse(websocket, problem)
     except WebSocketDisconnect:
         pass
     else:
-        await Stream(websocket, sessions, session).run()
+        if not await serve_directly(websocket, sessions, session):
+            await Stream(websocket, sessions, session).run()
 
 
 async def stepper_of(websocket: WebSocket) -> Principal:
@@ -87,7 +88,7 @@ class Stream:
             for task in tasks:
                 task.cancel()
         if self._sessions.stopping.is_set():
-            await _close(self._socket, RESTARTING, "the service restarts; sessions are kept")
+            await close(self._socket, RESTARTING, "the service restarts; sessions are kept")
 
     def _hello(self) -> dict[str, Any]:
         number = self._session.number
@@ -135,7 +136,7 @@ class Stream:
                 self._has_credit.set()
             self._sessions.touch(self._session)
             if self._end is not None:
-                await _refuse(self._socket, problem_of(self._end), OVER)
+                await refuse(self._socket, problem_of(self._end), OVER)
                 return
             await self._has_news.wait()
             self._has_news.clear()
@@ -156,29 +157,7 @@ async def _until_gone(side: Coroutine[Any, Any, Any]) -> None:
 def _content(frame: Frame) -> bytes:
     if frame.kind == Kind.REPLY:
         return frame.content
-    return problem_message(Problem(*told(frame)), Form(frame.form), frame.number)
-
-
-def problem_message(problem: Problem, form: Form, step_id: int | None = None) -> bytes:
-    """A problem as a message; `step_id` is that of the last command that was done."""
-    document = {"type": "error", "step_id": step_id, "problem": problem.document()}
-    return orjson.dumps(document) if form is Form.JSON else msgspec.msgpack.encode(document)
-
-
-async def _refuse(websocket: WebSocket, problem: Problem, code: int = REFUSED) -> None:
-    message = problem_message(problem, Form.JSON).decode()
-    try:
-        await websocket.send({"type": "websocket.send", "text": message})
-    except (WebSocketDisconnect, RuntimeError):
-        return
-    await _close(websocket, code, problem.code)
-
-
-async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    try:
-        await websocket.close(code, reason[:_LONGEST_REASON])
-    except (WebSocketDisconnect, RuntimeError):
-        return
+    return write_problem(Problem(*frame.told()), Form(frame.form), frame.number)
 
 
 async def _key_in_message(websocket: WebSocket) -> str:

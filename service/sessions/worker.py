@@ -6,16 +6,21 @@ import resource
 import socket
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from mmap import mmap
 from pathlib import Path
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from struct import Struct
 from typing import Any
 
 import msgspec
 
 from service.sessions.action_log import read_records
+from service.sessions.direct import DirectStream, Order
 from service.sessions.encoding import Command, Form, read_command, write_reply
 from service.sessions.frames import Frame, FrameReader, Kind
 from service.sessions.play import Play
@@ -28,6 +33,9 @@ played, and since when by the machine's monotonic clock, in nanoseconds; 0 while
 _CHUNK = 1 << 20
 _HOLD_SECONDS = 0.001
 """Replies wait for others of the same read, but no longer than this."""
+_SECONDS_UNTOLD = 1.0
+"""For which the service may not know what was done for connections."""
+_MOST_DESCRIPTORS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +50,141 @@ class Opening:
 
 
 class Worker:
-    """Sessions by handle."""
+    """Sessions by handle, and the connections of clients that are served here."""
 
-    def __init__(self, page: mmap) -> None:
-        self._page = page
+    def __init__(self, page: mmap, line: socket.socket) -> None:
+        self._page, self._line = page, line
         self._plays: dict[int, Play] = {}
+        self._reader = FrameReader()
+        self._descriptors: deque[int] = deque()
+        """That came for frames which are not whole yet."""
+        self._streams: dict[int, DirectStream] = {}
+        self._played: dict[int, list[float]] = {}
+        """Seconds of commands done for connections, by session, that were not told."""
+        self._told_at = 0.0
+        self._selector = DefaultSelector()
 
-    def serve(self, line: socket.socket) -> None:
-        """Answer frames until the other side is gone."""
-        reader, replies = FrameReader(), list[bytes]()
-        while data := line.recv(_CHUNK):
-            since = time.perf_counter()
-            for frame in reader.feed(data):
-                reply = self._handle(frame)
-                replies += (reply.head(), reply.content)
-                if time.perf_counter() - since > _HOLD_SECONDS:
-                    line.sendall(b"".join(replies))
-                    replies.clear()
-                    since = time.perf_counter()
-            if replies:
-                line.sendall(b"".join(replies))
+    def serve(self) -> None:
+        """Answer the service and clients until the service is gone."""
+        self._selector.register(self._line, EVENT_READ)
+        with suppress(ConnectionError):
+            self._serve()
+
+    def _serve(self) -> None:
+        while True:
+            for key, events in self._selector.select(self._seconds_to_wait()):
+                if key.fileobj is self._line:
+                    if not self._hear():
+                        return
+                elif key.data.order.number in self._streams:
+                    self._attend(key.data, events)
+            for stream in [each for each in self._streams.values() if each.has_work]:
+                self._work(stream)
+            self._tell_played()
+
+    def _seconds_to_wait(self) -> float | None:
+        if any(stream.has_work for stream in self._streams.values()):
+            return 0.0
+        if self._played:
+            return max(0.0, self._told_at + _SECONDS_UNTOLD - time.monotonic())
+        return None
+
+    def _hear(self) -> bool:
+        """Do what the service asks; whether it is still there."""
+        data, descriptors, _, _ = socket.recv_fds(self._line, _CHUNK, _MOST_DESCRIPTORS)
+        self._descriptors += descriptors
+        replies, since = list[bytes](), time.perf_counter()
+        for frame in self._reader.feed(data):
+            if frame.kind == Kind.STREAM:
+                self._take(frame, self._descriptors.popleft())
+                continue
+            if frame.kind == Kind.LET_GO:
+                self._let_go(frame.number)
+                continue
+            reply = self._handle(frame)
+            replies += (reply.head(), reply.content)
+            if time.perf_counter() - since > _HOLD_SECONDS:
+                self._line.sendall(b"".join(replies))
                 replies.clear()
+                since = time.perf_counter()
+        if replies:
+            self._line.sendall(b"".join(replies))
+        return bool(data)
+
+    def _take(self, frame: Frame, descriptor: int) -> None:
+        """Serve a client from now on."""
+        order = msgspec.msgpack.decode(frame.content, type=Order)
+        stream = DirectStream(frame.handle, order, socket.socket(fileno=descriptor))
+        self._streams[order.number] = stream
+        self._selector.register(stream.connection, EVENT_READ, stream)
+        play = self._plays.get(frame.handle)
+        if play is None:
+            # It could not be brought back, of which the service hears, and says so.
+            stream.is_over = True
+        else:
+            stream.greet(play.number)
+        self._settle(stream)
+
+    def _attend(self, stream: DirectStream, events: int) -> None:
+        if events & EVENT_WRITE:
+            stream.push()
+        if events & EVENT_READ and stream.wants_to_read:
+            stream.receive()
+        if stream.has_work:
+            self._work(stream)
+        else:
+            self._settle(stream)
+
+    def _work(self, stream: DirectStream) -> None:
+        stream.work(partial(self._answer_to, stream))
+        self._settle(stream)
+
+    def _answer_to(self, stream: DirectStream, frame: Frame) -> Frame:
+        reply = self._handle(frame)
+        if reply.kind == Kind.BROKEN:
+            stream.is_over = True
+            failed = Frame(Kind.FAILED, 0, frame.handle, reply.content)
+            self._line.sendall(failed.head() + failed.content)
+        self._played.setdefault(frame.handle, []).append(reply.seconds)
+        return reply
+
+    def _settle(self, stream: DirectStream) -> None:
+        """Wait for what the stream waits for; forget it when nothing is left of it."""
+        if stream.is_done:
+            self._let_go(stream.order.number)
+            return
+        wanted = EVENT_READ * stream.wants_to_read | EVENT_WRITE * stream.wants_to_write
+        key = self._selector.get_map().get(stream.connection)
+        if key is None and wanted:
+            self._selector.register(stream.connection, wanted, stream)
+        elif key is not None and not wanted:
+            self._selector.unregister(stream.connection)
+        elif key is not None and key.events != wanted:
+            self._selector.modify(stream.connection, wanted, stream)
+
+    def _let_go(self, number: int) -> None:
+        """Give a connection back."""
+        stream = self._streams.pop(number, None)
+        if stream is None:
+            return
+        if stream.connection in self._selector.get_map():
+            self._selector.unregister(stream.connection)
+        stream.connection.close()
+        self._tell_played(at_once=True)
+        self._line.sendall(Frame(Kind.LEFT, stream.is_gone, stream.handle, b"", number).head())
+
+    def _tell_played(self, *, at_once: bool = False) -> None:
+        """Tell what was done for connections, at most once a second."""
+        now = time.monotonic()
+        if not self._played or (not at_once and now - self._told_at < _SECONDS_UNTOLD):
+            return
+        self._told_at = now
+        for handle, seconds in self._played.items():
+            play = self._plays.get(handle)
+            number = 0 if play is None else play.number
+            frame = Frame(Kind.PLAYED, 0, handle, msgspec.msgpack.encode(seconds), number)
+            self._line.sendall(frame.head() + frame.content)
+        self._played.clear()
 
     def _handle(self, frame: Frame) -> Frame:
         began = time.monotonic_ns()
@@ -135,6 +257,8 @@ class Worker:
         return self._plays[frame.handle]
 
     def _drop(self, handle: int) -> None:
+        for stream in self._streams.values():
+            stream.is_over = stream.is_over or stream.handle == handle
         play = self._plays.pop(handle, None)
         if play is not None:
             play.close()
@@ -162,7 +286,7 @@ def work(line: socket.socket, page: mmap, memory_mib: int | None) -> None:
     torch.set_num_threads(1)
     if memory_mib is not None:
         _limit_memory(memory_mib)
-    Worker(page).serve(line)
+    Worker(page, line).serve()
 
 
 def _limit_memory(mib: int) -> None:

@@ -11,12 +11,12 @@ from anyio.to_thread import run_sync
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from service.errors import Problem
 from service.models import repository as models
 from service.models.operations import CHAMPION, Models
 from service.models.repository import Move
 from service.ownership import count_owned
 from service.platform import Platform
+from service.problems import Problem
 from service.webhooks import repository
 from service.webhooks.addresses import check_url
 from service.webhooks.schemas import TEST, EventName, WebhookOrder

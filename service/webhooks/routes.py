@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from service.errors import Problem
 from service.paging import Cursor, Limit, Page, decode_place, paged
+from service.problems import Problem
 from service.security import Reader, Trainer
 from service.webhooks import repository, schemas
 from service.webhooks.operations import Webhooks

@@ -16,11 +16,12 @@ from pydantic import SecretStr
 
 from service.clock import HandClock, SystemClock
 from service.database import Database, InvalidDatabase
-from service.errors import MEDIA_TYPE, Problem
+from service.errors import MEDIA_TYPE
 from service.keys.repository import Keyring
 from service.logs import without_secrets
 from service.middleware import check_json
 from service.paging import decode_cursor, encode_cursor
+from service.problems import Problem
 from service.serving import InvalidService, folder_of_one_service, prepare, read_settings
 from service.settings import LimitSettings, Settings
 from service.tables import METADATA

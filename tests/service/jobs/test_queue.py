@@ -13,7 +13,6 @@ import pytest
 
 from service.clock import HandClock
 from service.database import Database
-from service.errors import Problem
 from service.jobs.leases import Claim, End, Holder, LeaseLost, Leases
 from service.jobs.notes import POINT, PROGRESS, Said
 from service.jobs.operations import Desk
@@ -22,6 +21,7 @@ from service.jobs.repository import JobRepository
 from service.jobs.results import Made, Result
 from service.jobs.settings import JobSettings
 from service.jobs.states import HELD, AttemptState, JobState
+from service.problems import Problem
 from service.scenarios.catalogue import Catalogue
 from tests.service.jobs.conftest import NoModels, collect_spec
 

@@ -1,0 +1,288 @@
+"""Streams that workers serve themselves: order, ends, deaths, and clients that do not read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from service.sessions.direct import DirectStream, Order
+from service.sessions.frames import Frame, FrameReader, Kind
+from service.sessions.spec import SessionSpec
+from service.sessions.worker import PAGE, Opening, Worker
+from tests.service.conftest import KEY, Served
+from tests.service.jobs.conftest import until
+from tests.service.sessions import hostile
+from tests.service.sessions.conftest import stock
+
+SPEC = SessionSpec(env="criss_cross", reference="criss_cross", seed=3)
+RESET, STEP = '{"type":"reset"}', '{"type":"step","action":1}'
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, artefact: Path) -> Iterator[Served]:
+    data = stock(tmp_path_factory.mktemp("direct") / "data", artefact)
+    environment = {
+        "SURROGYM_KEY": KEY,
+        "SURROGYM_SESSIONS__STEP_SECONDS": "1",
+        "SURROGYM_SESSIONS__SIMULATOR_WORKERS": "1",
+    }
+    with closing(Served(data=data, environment=environment)) as handle:
+        yield handle.start()
+
+
+@contextmanager
+def streaming(served: Served, session: str) -> Iterator[ClientConnection]:
+    address = served.address.replace("http", "ws") + f"/v1/sessions/{session}/stream"
+    with connect(address, additional_headers={"Authorization": f"Bearer {KEY}"}) as found:
+        yield found
+
+
+def begin(served: Served, **order: Any) -> str:
+    made = served.client().post("/v1/sessions", json={"env": "hostile"} | order)
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+def players(served: Served) -> list[psutil.Process]:
+    """Processes that clients are connected to, other than the one that shook hands."""
+    assert served.process is not None
+    port = int(served.address.rpartition(":")[2])
+    family = psutil.Process(served.process.pid).children(recursive=True)
+    return [
+        process
+        for process in family
+        if any(getattr(c.laddr, "port", None) == port for c in process.net_connections("tcp"))
+    ]
+
+
+def last_words(stream: ClientConnection) -> tuple[str, int]:
+    """Code of the problem that is told last, and of the close."""
+    told: dict[str, Any] = {}
+    while True:
+        try:
+            told = json.loads(stream.recv(timeout=10.0))
+        except ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd is not None else 1006
+            return told.get("problem", {}).get("code", ""), code
+
+
+def test_a_worker_answers_its_client_itself(served: Served) -> None:
+    """In order, beyond the credit, in either form; the service hears what was done."""
+    session = begin(served, num_envs=2)
+    before = _commands(served)
+    with streaming(served, session) as stream:
+        hello = json.loads(stream.recv())
+        assert (hello["type"], hello["session_id"], hello["step_id"]) == ("hello", session, None)
+        (worker,) = players(served)
+        assert "nursery" in " ".join(worker.cmdline())
+        count = 3 * hello["credit"] + 1
+        stream.send(json.dumps({"type": "reset"}))
+        for number in range(1, count):
+            command = {"type": "step", "action": [number % 2, 0]}
+            stream.send(json.dumps(command) if number % 3 else msgspec.msgpack.encode(command))
+        replies = [stream.recv() for _ in range(count)]
+        numbers = [
+            (json.loads(r) if isinstance(r, str) else msgspec.msgpack.decode(r))["step_id"]
+            for r in replies
+        ]
+        assert numbers == list(range(1, count + 1))
+        assert [isinstance(r, bytes) for r in replies[1:4]] == [False, False, True]
+        stream.send("{")
+        wrong = json.loads(stream.recv())
+        assert (wrong["problem"]["code"], wrong["step_id"]) == ("invalid_request", count)
+        stream.ping().wait(5.0)
+    shown = until(lambda: served.client().get(f"/v1/sessions/{session}").json()["step_id"],
+                  lambda step: step == count)  # fmt: skip
+    assert shown == count
+    assert _commands(served) == before + count + 1
+    until(lambda: players(served), lambda found: not found)
+    with streaming(served, session) as stream:
+        assert json.loads(stream.recv())["step_id"] == count
+
+
+def _commands(served: Served) -> float:
+    told = served.client().get("/metrics").text
+    lines = [x for x in told.splitlines() if x.startswith("surrogym_session_commands_total{")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def test_a_session_that_is_closed_says_so_to_its_clients(served: Served) -> None:
+    """Every stream of it, and the connections come to an end."""
+    session = begin(served)
+    with streaming(served, session) as one, streaming(served, session) as other:
+        for stream in (one, other):
+            stream.recv()
+            stream.send(RESET)
+            stream.recv()
+        assert served.client().delete(f"/v1/sessions/{session}").status_code == 204
+        assert last_words(one) == last_words(other) == ("session_closed", 4410)
+    until(lambda: players(served), lambda found: not found)
+
+
+@pytest.mark.parametrize(
+    ("decision", "code"),
+    [
+        (hostile.SEGFAULT, "simulator_crashed"),
+        (hostile.LOOP, "step_timeout"),
+        (hostile.RAISE, "simulator_error"),
+        (hostile.NAN, "simulator_error"),
+    ],
+)
+def test_a_simulator_that_fails_is_told_on_the_stream(
+    served: Served, decision: int, code: str
+) -> None:
+    """Never a reward; a neighbour in the same process comes back and goes on alike."""
+    bad, good = begin(served, seed=5), begin(served, seed=6)
+    with streaming(served, good) as neighbour, streaming(served, bad) as stream:
+        for each in (neighbour, stream):
+            each.recv()
+            each.send(RESET)
+            each.recv()
+        stream.send(json.dumps({"type": "step", "step_id": 2, "action": decision}))
+        assert last_words(stream) == (code, 4410)
+        path = f"/v1/sessions/{good}/step"
+        went_on = served.client().post(path, json={"step_id": 2, "action": 1})
+        assert went_on.status_code == 200, went_on.text
+        if code != "simulator_error":
+            assert last_words(neighbour) == ("", 1012)
+    with streaming(served, good) as neighbour:
+        assert json.loads(neighbour.recv())["step_id"] == 2
+        neighbour.send('{"type":"step","step_id":2,"action":1}')
+        assert json.loads(neighbour.recv()) == went_on.json()
+
+
+def test_a_killed_worker_sends_clients_back(served: Served) -> None:
+    """With all that was done."""
+    session = begin(served)
+    with streaming(served, session) as stream:
+        stream.recv()
+        stream.send(RESET)
+        stream.recv()
+        stream.send(STEP)
+        told = stream.recv()
+        os.kill(players(served)[0].pid, signal.SIGKILL)
+        assert last_words(stream) == ("", 1012)
+    with streaming(served, session) as stream:
+        assert json.loads(stream.recv())["step_id"] == 2
+        stream.send('{"type":"step","step_id":2,"action":1}')
+        assert stream.recv() == told
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with closing(Desk(tmp_path)) as made:
+        yield made
+
+
+class Desk:
+    """A worker in a thread, and a session that it plays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.line, theirs = socket.socketpair()
+        page = mmap(-1, PAGE.size)
+        self._theirs, self._reader = theirs, FrameReader()
+        self.worker = Worker(page, theirs)
+        self._thread = threading.Thread(target=self.worker.serve, daemon=True)
+        self._thread.start()
+        opening = Opening(SPEC.to_record(), str(folder / "log"), True, 1 << 20, 8)
+        self.ask(Frame(Kind.OPEN, 0, 1, msgspec.msgpack.encode(opening)))
+        assert next(self.heard()).kind == Kind.REPLY
+
+    def ask(self, frame: Frame) -> None:
+        self.line.sendall(frame.head() + frame.content)
+
+    def heard(self) -> Iterator[Frame]:
+        self.line.settimeout(10.0)
+        while True:
+            yield from list(self._reader.feed(self.line.recv(1 << 16)))
+
+    def client(self, most_bytes: int = 1 << 16) -> socket.socket:
+        ours, handed = socket.socketpair()
+        order = Order("ses_1", 7, 4, most_bytes)
+        frame = Frame(Kind.STREAM, 0, 1, msgspec.msgpack.encode(order))
+        with handed:
+            socket.send_fds(self.line, [frame.head() + frame.content], [handed.fileno()])
+        ours.settimeout(10.0)
+        return ours
+
+    def close(self) -> None:
+        self.line.close()
+        self._thread.join(10.0)
+        self._theirs.close()
+        self.worker._selector.close()
+        for stream in self.worker._streams.values():
+            stream.connection.close()
+        for play in self.worker._plays.values():
+            play.close()
+
+
+def masked(text: bytes, opcode: int = 1, *, fin: bool = True) -> bytes:
+    """A message as clients send it, masked by zeros."""
+    return bytes([opcode | 0x80 * fin, 0x80 | 126]) + struct.pack("!H", len(text)) + bytes(4) + text
+
+
+def test_messages_in_pieces_are_put_together(desk: Desk) -> None:
+    """Whatever way the network cuts them, and pings in between."""
+    with desk.client() as client:
+        hello = client.recv(1 << 16)
+        assert b'"hello"' in hello
+        told = RESET.encode()
+        sent = masked(told[:5], fin=False) + masked(b"?", 9) + masked(told[5:], 0)
+        for byte in sent:
+            client.sendall(bytes([byte]))
+        answer = b""
+        while b'"step_id":1' not in answer:
+            answer += client.recv(1 << 16)
+        assert b"\x8a\x01?" in answer
+        client.sendall(masked(struct.pack("!H", 1000), 8))
+        left = next(frame for frame in desk.heard() if frame.kind == Kind.LEFT)
+    assert (left.number, left.form) == (7, 1)
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(desk: Desk) -> None:
+    """By the close code that says so."""
+    with desk.client(most_bytes=100) as client:
+        client.recv(1 << 16)
+        client.sendall(masked(b"x" * 101))
+        answer = b""
+        while chunk := client.recv(1 << 16):
+            answer += chunk
+    assert answer[0] == 0x88
+    assert struct.unpack("!H", answer[2:4])[0] == 1009
+
+
+def test_who_does_not_read_waits_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands stay where they are; the service and others are answered; memory is bounded."""
+    monkeypatch.setattr("service.sessions.direct._MOST_UNSENT", 1 << 14)
+    with desk.client() as deaf:
+        deaf.setblocking(False)
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+        reset, sent = masked(RESET.encode()), 0
+        stream = until(lambda: desk.worker._streams.get(7), lambda found: found is not None)
+        assert isinstance(stream, DirectStream)
+        for _ in range(400):
+            try:
+                sent += deaf.send(reset * 200)
+            except BlockingIOError:
+                desk.ask(Frame(Kind.SNAPSHOT, 0, 1, b""))
+                assert next(f for f in desk.heard() if f.kind == Kind.REPLY).content
+        assert sent > len(reset)
+        assert len(stream._unsent) < (1 << 14) + (1 << 16)
+        desk.ask(Frame(Kind.LET_GO, 0, 1, b"", 7))
+        left = next(frame for frame in desk.heard() if frame.kind == Kind.LEFT)
+        assert (left.number, left.form) == (7, 0)
