@@ -31,6 +31,7 @@ from service.scenarios.routes import router as scenarios
 from service.schedules.operations import Schedules
 from service.schedules.routes import router as schedules
 from service.security import Doorkeeper, cookie_secret
+from service.sessions.commands import CommandDoor
 from service.sessions.operations import Sessions
 from service.sessions.routes import router as sessions
 from service.sessions.sources import ModelSource
@@ -78,6 +79,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(openenv)
     install_pages(app)
     install_handlers(app)
+    # The last is the first that a request meets.
+    app.add_middleware(CommandDoor)
     app.add_middleware(BodyLimits, limits=settings.limits, larger=_is_artefact)
     app.add_middleware(Requests, metrics=platform.metrics)
     return app

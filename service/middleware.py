@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import as_problem, respond
@@ -19,16 +19,23 @@ from service.settings import LimitSettings
 
 _log = structlog.get_logger("surrogym.requests")
 _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_SAFE = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": (
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-    ),
-}
+_SAFE = tuple(
+    (name.lower().encode(), value.encode())
+    for name, value in {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",
+        "Content-Security-Policy": (
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+            "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        ),
+    }.items()
+)
+"""Headers of every answer that does not say otherwise."""
 _QUIET = ("/livez", "/readyz", "/metrics")
+_STEPS = "/sessions/{session_id}/step"
+"""Of which hundreds come a second: a line for each would cost more than the step. They are counted,
+and those that fail are told."""
 
 
 class Requests:
@@ -85,7 +92,7 @@ class Requests:
         method, route = scope["method"], getattr(scope.get("route"), "path", "none")
         self._count.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
-        if route not in _QUIET:
+        if route not in _QUIET and (route != _STEPS or status >= 400):
             # Neither query nor headers: keys may be in them.
             _log.info("request", method=method, path=scope["path"], status=status,
                       milliseconds=round(1e3 * seconds, 2))  # fmt: skip
@@ -97,10 +104,10 @@ def _identity(scope: Scope) -> str:
 
 
 def _label(message: Message, identity: str) -> None:
-    headers = MutableHeaders(raw=message["headers"])
-    headers["X-Request-ID"] = identity
-    for name, value in _SAFE.items():
-        headers.setdefault(name, value)
+    headers: list[tuple[bytes, bytes]] = message["headers"]
+    told = {name for name, _ in headers}
+    headers.append((b"x-request-id", identity.encode()))
+    headers.extend(one for one in _SAFE if one[0] not in told)
 
 
 class BodyLimits:

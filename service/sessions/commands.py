@@ -1,16 +1,20 @@
 """Steps and resets over HTTP, passed on as they come: the worker reads them, and writes replies.
 
-FastAPI's reading of bodies and its dependencies take longer than a step. So these routes tell
-OpenAPI what they take, and handle requests themselves.
+FastAPI takes longer to find a route among all that there are, to read a body and to ask its
+dependencies than a step takes. So a door before the app knows these two paths and handles them by
+itself; the routes behind it tell OpenAPI what they take.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.problems import Problem
 from service.security import Doorkeeper
@@ -20,6 +24,36 @@ from service.sessions.operations import Sessions
 
 MSGPACK = "application/msgpack"
 _MEDIA = {Form.JSON: "application/json", Form.MSGPACK: MSGPACK}
+_PATH = re.compile(r"/v1/sessions/(ses_[0-9a-f]{1,36})/(step|reset)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What requests are counted under, as that of the app's own routes."""
+
+    path: str
+
+
+_ROUTES = {name: _Route(f"/sessions/{{session_id}}/{name}") for name in ("step", "reset")}
+
+
+class CommandDoor:
+    """Answers steps and resets, and lets everything else through."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a command; its problems are told by whoever is before."""
+        found = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        if found is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        session_id, name = found.groups()
+        scope["route"] = _ROUTES[name]
+        request = Request(scope, receive)
+        response = await _answered(request, Kind[name.upper()], session_id)
+        await response(scope, receive, send)
 
 
 class CommandRoute(APIRoute):
@@ -30,21 +64,24 @@ class CommandRoute(APIRoute):
         kind = Kind[self.name.upper()]
 
         async def handle(request: Request) -> Response:
-            app = request.app
-            doorkeeper: Doorkeeper = app.state.doorkeeper
-            sessions: Sessions = app.state.sessions
-            principal = await doorkeeper.principal(request)
-            if not principal.may("step"):
-                raise Problem("forbidden", "this needs the scope 'step'")
-            session_id = request.path_params["session_id"]
-            session = sessions.found(principal.owner, session_id) or await sessions.find(
-                principal.owner, session_id
-            )
-            form = _form(request)
-            reply = await sessions.ask(session, kind, form, await request.body() or b"{}")
-            return Response(reply.content, media_type=_MEDIA[form])
+            return await _answered(request, kind, request.path_params["session_id"])
 
         return handle
+
+
+async def _answered(request: Request, kind: Kind, session_id: str) -> Response:
+    state = request.app.state
+    doorkeeper: Doorkeeper = state.doorkeeper
+    sessions: Sessions = state.sessions
+    principal = await doorkeeper.principal(request)
+    if not principal.may("step"):
+        raise Problem("forbidden", "this needs the scope 'step'")
+    session = sessions.found(principal.owner, session_id) or await sessions.find(
+        principal.owner, session_id
+    )
+    form = _form(request)
+    reply = await sessions.ask(session, kind, form, await request.body() or b"{}")
+    return Response(reply.content, media_type=_MEDIA[form])
 
 
 def _form(request: Request) -> Form:
