@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import signal
 import socket
 import sys
@@ -67,6 +68,9 @@ def serve(settings: Settings) -> None:
             ws_max_size=MOST_BYTES,
             ws_per_message_deflate=False,
         )
+        # What is there from the start is never garbage, and looking through it takes long.
+        gc.collect()
+        gc.freeze()
         _announce(settings, listening, first)
         _Server(config, app.state.platform).run(sockets=[listening])
 

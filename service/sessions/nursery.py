@@ -8,6 +8,7 @@ from an inherited socket; when the service dies, however it dies, nursery and wo
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -101,6 +102,9 @@ def _import_what_workers_need() -> None:
     import service.sessions.worker  # noqa: F401 - workers find it there
 
     torch.set_num_threads(1)
+    # What all have in common is never garbage: collections pass it over, and its pages stay shared.
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
