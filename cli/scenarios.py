@@ -32,8 +32,8 @@ def scenarios(
     if name is None:
         _list(as_json)
         return
-    from sim.checks import whole_recipe
     from sim.explanation import explain
+    from sim.recipes import whole_recipe
     from sim.scenario import load_scenario
 
     scenario = load_scenario(name)

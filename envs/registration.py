@@ -6,7 +6,7 @@ be given, `gymnasium.make("envs.registered:surrogym/clinic-v0")` registers first
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from envs.problem import BuildWorld, Problem
 from envs.randomisation import ParameterDraws
 from envs.vector import VectorEnvironment
 from envs.world import SimulatedWorld, SurrogateWorld
-from sim.arrivals import Arrivals, fit_doubly_stochastic
 from sim.description import Description
 from sim.epoch import parameter_vector
-from sim.scenario import Scenario, SimulatorRecipe, bundled_scenarios, load_scenario
+from sim.recipes import whole_recipe
+from sim.scenario import bundled_scenarios, load_scenario
 from sim.streams import stream
 from surrogates.clock import WithClock
 from surrogates.storage import load_surrogate
@@ -95,7 +95,7 @@ def scenario_problem(
     short run of the true simulator, so both worlds are seen and paid alike.
     """
     read = load_scenario(scenario)
-    build = WithClock(build=SimulatorRecipe(scenario=read, arrivals=_arrivals(read)))
+    build = WithClock(build=whole_recipe(read))
     description = build().describe()
     wanted = objective or Objective.from_costs(description, read.costs.outputs, read.costs.at_close)
     states, outputs = _glimpse(build)
@@ -128,18 +128,6 @@ def _world(
 def _believed(description: Description, parameters: Parameters) -> Float[np.ndarray, "parameter"]:
     given = parameters if isinstance(parameters, dict) else None
     return parameter_vector(description.parameters, given)
-
-
-def _arrivals(scenario: Scenario) -> Arrivals | None:
-    """Arrivals learnt from the scenario's volumes, where it has any."""
-    return None if scenario.volumes is None else _learnt_arrivals(scenario.name)
-
-
-@cache
-def _learnt_arrivals(name: str) -> Arrivals:
-    volumes = load_scenario(name).volumes
-    assert volumes is not None
-    return fit_doubly_stochastic(volumes.read().between(volumes.fit_from, volumes.fit_to))
 
 
 def _glimpse(

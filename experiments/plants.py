@@ -11,8 +11,8 @@ import numpy as np
 from envs.objective import Objective
 from envs.observation import viewpoint_of
 from sim.arrivals import DoublyStochasticArrivals
-from sim.checks import whole_recipe
 from sim.errors import InvalidSystem
+from sim.recipes import whole_recipe
 from sim.scenario import Scenario, SimulatorRecipe, load_scenario
 from sim.servers import Pool
 from sim.simulator import ServiceSystem, Simulator

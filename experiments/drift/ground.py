@@ -19,9 +19,9 @@ from jaxtyping import Float
 from envs.objective import Objective
 from experiments.drift.iid import DESCRIPTION, StandardNormal, normal_day
 from experiments.drift.settings import Route, Setting
-from sim.checks import whole_recipe
 from sim.description import Description
 from sim.parameters import ARRIVALS, HANDLE_TIME, PATIENCE, STAFF
+from sim.recipes import whole_recipe
 from sim.scenario import load_scenario
 from sim.simulator import ServiceSystem, Simulator
 from sim.streams import stream

@@ -19,9 +19,9 @@ from experiments.fidelity.progress import Steps
 from experiments.main_job.context import Context, commit
 from experiments.main_job.errors import InvalidRun
 from experiments.main_job.pretrain import discount, rollout_length
-from sim.arrivals import fit_doubly_stochastic
 from sim.description import Description
-from sim.scenario import Scenario, SimulatorRecipe, load_scenario
+from sim.recipes import whole_recipe
+from sim.scenario import Scenario, load_scenario
 from sim.streams import stream
 from surrogates.clock import WithClock
 from surrogates.collect import collect
@@ -82,7 +82,7 @@ class Wanted:
         Raises InvalidDataset for one that cannot, before anything is simulated.
         """
         scenario = load_scenario(scenario_name)
-        build = WithClock(build=SimulatorRecipe(scenario=scenario, arrivals=_arrivals(scenario)))
+        build = WithClock(build=whole_recipe(scenario))
         description = build().describe()
         family = family or families_for(description)[0]
         refuse_unfit(family, description)
@@ -161,14 +161,6 @@ def run_subject(context: Context, family: str | None) -> Subject:
         scenario=context.scenario,
         trained=f"Run {context.run.path.name}, fitted to {fitted['rows']:,} epochs.",
     )
-
-
-def _arrivals(scenario: Scenario) -> Any:
-    """The arrivals of the fitting period's volumes, as the main job learns them."""
-    used = scenario.volumes
-    if used is None:
-        return None
-    return fit_doubly_stochastic(used.read(None).between(used.fit_from, used.fit_to))
 
 
 def _objective(scenario: Scenario, surrogate: Surrogate) -> Objective:

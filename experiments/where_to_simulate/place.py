@@ -13,8 +13,8 @@ from envs.objective import Objective
 from envs.observation import viewpoint_of
 from envs.problem import Problem
 from envs.world import SurrogateWorld
-from sim.checks import whole_recipe
 from sim.description import Description
+from sim.recipes import whole_recipe
 from sim.scenario import load_scenario
 from surrogates.clock import WithClock
 from surrogates.interface import Surrogate

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from envs.objective import Objective
 from envs.registration import scenario_problem
-from sim.checks import whole_recipe
 from sim.description import Description
+from sim.recipes import whole_recipe
 from sim.scenario import Scenario, SimulatorRecipe, load_scenario
 from sim.system import System
 from surrogates.clock import WithClock

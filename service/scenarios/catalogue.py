@@ -8,11 +8,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sim.checks import whole_recipe
 from sim.description import Description
 from sim.errors import InvalidSystem, suggestion
 from sim.explanation import explain
 from sim.plugins import installed_simulators
+from sim.recipes import whole_recipe
 from sim.scenario import Scenario, SimulatorRecipe, bundled_scenarios, load_scenario
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(:[A-Za-z0-9._-]{1,64})?")

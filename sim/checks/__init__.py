@@ -1,7 +1,7 @@
 """Every check that applies to a scenario: the contract, and for our own systems its truths."""
 
 from sim.checks.load import OfferedLoad, busiest_epoch, mean_load, offered_load
-from sim.checks.scenario import check_scenario, check_system, whole_recipe
+from sim.checks.scenario import check_scenario, check_system
 
 __all__ = [
     "OfferedLoad",
@@ -10,5 +10,4 @@ __all__ = [
     "check_system",
     "mean_load",
     "offered_load",
-    "whole_recipe",
 ]

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sim.arrivals import fit_doubly_stochastic
 from sim.checks import truths
 from sim.checks.long_run import LongRun
 from sim.contract import Check, check_simulator
 from sim.contract.check import Verdict, fails
 from sim.contract.run import attempt
-from sim.scenario import Scenario, SimulatorRecipe
+from sim.recipes import whole_recipe
+from sim.scenario import Scenario
 from sim.system import System
 
 _EVENTS = 10_000
 """Of the run that queueing laws are held against; a second or two."""
 _EPOCHS = 2000
-
-
-def whole_recipe(scenario: Scenario) -> SimulatorRecipe:
-    """The recipe of a scenario's simulator, its arrivals learnt where volumes leave them open."""
-    if scenario.volumes is None:
-        return SimulatorRecipe(scenario=scenario)
-    settings = scenario.volumes
-    volumes = settings.read().between(settings.fit_from, settings.fit_to)
-    return SimulatorRecipe(scenario=scenario, arrivals=fit_doubly_stochastic(volumes))
 
 
 def check_scenario(scenario: Scenario, *, seed: int = 1) -> tuple[Check, ...]:

@@ -7,6 +7,8 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import envs
+import sim
+from envs.environment import Environment
 from envs.registration import scenario_problem
 from sim.scenario import SimulatorRecipe, bundled_scenarios, load_scenario
 from surrogates.baselines import fit_mean
@@ -94,3 +96,14 @@ def test_a_name_alone_is_enough_where_it_names_the_module(monkeypatch: pytest.Mo
     monkeypatch.delitem(sys.modules, "envs.registered", raising=False)
     with unchecked():
         gymnasium.make("envs.registered:surrogym/tandem-v0").reset(seed=0)
+
+
+def test_a_file_of_one_s_own_may_learn_its_arrivals_from_volumes(tmp_path: Path) -> None:
+    """It is found by where it lies, though its name is that of no bundled scenario."""
+    bank = (Path(sim.__file__).parent / "scenarios" / "bank.toml").read_text()
+    file = tmp_path / "ours.toml"
+    file.write_text(bank.replace('name = "bank"', 'name = "ours"', 1))
+    ours = Environment(scenario_problem(str(file)))
+    theirs = Environment(scenario_problem("bank"))
+    np.testing.assert_array_equal(ours.reset(seed=3)[0], theirs.reset(seed=3)[0])
+    np.testing.assert_array_equal(ours.step(0)[0], theirs.step(0)[0])
