@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -147,6 +147,20 @@ def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, M
         raise TamperedArtefact(
             f"{folder / WEIGHTS}: lacks the array {error} of family {family!r}: fit and save again"
         ) from error
+
+
+def load_as_learnt(folder: Path, description: Description) -> Surrogate:
+    """A saved surrogate over the box that it has learnt, where that reaches beyond the system's.
+
+    Raises TamperedArtefact as `load_surrogate`.
+    """
+    learnt = _load_surrogate(folder, description).manifest.get("parameter_box", {})
+    wide = tuple(
+        replace(p, low=min(p.low, low), high=max(p.high, high))
+        for p in description.parameters
+        for low, high in [learnt.get(p.name, (p.low, p.high))]
+    )
+    return load_surrogate(folder, replace(description, parameters=wide))[0]
 
 
 def load_support(folder: Path, description: Description) -> Support | None:

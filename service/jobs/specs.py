@@ -285,8 +285,11 @@ class CalibrateSpec(Estimating, BaseSpec):
     beliefs: Values | None = None
 
 
-class RetrainSpec(Retraining, BaseSpec):
-    """The answer to a change: learn what is missing, train on, and judge by paired episodes."""
+class RetrainSpec(Retraining, Estimating, BaseSpec):
+    """The answer to a change: learn what is missing, train on, and judge by paired episodes.
+
+    With the telemetry a calibration that pushes against the box is followed beyond it first.
+    """
 
     makes = ("policy", "surrogate")
     kind: Literal["retrain"]
@@ -297,6 +300,9 @@ class RetrainSpec(Retraining, BaseSpec):
     beliefs: Values | None = None
     calibration: Input | None = Field(
         default=None, description="A calibration whose estimates are believed"
+    )
+    telemetry: Input | None = Field(
+        default=None, description="From which parameters outside the box are estimated further"
     )
     costs: Values | None = Field(default=None, description="Other costs of outputs")
     costs_at_close: Values | None = None

@@ -17,7 +17,7 @@ from service.jobs.subject import Subject
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.interface import Surrogate
-from surrogates.storage import load_artefact, load_surrogate, save_artefact, save_surrogate
+from surrogates.storage import load_artefact, load_as_learnt, save_artefact, save_surrogate
 from surrogates.support import Support
 from training.evaluation import Comparison
 from training.forms import CostsForm, TransitionsForm
@@ -77,8 +77,8 @@ class Work(Generic[S]):
         return policy
 
     def surrogate(self, name: str) -> Surrogate:
-        """A surrogate that the spec names."""
-        return load_surrogate(self.inputs[name], self.subject.description)[0]
+        """A surrogate that the spec names, over the box that it has learnt."""
+        return load_as_learnt(self.inputs[name], self.subject.description)
 
     def transitions(self, name: str) -> Transitions:
         """Transitions that the spec names."""

@@ -24,7 +24,7 @@ from sim.epoch import parameter_vector
 from sim.streams import stream
 from surrogates.interface import Surrogate
 from surrogates.pilot import seated
-from surrogates.storage import load_artefact, load_surrogate
+from surrogates.storage import load_artefact, load_as_learnt
 from training.controllers import PolicyController
 from training.heuristics import Controller
 from training.policies import NetworkPolicy
@@ -56,7 +56,7 @@ def compare_day(shadowed: Shadowed, day: int, contents: list[dict[str, Any]]) ->
 @lru_cache(maxsize=4)
 def _surrogate(reference: str, folder: Path) -> Surrogate:
     """Kept for the next day: it takes longer to load than a day to imagine."""
-    return load_surrogate(folder, subject_of(reference).description)[0]
+    return load_as_learnt(folder, subject_of(reference).description)
 
 
 def _policy(folder: Path, system: str) -> NetworkPolicy:

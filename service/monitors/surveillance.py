@@ -23,7 +23,7 @@ from service.monitors.telemetry import to_transitions
 from service.monitors.watched import Tuning, Watched
 from sim.epoch import parameter_vector
 from surrogates.interface import Surrogate
-from surrogates.storage import load_artefact, load_surrogate
+from surrogates.storage import load_artefact, load_as_learnt
 from training.controllers import PolicyController
 from training.drift import Detector, DetectorSettings, SupportsRecord, restore
 from training.forms import TransitionsForm, read_json
@@ -130,7 +130,7 @@ def _beliefs(subject: Subject, watched: Watched) -> Float[np.ndarray, "parameter
 
 
 def _surrogate(subject: Subject, watched: Watched) -> Surrogate:
-    return load_surrogate(watched.surrogate, subject.description)[0]
+    return load_as_learnt(watched.surrogate, subject.description)
 
 
 def _policy(subject: Subject, watched: Watched) -> NetworkPolicy:

@@ -58,6 +58,7 @@ def retraining(order: ScheduleOrder, run: RunRow, transitions: FromJob) -> Retra
     if change in (Change.OUTSIDE, Change.STRUCTURE):
         publish["surrogate"] = name_of(base["surrogate"])
     calibrated = run.calibrate_job
+    follows = change is Change.OUTSIDE
     return RetrainSpec.model_validate(
         {
             "kind": "retrain",
@@ -68,9 +69,11 @@ def retraining(order: ScheduleOrder, run: RunRow, transitions: FromJob) -> Retra
             "transitions": transitions,
             "beliefs": base["beliefs"],
             "calibration": calibrated and FromJob(job=calibrated, artefact="calibration"),
+            "telemetry": Given(given=TELEMETRY) if follows else None,
             "costs": objective.get("costs"),
             "costs_at_close": objective.get("costs_at_close"),
             **_of(Retraining, answer),
+            **_of(Estimating, answer),
             "publish": publish,
             "cores": answer.cores,
             "seed": _seed(order, run),

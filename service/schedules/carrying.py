@@ -8,7 +8,7 @@ followed by somebody who asks for the same job and takes the same passage once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,12 +35,9 @@ from service.schedules.beginning import Verdict, judge
 from service.schedules.planning import monitor_of, order_of
 from service.schedules.schemas import ScheduleOrder
 from service.schedules.tables import RunRow, ScheduleRow
-from sim.epoch import parameter_vector
 from sim.errors import SurrogymError
-from training.calibrate import Calibration
-from training.forms import RecordForm, TransitionsForm
+from training.forms import TransitionsForm
 from training.loop import Change, Decision
-from training.loop.decision import corrected
 
 _log = structlog.get_logger("surrogym.schedules")
 OnEnd = Callable[[Session, RunRow], None]
@@ -172,7 +169,12 @@ class Carrier:
     def _retrain(self, order: ScheduleOrder, run: RunRow) -> bool:
         if run.retrain_job is None:
             spec = asking.retraining(order, run, self._transitions(order, run))
-            job = self.jobs.submit(run.owner, spec, f"{run.id}:retrain")
+            with ExitStack() as stack:
+                material = {}
+                if spec.telemetry is not None:
+                    folder = stack.enter_context(self._telemetry(order, run))
+                    material[asking.TELEMETRY] = Path(folder)
+                job = self.jobs.submit(run.owner, spec, f"{run.id}:retrain", material)
             return self._note(run, retrain_job=job.id)
         job = self.jobs.get(run.retrain_job)
         if not job.state.is_final:
@@ -266,21 +268,8 @@ class Carrier:
             "surrogate_steps": job.outcome["surrogate_steps"],
             "policy": published["policy"],
             "surrogate": published.get("surrogate", run.base["surrogate"]),
-            "beliefs": self._believed(run),
+            "beliefs": job.outcome["beliefs"],
         }
-
-    def _believed(self, run: RunRow) -> dict[str, float]:
-        """Beliefs with what the calibration found."""
-        assert run.base is not None
-        beliefs: dict[str, float] = run.base["beliefs"]
-        if run.calibrate_job is None:
-            return beliefs
-        description = self.catalogue.find(run.base["system"]).description
-        folder = self.jobs.repository.artefact(run.calibrate_job, "calibration").folder
-        form = RecordForm(from_record=Calibration.from_record)
-        found = form.read(self.jobs.data / folder)
-        vector = parameter_vector(description.parameters, beliefs)
-        return description.parameter_values(corrected(description, vector, found))
 
     def _transitions(self, order: ScheduleOrder, run: RunRow) -> FromJob:
         assert run.base is not None

@@ -16,24 +16,23 @@ import numpy as np
 from jaxtyping import Float
 
 from envs.objective import Objective
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, concatenate
 from surrogates.errors import InvalidDataset
 from training.calibrate import Calibration
 from training.controllers import PolicyController
 from training.forms import RecordForm, TransitionsForm
 from training.journal import Journal
+from training.likelihood import split_days
 from training.loop.decision import Change, Decision, Findings, corrected, decide
+from training.loop.following import Following, follow
 from training.loop.learning import seeds_of
 from training.loop.pretraining import Pretrained, PretrainSettings, pretrain
-from training.loop.renewal import Incumbent, renew
+from training.loop.renewal import Incumbent
 from training.loop.retraining import Retrained, RetrainSettings, retrain
 from training.loop.surveillance import Found, Surveillance, WatchSettings
 from training.loop.visits import visit
 from training.loop.watching import SeenDay, Watch
 from training.plant import Plant
-
-_MOST_BOXES = 4
-"""Times that a surrogate is taken further after parameters that leave its box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,41 +186,29 @@ class RetrainingLoop:
                 self.want(event.wanted)
 
     def _go_beyond(self, decision: Decision, first: Calibration) -> Decision:
-        """Take the surrogate after parameters that leave its box until the estimate lies inside.
+        """Take the surrogate after parameters that leave its box.
 
         What is left to do then is what a change inside the box asks for.
         """
-        recent, days = self.watch.recent(self.settings.watching.most_days_back), first.days
-        calibration = first
-        for number in range(_MOST_BOXES):
-            if calibration.is_inside_box:
-                break
-            part = self._part.within(f"answer/box-{number}")
-            renewed = renew(
-                self.plant,
-                self.incumbent,
-                decision,
-                self.settings.retraining.numbered(number).renewal,
-                part,
-                self._executor,
-            )
-            self.incumbent = replace(
-                self.incumbent, surrogate=renewed.surrogate, transitions=renewed.transitions
-            )
-            found = part.step(
-                "find",
-                partial(
-                    self._surveillance.find_beyond,
-                    recent,
-                    days,
-                    renewed.surrogate,
-                    self.incumbent.beliefs,
-                    lambda place, count: self._simulated(place, count, "beyond"),
-                ),
-                RecordForm(from_record=Found.from_record),
-            )
-            calibration = found.calibration
-            self._believe(calibration)
+        watching = self.settings.watching
+        recent = split_days(self.watch.recent(watching.most_days_back))
+        followed = follow(
+            self.plant,
+            self.incumbent,
+            decision,
+            first,
+            Following(
+                days=concatenate(recent[-first.days :]),
+                control=self._surveillance.control,
+                renewal=lambda number: self.settings.retraining.numbered(number).renewal,
+                simulate=partial(self._simulated_under, purpose="beyond"),
+                refining_days=watching.refining_days,
+                given=self.settings.given,
+            ),
+            self._part.within("answer"),
+            self._executor,
+        )
+        self.incumbent = followed.incumbent
         return replace(decision, change=Change.INSIDE)
 
     def _find(self) -> Found:
@@ -234,9 +221,19 @@ class RetrainingLoop:
         self, parameters: Float[np.ndarray, "parameter"], days: int, purpose: str
     ) -> Transitions:
         """Telemetry of who is in charge, at the given parameters."""
+        return self._simulated_under(self.incumbent, parameters, days, purpose)
+
+    def _simulated_under(
+        self,
+        incumbent: Incumbent,
+        parameters: Float[np.ndarray, "parameter"],
+        days: int,
+        purpose: str,
+    ) -> Transitions:
         values = self.plant.description.parameter_values(parameters)
         seeds = seeds_of(self.settings.seed, days, purpose, str(len(self.responses)))
-        return visit(self.plant, self.controller, seeds, self._executor, values).telemetry
+        controller = self.plant.believing(incumbent.beliefs).controller(incumbent.policy)
+        return visit(self.plant, controller, seeds, self._executor, values).telemetry
 
     def _believe(self, calibration: Calibration) -> None:
         """Take over what has surely moved, however little; the rest stays as it was believed."""

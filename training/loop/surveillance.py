@@ -21,7 +21,6 @@ from surrogates.errors import NotFitted
 from surrogates.interface import Surrogate
 from training.calibrate import (
     Calibration,
-    calibrate_parameters,
     calibrate_since_change,
     refine_calibration,
 )
@@ -167,26 +166,6 @@ class Surveillance:
                 simulated_days=simulated + settings.refining_days,
             )
         return Found(calibration=first, unexplained=unexplained, simulated_days=simulated)
-
-    def find_beyond(
-        self,
-        recent: Transitions,
-        count: int,
-        surrogate: Surrogate,
-        beliefs: Float[np.ndarray, "parameter"],
-        simulate: Simulate,
-    ) -> Found:
-        """Estimate again from the last `count` days by a surrogate that knows a wider box.
-
-        About the bound at which the last estimate stopped, which is what is believed so far.
-        """
-        assert isinstance(surrogate, LikelihoodSurrogate)
-        likelihood = DayLikelihood.at(surrogate, beliefs)
-        number = max(1, self.settings.refining_days)
-        control = self.control.moved_to(likelihood, simulate(beliefs, number))
-        days = concatenate(split_days(recent)[-count:])
-        calibration = calibrate_parameters(likelihood, days, control)
-        return Found(calibration=calibration, unexplained=(), simulated_days=number)
 
     def _unexplained(
         self, days: Transitions, simulate: Simulate, settings: StructureSettings

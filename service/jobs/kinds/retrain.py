@@ -12,8 +12,10 @@ from service.jobs.kinds.evaluate import summary_of
 from service.jobs.specs import RetrainSpec
 from service.jobs.work import Work
 from sim.epoch import parameter_vector
+from surrogates.dataset import Transitions, concatenate
 from training.calibrate import Calibration
 from training.forms import RecordForm
+from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate, split_days
 from training.loop import (
     Change,
     Decision,
@@ -23,6 +25,10 @@ from training.loop import (
     retrain,
 )
 from training.loop.decision import corrected
+from training.loop.following import Followed, Following, follow
+from training.loop.learning import seeds_of
+from training.loop.visits import visit
+from training.plant import Plant
 from training.rllib.train import CurvePoint
 
 _CHANGES = {
@@ -32,6 +38,7 @@ _CHANGES = {
     "structure": Change.STRUCTURE,
 }
 _IN_CHARGE = "in charge"
+_CALIBRATION = RecordForm(from_record=Calibration.from_record)
 
 
 def weights(spec: RetrainSpec) -> dict[str, float]:
@@ -60,6 +67,11 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
     )
     decision = Decision(change=_CHANGES[spec.change], moved=(), reason=f"asked for: {spec.change}")
     settings = _settings(work)
+    followed = _followed(work, plant, incumbent, decision, settings)
+    if followed is not None:
+        # What is left to do is what a change inside the box asks for.
+        incumbent, decision = followed.incumbent, replace(decision, change=Change.INSIDE)
+        beliefs = incumbent.beliefs
 
     def on_point(name: str, point: CurvePoint) -> None:
         is_tuning = name.startswith("fine-tuned")
@@ -83,9 +95,58 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
         "evidence": asdict(done.evidence),
         "reason": done.reason,
         "surrogate_steps": done.surrogate_steps,
-        "simulator_epochs": done.simulator_epochs,
+        "simulator_epochs": done.simulator_epochs + (followed.simulator_epochs if followed else 0),
+        "beliefs": work.subject.description.parameter_values(beliefs),
         **summary_of(done.comparison, list(done.comparison.costs), [_IN_CHARGE], spec.seed),
     }
+
+
+def _followed(
+    work: Work[RetrainSpec],
+    plant: Plant,
+    incumbent: Incumbent,
+    decision: Decision,
+    settings: RetrainSettings,
+) -> Followed | None:
+    """Where the estimate went that pushed against the box; None where none did, or was given."""
+    spec, description = work.spec, work.subject.description
+    if spec.change != "outside" or spec.telemetry is None or spec.calibration is None:
+        return None
+    calibration = _CALIBRATION.read(work.inputs["calibration"])
+    if calibration.is_inside_box or not isinstance(incumbent.surrogate, LikelihoodSurrogate):
+        return None
+
+    def simulate(there: Incumbent, place: Float[np.ndarray, "parameter"], days: int) -> Transitions:
+        controller = plant.believing(there.beliefs).controller(there.policy)
+        seeds = seeds_of(spec.seed, days, "following")
+        values = description.parameter_values(place)
+        return visit(plant, controller, seeds, work.executor, values).telemetry
+
+    before = parameter_vector(description.parameters, spec.beliefs)
+    likelihood = DayLikelihood.at(incumbent.surrogate, before)
+    in_control = work.journal.step(
+        "in control",
+        lambda: simulate(replace(incumbent, beliefs=before), before, spec.in_control_days),
+        work.transitions_form,
+    )
+    days = split_days(work.transitions("telemetry"))
+    following = Following(
+        days=concatenate(days[-calibration.days :]),
+        control=InControl.measure(likelihood, in_control),
+        renewal=lambda number: settings.numbered(number).renewal,
+        simulate=simulate,
+        refining_days=spec.refining_days,
+    )
+    followed = follow(
+        plant, incumbent, decision, calibration, following, work.journal, work.executor
+    )
+    work.making.keep(
+        "calibration",
+        "calibration",
+        lambda folder: _CALIBRATION.write(folder, followed.calibration),
+        work.lineage,
+    )
+    return followed
 
 
 def _settings(work: Work[RetrainSpec]) -> RetrainSettings:
@@ -107,5 +168,4 @@ def _beliefs(work: Work[RetrainSpec]) -> Float[np.ndarray, "parameter"]:
     beliefs = parameter_vector(description.parameters, spec.beliefs)
     if spec.calibration is None:
         return beliefs
-    form = RecordForm(from_record=Calibration.from_record)
-    return corrected(description, beliefs, form.read(work.inputs["calibration"]))
+    return corrected(description, beliefs, _CALIBRATION.read(work.inputs["calibration"]))

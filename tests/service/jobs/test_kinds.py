@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from service.jobs.doing import do
 from service.jobs.folders import AttemptFolder
 from service.jobs.kinds.table import KIND_TABLE
-from service.jobs.results import Result, read_result
+from service.jobs.results import Made, Result, read_result
 from service.jobs.specs import KINDS, SPEC, BaseSpec, inputs_of
+from service.jobs.subject import subject_of
 from sim.errors import SurrogymError
+from surrogates.collect import run_episodes
+from surrogates.design import PlannedEpisode
 from surrogates.errors import InvalidDataset
-from surrogates.storage import load_artefact
+from surrogates.storage import load_artefact, load_as_learnt
+from training.forms import TransitionsForm
 
 TINY = {"hidden": [16], "num_envs": 32, "rollout_length": 8, "num_epochs": 2}
 
@@ -55,6 +60,11 @@ class Bench:
     def _input(self, asked: Any) -> Path:
         made = next(each for each in self.made[asked.job].artefacts if each.name == asked.artefact)
         return self.data / made.folder
+
+    def lay(self, name: str, artefact: str, folder: str) -> None:
+        """Take a folder for what a job has made."""
+        made = Made(name=artefact, kind=artefact, folder=folder, files=(), facts={})
+        self.made[name] = Result(summary={}, artefacts=(made,))
 
     def names(self, name: str) -> set[str]:
         return {each.name for each in self.made[name].artefacts}
@@ -144,6 +154,42 @@ def test_parameters_are_estimated_from_telemetry(bench: Bench) -> None:
     assert found["calibration"]["estimates"]
     assert found["decision"]["reason"]
     assert bench.names("estimated") == {"calibration"}
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_parameters_are_followed_beyond_the_box(bench: Bench) -> None:
+    """A third more customers, where a surrogate knows a fifth more at most."""
+    subject = subject_of("clinic")
+    description = subject.description
+    plans = tuple(
+        PlannedEpisode(seed=700 + day, parameters={"arrival_scale": 1.35}, behaviour="restless")
+        for day in range(4)
+    )
+    lived = run_episodes(subject.recipe, plans)
+    seen = np.tile(description.nominal, (len(lived), 1))
+    lived = replace(lived, parameters=seen.astype(lived.parameters.dtype))
+    (bench.data / "lived-there").mkdir()
+    TransitionsForm(description=description).write(bench.data / "lived-there", lived)
+    bench.lay("there", "transitions", "lived-there")
+    estimating: dict[str, Any] = {"in_control_days": 10, "refining_days": 2, "most_days_back": 4}
+    surrogate, telemetry = of("fitted", "surrogate"), of("there", "transitions")
+    found = bench.do(
+        "pushed", kind="calibrate", surrogate=surrogate, telemetry=telemetry, **estimating
+    )
+    assert found["decision"]["change"] == "parameters outside the box"
+    bench.do("someone", kind="train", surrogate=surrogate, ppo=TINY, budget={"steps": 512})
+    done = bench.do(
+        "followed", kind="retrain", change="outside", policy=of("someone", "policy"),
+        surrogate=surrogate, transitions=of("collected", "transitions"), telemetry=telemetry,
+        calibration=of("pushed", "calibration"), renewal_episodes=6, gate_episodes=4,
+        ppo=TINY, budget={"steps": 512}, **estimating,
+    )  # fmt: skip
+    assert 1.25 < done["beliefs"]["arrival_scale"] < 1.5
+    assert "calibration" in bench.names("followed")
+    kept = next(each for each in bench.made["followed"].artefacts if each.name == "surrogate")
+    learnt = load_as_learnt(bench.data / kept.folder, description)
+    assert learnt.description.parameters[0].high > 1.25
 
 
 @pytest.mark.ray

@@ -18,11 +18,13 @@ from service.jobs.tables import ArtefactRow, JobRow
 from service.monitors.tables import MonitorRow
 from service.schedules.operations import Schedules
 from sim.description import Description
+from sim.epoch import parameter_vector
 from surrogates.storage import save_artefact
 from tests.service.clinic import SYSTEM, Clinic, Inline, order, register
 from tests.service.conftest import InProcess, StartInProcess
 from training.calibrate import Calibration, Estimate
 from training.forms import RecordForm
+from training.loop.decision import corrected
 from training.policies import NetworkPolicy
 
 HOUR, DAY = 3600.0, 86400.0
@@ -143,10 +145,21 @@ class Desk:
         evidence = {"value": (low + high) / 2, "low": low, "high": high, "count": 50}
         outcome = {
             "is_promoted": high < 0, "evidence": evidence, "reason": f"{low:+.0%} to {high:+.0%}",
-            "simulator_epochs": 10, "surrogate_steps": 1000,
+            "simulator_epochs": 10, "surrogate_steps": 1000, "beliefs": self._believed(job),
         }  # fmt: skip
         self.end(job.id, outcome, policy={"name": "clinic-policy", "version": version})
         return f"clinic-policy@{version}"
+
+    def _believed(self, job: Job) -> dict[str, float]:
+        """What a re-training was told to believe."""
+        description = subject_of(SYSTEM).description
+        beliefs = parameter_vector(description.parameters, job.spec["beliefs"])
+        asked = job.spec.get("calibration")
+        if asked is not None:
+            folder = self.service.settings.data.absolute() / "made" / asked["job"] / "calibration"
+            found = RecordForm(from_record=Calibration.from_record).read(folder)
+            beliefs = corrected(description, beliefs, found)
+        return description.parameter_values(beliefs)
 
     def challenger(self) -> int:
         """A further version of the policy."""
