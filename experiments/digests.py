@@ -18,8 +18,13 @@ _LEARNING = (
 """Settings of PPO that rows depend on; those that PPO is given later keep their defaults here."""
 
 
+def short_digest(told: object) -> str:
+    """Twelve characters that change with what an object says of itself."""
+    return sha256(repr(told).encode()).hexdigest()[:12]
+
+
 def digest_of(setting: DataclassInstance) -> str:
     """Changes with a setting that has PPO's as `learning`; what is None does not count."""
     told = {name: value for name, value in asdict(setting).items() if value is not None}
     told["learning"] = {name: told["learning"][name] for name in _LEARNING}
-    return sha256(repr(told).encode()).hexdigest()[:12]
+    return short_digest(told)

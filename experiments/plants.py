@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -18,7 +19,7 @@ from sim.servers import Pool
 from sim.simulator import ServiceSystem, Simulator
 from sim.system import System
 from surrogates.clock import WithClock
-from surrogates.collect import run_episodes
+from surrogates.collect import BuildSimulator, run_episodes
 from surrogates.design import PlannedEpisode
 from surrogates.interface import Surrogate
 from training.plant import Plant
@@ -101,20 +102,27 @@ class Ground:
     @cached_property
     def plant(self) -> Plant:
         """The task: the scenario's costs, all that is seen."""
-        build = WithClock(build=self.recipe)
-        description = build().describe()
         costs = self.loaded.costs
-        glimpse = tuple(
-            PlannedEpisode(seed=seed, parameters={}, behaviour="restless")
-            for seed in range(1, _EPISODES_SEEN + 1)
-        )
-        return Plant(
-            build=build,
-            objective=Objective.from_costs(description, costs.outputs, costs.at_close),
-            observation=viewpoint_of(
-                description, description.nominal, run_episodes(build, glimpse).state
-            ),
-        )
+        return plant_of(self.recipe, costs.outputs, costs.at_close)
+
+
+def plant_of(
+    recipe: BuildSimulator, costs: Mapping[str, float], at_close: Mapping[str, float]
+) -> Plant:
+    """The task on a system: its costs, all that is seen, on scales of a few restless episodes."""
+    build = WithClock(build=recipe)
+    description = build().describe()
+    glimpse = tuple(
+        PlannedEpisode(seed=seed, parameters={}, behaviour="restless")
+        for seed in range(1, _EPISODES_SEEN + 1)
+    )
+    return Plant(
+        build=build,
+        objective=Objective.from_costs(description, costs, at_close),
+        observation=viewpoint_of(
+            description, description.nominal, run_episodes(build, glimpse).state
+        ),
+    )
 
 
 def resized(system: System, agents: float) -> System:

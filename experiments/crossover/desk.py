@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from envs.objective import Objective
-from envs.observation import viewpoint_of
 from experiments.crossover.compiled import CompiledDesk
-from experiments.plants import SystemRecipe
+from experiments.plants import SystemRecipe, plant_of
 from sim.arrivals import SinusoidalArrivals
 from sim.customers import CustomerClass
 from sim.description import Lever
@@ -20,9 +18,6 @@ from sim.distributions import Exponential
 from sim.epoch import Parameter
 from sim.servers import Pool, ServerTeam
 from sim.system import System
-from surrogates.clock import WithClock
-from surrogates.collect import run_episodes
-from surrogates.design import PlannedEpisode
 from training.plant import Plant
 
 SERVICE, PATIENCE = 5.0, 4.0
@@ -33,7 +28,6 @@ DAY, EPOCHS = 720.0, 48
 COSTS = {"call_wait": 0.1, "call_abandoned": 1.0, "agents_on_minutes": 0.06}
 """Per minute of waiting, lost call and minute of an agent, who is paid 3.60 an hour beside calls
 whose loss costs 1: dear enough that too many agents are no cure."""
-_GLIMPSES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +79,7 @@ class Desk:
     @cached_property
     def plant(self) -> Plant:
         """The task, all that is seen."""
-        build = WithClock(build=SystemRecipe(system=self.system))
-        description = build().describe()
-        glimpse = tuple(
-            PlannedEpisode(seed=seed, parameters={}, behaviour="restless")
-            for seed in range(1, _GLIMPSES + 1)
-        )
-        return Plant(
-            build=build,
-            objective=Objective.from_costs(description, COSTS, {}),
-            observation=viewpoint_of(
-                description, description.nominal, run_episodes(build, glimpse).state
-            ),
-        )
+        return plant_of(SystemRecipe(system=self.system), COSTS, {})
 
     @cached_property
     def compiled(self) -> CompiledDesk:

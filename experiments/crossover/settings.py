@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from experiments.crossover.desk import Desk
-from experiments.errors import UnknownSetting
+from experiments.lookup import found
 from experiments.time_to_policy.direct import COMPILED, LEAN
 from experiments.time_to_policy.settings import Setting
-from sim.errors import suggestion
 
 SURROGATE = "flow"
 _BASE = Setting(
@@ -37,9 +36,8 @@ THOROUGH = (
 def find_setting(name: str, *, quick: bool = False) -> Setting:
     """The setting of a size. Raises UnknownSetting."""
     known = {setting.name: setting for setting in THOROUGH}
-    if name not in known:
-        raise UnknownSetting(f"no size {name!r} here{suggestion(name, known)}")
-    return _quick(known[name]) if quick else known[name]
+    setting = found(name, known, "size")
+    return _quick(setting) if quick else setting
 
 
 def _quick(setting: Setting) -> Setting:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal
 
-from experiments.drift.errors import UnknownSetting
-from sim.errors import suggestion
+from experiments.lookup import found
 from training.drift import DetectorSettings, StructureSettings
 
 Depth = Literal["quick", "thorough"]
@@ -87,9 +86,8 @@ THOROUGH = (
 def find_setting(scenario: str, depth: Depth = "thorough") -> Setting:
     """The setting of a scenario. Raises UnknownSetting."""
     known = {setting.scenario: setting for setting in THOROUGH}
-    if scenario not in known:
-        raise UnknownSetting(f"no scenario {scenario!r} here{suggestion(scenario, known)}")
-    return known[scenario] if depth == "thorough" else quick(known[scenario])
+    setting = found(scenario, known, "scenario")
+    return setting if depth == "thorough" else quick(setting)
 
 
 def quick(setting: Setting) -> Setting:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Sequence
-from math import inf
 from pathlib import Path
 
 from experiments.fidelity_vs_regret.plot import draw_scores
@@ -13,40 +10,29 @@ from experiments.fidelity_vs_regret.rows import Row
 from experiments.fidelity_vs_regret.settings import THOROUGH, find_setting
 from experiments.fidelity_vs_regret.study import Study
 from experiments.fidelity_vs_regret.table import render
-from experiments.rows import append_row, read_rows
+from experiments.rows import read_rows
+from experiments.running import Asked, measure
 from training.rllib.session import RayExecutor, ray_session
 
 STORED = Path(__file__).resolve().parent
+_NAME = "fidelity_vs_regret"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the study; a run that was stopped goes on with the surrogate it was at."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.fidelity_vs_regret", description=__doc__
-    )
-    parser.add_argument("--quick", action="store_true", help="a smoke test, in its own folder")
-    parser.add_argument("--only", action="append", metavar="SYSTEM", help="may be given again")
-    parser.add_argument("--minutes", type=float, default=inf, help="begin no row after so many")
-    parser.add_argument("--folder", type=Path, help="of the rows")
-    given = parser.parse_args(arguments)
-    usual = Path("runs") / "fidelity_vs_regret" / "quick" if given.quick else STORED
-    folder: Path = given.folder or usual
-    every = [find_setting(setting.name, quick=given.quick) for setting in THOROUGH]
-    settings = [find_setting(name, quick=given.quick) for name in given.only or ()] or every
-    path = folder / "rows.jsonl"
-    began = time.monotonic()
+    """Run the study; an arm is a family. A run that was stopped goes on where it was."""
+    asked = Asked.of(arguments, study=_NAME, told=__doc__, of="SYSTEM", stored=STORED)
+    every = [find_setting(setting.name, quick=asked.is_quick) for setting in THOROUGH]
+    chosen = [find_setting(name, quick=asked.is_quick) for name in asked.only] or every
     with ray_session(), RayExecutor() as executor:
-        for setting in settings:
-            if time.monotonic() - began > 60.0 * given.minutes:
-                break
-            for row in Study(setting, executor).missing(read_rows(path, Row)):
-                append_row(path, row)
-                print(_told(row), flush=True)
-                if time.monotonic() - began > 60.0 * given.minutes:
-                    break
-    rows = read_rows(path, Row)
-    (folder / "RESULTS.md").write_text(render(rows, every), encoding="utf-8")
-    (folder / "scores.svg").write_bytes(draw_scores(rows, every))
+        missing = (
+            take
+            for setting in chosen
+            for take in Study(setting, executor).missing(read_rows(asked.rows, Row), asked.arms)
+        )
+        measure(missing, asked.rows, asked.minutes, _told)
+    rows = read_rows(asked.rows, Row)
+    (asked.folder / "RESULTS.md").write_text(render(rows, every), encoding="utf-8")
+    (asked.folder / "scores.svg").write_bytes(draw_scores(rows, every))
 
 
 def _told(row: Row) -> str:

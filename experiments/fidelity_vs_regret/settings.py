@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
-from experiments.errors import UnknownSetting
+from experiments.digests import short_digest
+from experiments.lookup import found
 from experiments.plants import Ground
-from sim.errors import suggestion
 from surrogates.fidelity import FidelitySettings
 
 
@@ -46,7 +45,7 @@ class Setting:
     def digest(self) -> str:
         """Changes with any of these; seeds and sizes only say which rows there are."""
         told = replace(self, seeds=(), episodes=())
-        return sha256(repr(told).encode()).hexdigest()[:12]
+        return short_digest(told)
 
 
 THOROUGH = (
@@ -58,9 +57,8 @@ THOROUGH = (
 def find_setting(name: str, *, quick: bool = False) -> Setting:
     """The setting of a system. Raises UnknownSetting."""
     known = {setting.name: setting for setting in THOROUGH}
-    if name not in known:
-        raise UnknownSetting(f"no system {name!r} here{suggestion(name, known)}")
-    return _quick(known[name]) if quick else known[name]
+    setting = found(name, known, "system")
+    return _quick(setting) if quick else setting
 
 
 def _quick(setting: Setting) -> Setting:

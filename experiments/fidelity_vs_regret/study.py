@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 
 from experiments.fidelity_vs_regret.rows import Row
 from experiments.fidelity_vs_regret.scores import scores_of
@@ -43,22 +43,24 @@ class Study:
         """The system that policies are trained for."""
         return self.setting.ground.plant
 
-    def missing(self, done: Sequence[Row]) -> Iterator[Row]:
+    def missing(
+        self, done: Sequence[Row], families: Sequence[str] | None
+    ) -> Iterator[Callable[[], Row]]:
         """What is not there, seed by seed, each data set simulated once for all families."""
         had, s = {row.key for row in done}, self.setting
-        families = families_for(self.plant.description)
+        wanted = families or families_for(self.plant.description)
         for seed in s.seeds:
             for episodes in s.episodes:
                 lacking = [
                     family
-                    for family in families
+                    for family in wanted
                     if (s.name, s.digest, family, episodes, seed) not in had
                 ]
                 if lacking:
                     plans = plan_episodes(self.plant.description, episodes, seed)
                     data = collect(self.plant.build, plans, self.executor)
                     for family in lacking:
-                        yield self._row(family, data, episodes, seed)
+                        yield partial(self._row, family, data, episodes, seed)
 
     def _row(self, family: str, data: Transitions, episodes: int, seed: int) -> Row:
         began, plant, s = time.perf_counter(), self.plant, self.setting

@@ -28,6 +28,12 @@ class Row:
     machine: str
 
     @property
+    def told(self) -> str:
+        """In a line."""
+        found = self.costs or {f"{point[0]:.0f} s": round(point[2]) for point in self.curve}
+        return f"{self.race} {self.arm} seed {self.seed}, {self.seconds:.0f} s: {found}"
+
+    @property
     def key(self) -> tuple[str, str, str, int]:
         """What it answers."""
         return self.race, self.digest, self.arm, self.seed

@@ -1,84 +1,67 @@
-"""Running races from the command line: what is missing is measured, a row is kept as it comes."""
+"""Running a study of races from the command line, and writing what it found."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from experiments.racing.rows import Row
-from experiments.rows import append_row, read_rows
+from experiments.rows import read_rows
+from experiments.running import Asked
 
-Measure = Callable[[], Row]
+
+class Run(Protocol):
+    """Measures every row of the settings that is not there."""
+
+    def __call__(
+        self,
+        settings: Sequence[Any],
+        path: Path,
+        runs: Path,
+        *,
+        arms: Sequence[str] | None,
+        minutes: float,
+    ) -> None:
+        """Begin none after so many minutes; `runs` is for what trainings leave behind."""
+        ...
+
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a command line asks of a study of races."""
+class Races(Generic[S]):
+    """A study of races: its settings by name, how they are run, and what is made of rows."""
 
-    is_quick: bool
-    only: tuple[str, ...]
-    """Names of settings; all where empty."""
-    arms: tuple[str, ...] | None
-    """Names of arms; all where None."""
-    minutes: float
-    """After which no arm is begun."""
-    folder: Path
-    """Of the rows and the results."""
-
-    @classmethod
-    def of(
-        cls, arguments: Sequence[str] | None, *, study: str, told: str | None, of: str, stored: Path
-    ) -> Asked:
-        """Read the arguments of `python -m experiments.STUDY`, whose settings are named `of`."""
-        parser = argparse.ArgumentParser(prog=f"python -m experiments.{study}", description=told)
-        parser.add_argument("--quick", action="store_true", help="a smoke test, in its own folder")
-        parser.add_argument("--only", action="append", metavar=of, help="may be given again")
-        parser.add_argument("--arm", action="append", metavar="ARM", help="may be given again")
-        parser.add_argument("--minutes", type=float, default=inf, help="begin no arm after so many")
-        parser.add_argument("--folder", type=Path, help="of the rows")
-        given = parser.parse_args(arguments)
-        usual = Path("runs") / study / "quick" if given.quick else stored
-        return cls(
-            is_quick=given.quick,
-            only=tuple(given.only or ()),
-            arms=None if given.arm is None else tuple(given.arm),
-            minutes=given.minutes,
-            folder=given.folder or usual,
-        )
+    study: str
+    """Its package within `experiments`, whose folder has the rows."""
+    of: str
+    """What the command line calls a setting."""
+    names: Sequence[str]
+    find: Callable[..., S]
+    """A setting by name, `quick` or not."""
+    run: Run
+    render: Callable[[Sequence[Row], Sequence[S]], str]
+    summary: Callable[[Sequence[Row], Sequence[S]], dict[str, Any] | None]
 
     @property
-    def rows(self) -> Path:
-        """The file of the rows."""
-        return self.folder / "rows.jsonl"
+    def stored(self) -> Path:
+        """The folder of the rows that are kept."""
+        return Path(__file__).resolve().parents[1] / self.study
 
-
-def measure(missing: Iterable[Measure], path: Path, minutes: float) -> None:
-    """Take one measurement after another and keep its row; begin none after so many minutes."""
-    began = time.monotonic()
-    for take in missing:
-        if time.monotonic() - began > 60.0 * minutes:
-            return
-        row = take()
-        append_row(path, row)
-        told = row.costs or {f"{point[0]:.0f} s": round(point[2]) for point in row.curve}
-        print(f"{row.race} {row.arm} seed {row.seed}, {row.seconds:.0f} s: {told}", flush=True)
-
-
-def write_results(
-    asked: Asked,
-    render: Callable[[Sequence[Row]], str],
-    summary: Callable[[Sequence[Row]], dict[str, Any] | None],
-) -> None:
-    """Write the tables and the figures of a folder's rows."""
-    rows = read_rows(asked.rows, Row)
-    (asked.folder / "RESULTS.md").write_text(render(rows), encoding="utf-8")
-    figures = summary(rows)
-    if figures is not None:
-        text = json.dumps(figures, indent=1, allow_nan=False)
-        (asked.folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+    def main(self, arguments: Sequence[str] | None, told: str | None) -> None:
+        """Run the study; a run that was stopped goes on with the arm it was at."""
+        asked = Asked.of(arguments, study=self.study, told=told, of=self.of, stored=self.stored)
+        every = {name: self.find(name, quick=asked.is_quick) for name in self.names}
+        chosen = [self.find(name, quick=asked.is_quick) for name in asked.only or self.names]
+        runs = Path("runs") / self.study
+        self.run(chosen, asked.rows, runs, arms=asked.arms, minutes=asked.minutes)
+        rows, shown = read_rows(asked.rows, Row), list(every.values())
+        (asked.folder / "RESULTS.md").write_text(self.render(rows, shown), encoding="utf-8")
+        figures = self.summary(rows, shown)
+        if figures is not None:
+            text = json.dumps(figures, indent=1, allow_nan=False)
+            (asked.folder / "summary.json").write_text(text + "\n", encoding="utf-8")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
-from experiments.errors import UnknownSetting
+from experiments.digests import short_digest
+from experiments.lookup import found
 from experiments.plants import Ground
-from sim.errors import suggestion
 from training.loop import Change
 
 
@@ -86,7 +85,7 @@ class Setting:
     def digest(self) -> str:
         """Twelve characters that change with any of these; seeds only say how often."""
         told = replace(self, seeds=(), simulator_seeds=())
-        return sha256(repr(told).encode()).hexdigest()[:12]
+        return short_digest(told)
 
 
 THOROUGH = tuple(Setting(turn=turn) for turn in TURNS)
@@ -95,9 +94,8 @@ THOROUGH = tuple(Setting(turn=turn) for turn in TURNS)
 def find_setting(name: str, *, quick: bool = False) -> Setting:
     """The setting of a change. Raises UnknownSetting."""
     known = {setting.turn.name: setting for setting in THOROUGH}
-    if name not in known:
-        raise UnknownSetting(f"no change {name!r} here{suggestion(name, known)}")
-    return _quick(known[name]) if quick else known[name]
+    setting = found(name, known, "change")
+    return _quick(setting) if quick else setting
 
 
 def _quick(setting: Setting) -> Setting:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from experiments.racing.judging import Jury
 from experiments.racing.rows import RULES, Row
-from experiments.racing.running import measure
 from experiments.retraining.arms import ARMS, DIRECT, Start, before
 from experiments.retraining.change import Changed
 from experiments.retraining.settings import Setting
 from experiments.retraining.target import CONDITIONED, NEVER
 from experiments.rows import read_rows
+from experiments.running import measure
 from training.journal import Journal
 from training.rllib.session import RayExecutor, ray_session
 
@@ -37,7 +37,7 @@ def run(
             for job in (_Job(setting=s, path=path, runs=runs, executor=executor) for s in settings)
             for arm, seed in job.missing(arms)
         )
-        measure(jobs, path, minutes)
+        measure(jobs, path, minutes, lambda row: row.told)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from experiments.racing.running import Asked, write_results
+from experiments.racing.running import Races
 from experiments.time_to_policy.settings import THOROUGH, find_setting
 from experiments.time_to_policy.study import run
 from experiments.time_to_policy.table import render, summary
 
-STORED = Path(__file__).resolve().parent
-_RUNS = Path("runs") / "time_to_policy"
+STUDY = Races(
+    study="time_to_policy",
+    of="SYSTEM",
+    names=[setting.name for setting in THOROUGH],
+    find=find_setting,
+    run=run,
+    render=render,
+    summary=summary,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the study; a run that was stopped goes on with the arm it was at."""
-    asked = Asked.of(arguments, study="time_to_policy", told=__doc__, of="SYSTEM", stored=STORED)
-    every = [setting.name for setting in THOROUGH]
-    settings = [find_setting(name, quick=asked.is_quick) for name in asked.only or every]
-    run(settings, asked.rows, _RUNS, arms=asked.arms, minutes=asked.minutes)
-    shown = [find_setting(name, quick=asked.is_quick) for name in every]
-    write_results(asked, lambda rows: render(rows, shown), lambda rows: summary(rows, shown))
+    """Run the study."""
+    STUDY.main(arguments, __doc__)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
-from experiments.errors import UnknownSetting
+from experiments.digests import short_digest
+from experiments.lookup import found
 from experiments.plants import Ground, Place
 from experiments.time_to_policy.direct import LEAN, STOCK
-from sim.errors import suggestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class Setting:
     def digest(self) -> str:
         """Twelve characters that change with any of these; seeds only say how often."""
         told = replace(self, seeds=(), simulator_seeds=())
-        return sha256(repr(told).encode()).hexdigest()[:12]
+        return short_digest(told)
 
 
 THOROUGH = (
@@ -68,9 +67,8 @@ THOROUGH = (
 def find_setting(name: str, *, quick: bool = False) -> Setting:
     """The setting of a system. Raises UnknownSetting."""
     known = {setting.name: setting for setting in THOROUGH}
-    if name not in known:
-        raise UnknownSetting(f"no system {name!r} here{suggestion(name, known)}")
-    return _quick(known[name]) if quick else known[name]
+    setting = found(name, known, "system")
+    return _quick(setting) if quick else setting
 
 
 def _quick(setting: Setting) -> Setting:

@@ -13,9 +13,9 @@ from experiments.racing.arrivals import arrivals, current
 from experiments.racing.checkpoints import TimelineForm
 from experiments.racing.judging import Jury
 from experiments.racing.rows import RULES, Row
-from experiments.racing.running import measure
 from experiments.rows import read_rows
 from experiments.rule_book import rule_book, tuned_rules
+from experiments.running import measure
 from experiments.time_to_policy.arms import by_surrogate, collected
 from experiments.time_to_policy.direct import DIRECT
 from experiments.time_to_policy.settings import Setting
@@ -39,7 +39,7 @@ def run(
             for s in settings
             for arm, seed, take in _Job(s, path, runs / s.name / s.digest, executor).missing(arms)
         )
-        measure(jobs, path, minutes)
+        measure(jobs, path, minutes, lambda row: row.told)
 
 
 Take = Callable[[str, int], Row]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any, Literal
 
 import numpy as np
 
-from experiments.where_to_simulate.errors import UnknownSetting
+from experiments.digests import short_digest
+from experiments.lookup import found
 from sim.description import Description
-from sim.errors import suggestion
 from surrogates.acquisition.committee import Fit
 from surrogates.dataset import Transitions
 from surrogates.families import DEFAULT_SETTINGS, FAMILIES
@@ -56,7 +55,7 @@ class Setting:
     def digest(self) -> str:
         """Twelve characters that change with any of these; seeds only say how often."""
         told = (replace(self, seeds=()), _settings(self.family, 1000))
-        return sha256(repr(told).encode()).hexdigest()[:12]
+        return short_digest(told)
 
 
 THOROUGH = (
@@ -69,9 +68,8 @@ THOROUGH = (
 def find_setting(scenario: str, depth: Depth = "thorough") -> Setting:
     """The setting of a scenario. Raises UnknownSetting."""
     known = {setting.scenario: setting for setting in THOROUGH}
-    if scenario not in known:
-        raise UnknownSetting(f"no scenario {scenario!r} here{suggestion(scenario, known)}")
-    return known[scenario] if depth == "thorough" else quick(known[scenario])
+    setting = found(scenario, known, "scenario")
+    return setting if depth == "thorough" else quick(setting)
 
 
 def quick(setting: Setting) -> Setting:

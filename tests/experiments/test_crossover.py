@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.crossover.__main__ import STORED
+from experiments.crossover.__main__ import STUDY
 from experiments.crossover.desk import Desk
 from experiments.crossover.settings import THOROUGH, find_setting
 from experiments.crossover.table import render, sizes
@@ -85,5 +85,5 @@ def test_the_table_says_at_which_sizes_the_surrogate_was_sooner() -> None:
 
 def test_stored_results_are_those_of_the_stored_rows() -> None:
     """A table that was typed by hand would drift from what was measured."""
-    rows = read_rows(STORED / "rows.jsonl", Row)
-    assert render(rows, THOROUGH) == (STORED / "RESULTS.md").read_text()
+    rows = read_rows(STUDY.stored / "rows.jsonl", Row)
+    assert render(rows, THOROUGH) == (STUDY.stored / "RESULTS.md").read_text()

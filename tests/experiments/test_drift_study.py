@@ -10,13 +10,13 @@ import pytest
 
 from experiments.drift.__main__ import STORED, main
 from experiments.drift.analysis import median_delay, wrong_names
-from experiments.drift.errors import UnknownSetting
 from experiments.drift.ground import rerouted
 from experiments.drift.rows import IN_CONTROL, Row
 from experiments.drift.settings import THOROUGH, Route, find_setting
 from experiments.drift.study import arms_of, changes_of, missing
 from experiments.drift.table import render
 from experiments.drift.watching import Draws, run_lengths, watch
+from experiments.errors import UnknownSetting
 from experiments.rows import append_row, read_rows
 from tests.training.conftest import build_small_centre
 from training.drift import AlwaysAlarm, DetectorState, NeverAlarm, Verdict

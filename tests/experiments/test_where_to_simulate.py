@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.errors import InvalidRows
+from experiments.errors import InvalidRows, UnknownSetting
 from experiments.rows import append_row, read_rows
 from experiments.where_to_simulate.__main__ import STORED
 from experiments.where_to_simulate.arms import ARMS, BASELINE
 from experiments.where_to_simulate.curves import Curves, epochs_saved
-from experiments.where_to_simulate.errors import UnknownSetting
 from experiments.where_to_simulate.place import Place
 from experiments.where_to_simulate.reference import reference_of
 from experiments.where_to_simulate.rows import Row
