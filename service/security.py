@@ -106,6 +106,8 @@ class Rate:
         self._most, self._clock = most, clock
         self._taken: dict[str, tuple[float, int]] = {}
         """When a minute began, and what was taken in it."""
+        self._room = _MOST_REMEMBERED
+        """Of whom so many are remembered before those whose minute is over are looked for."""
 
     def has_left(self, whose: str) -> bool:
         """Whether anything is left of this minute's."""
@@ -114,8 +116,9 @@ class Rate:
     def take(self, whose: str) -> bool:
         """Take one; whether it was there."""
         began, taken = self._this_minute(whose)
-        if len(self._taken) >= _MOST_REMEMBERED:
+        if len(self._taken) >= self._room:
             self._taken = {each: of for each, of in self._taken.items() if not self._is_over(of[0])}
+            self._room = max(_MOST_REMEMBERED, 2 * len(self._taken))
         self._taken[whose] = began, taken + 1
         return taken < self._most
 

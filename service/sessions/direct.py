@@ -11,13 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-import orjson
 from websockets.frames import Frame as Part
 from websockets.frames import Opcode
 from websockets.protocol import SERVER, Protocol, State
 
-from service.problems import Problem
-from service.sessions.encoding import Form, write_problem
+from service.sessions.encoding import Form, message_of, write_hello
 from service.sessions.frames import Frame, Kind
 
 _CHUNK = 1 << 18
@@ -79,9 +77,8 @@ class DirectStream:
 
     def greet(self, number: int) -> None:
         """Say how many commands may be under way, and the step id of the last one done."""
-        told = {"type": "hello", "session_id": self.order.session_id,
-                "credit": self.order.credit, "step_id": number or None}  # fmt: skip
-        self._protocol.send_text(orjson.dumps(told))
+        order = self.order
+        self._protocol.send_text(write_hello(order.session_id, order.credit, number or None))
         self.flush()
 
     def receive(self) -> None:
@@ -112,9 +109,9 @@ class DirectStream:
             if self._protocol.state is not State.OPEN:
                 continue
             if form is Form.JSON:
-                self._protocol.send_text(_content(reply))
+                self._protocol.send_text(message_of(reply))
             else:
-                self._protocol.send_binary(_content(reply))
+                self._protocol.send_binary(message_of(reply))
         self.flush()
 
     def flush(self) -> None:
@@ -153,12 +150,6 @@ class DirectStream:
             if part.fin:
                 self._messages.append((self._form, b"".join(self._parts)))
                 self._parts.clear()
-
-
-def _content(reply: Frame) -> bytes:
-    if reply.kind == Kind.REPLY:
-        return reply.content
-    return write_problem(Problem(*reply.told()), Form(reply.form), reply.number)
 
 
 def _watch_for_silence(connection: socket.socket) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from service.problems import Problem
+from service.sessions.frames import Frame, Kind
 from service.sessions.refusal import Refused
 
 _DTYPES = frozenset(("|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "<f4", "<f8"))
@@ -64,6 +65,20 @@ def write_reply(fields: Mapping[str, Any], form: Form) -> bytes:
     if form is Form.JSON:
         return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
     return _ENCODER.encode(fields)
+
+
+def write_hello(session_id: str, credit: int, step_id: int | None) -> bytes:
+    """What a stream says first: how many commands may be under way, and the last step id."""
+    return orjson.dumps(
+        {"type": "hello", "session_id": session_id, "credit": credit, "step_id": step_id}
+    )
+
+
+def message_of(frame: Frame) -> bytes:
+    """A worker's answer as a message: its reply, or the problem."""
+    if frame.kind == Kind.REPLY:
+        return frame.content
+    return write_problem(Problem(*frame.told()), Form(frame.form), frame.number)
 
 
 def write_problem(problem: Problem, form: Form, step_id: int | None = None) -> bytes:

@@ -15,7 +15,6 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-import orjson
 from fastapi import APIRouter, WebSocket
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
@@ -23,7 +22,7 @@ from starlette.websockets import WebSocketDisconnect
 from service.keys.repository import Principal
 from service.problems import Problem
 from service.security import COOKIE, Doorkeeper, token_of
-from service.sessions.encoding import Form, write_problem
+from service.sessions.encoding import Form, message_of, write_hello
 from service.sessions.frames import Frame, Kind
 from service.sessions.handing import serve_directly
 from service.sessions.operations import Sessions
@@ -90,11 +89,6 @@ class Stream:
         if self._sessions.stopping.is_set():
             await close(self._socket, RESTARTING, "the service restarts; sessions are kept")
 
-    def _hello(self) -> dict[str, Any]:
-        number = self._session.number
-        return {"type": "hello", "session_id": self._session.id, "credit": self._credit,
-                "step_id": number}  # fmt: skip
-
     async def _read(self) -> None:
         """Pass commands on, as long as there is credit."""
         receive, submit = self._socket.receive, self._sessions.playing.submit
@@ -127,11 +121,12 @@ class Stream:
 
     async def _write(self) -> None:
         """Send replies in order; a session that is over says so last."""
-        await self._say(Form.JSON, orjson.dumps(self._hello()))
+        hello = write_hello(self._session.id, self._credit, self._session.number)
+        await self._say(Form.JSON, hello)
         while True:
             while self._replies:
                 frame = self._replies.popleft()
-                await self._say(Form(frame.form), _content(frame))
+                await self._say(Form(frame.form), message_of(frame))
                 self._under_way -= 1
                 self._has_credit.set()
             self._sessions.touch(self._session)
@@ -152,12 +147,6 @@ async def _until_gone(side: Coroutine[Any, Any, Any]) -> None:
     """One side of a socket; the socket may be gone at any time."""
     with suppress(WebSocketDisconnect, RuntimeError):
         await side
-
-
-def _content(frame: Frame) -> bytes:
-    if frame.kind == Kind.REPLY:
-        return frame.content
-    return write_problem(Problem(*frame.told()), Form(frame.form), frame.number)
 
 
 async def _key_in_message(websocket: WebSocket) -> str:

@@ -102,8 +102,7 @@ class RetrainingLoop:
     @property
     def controller(self) -> PolicyController:
         """Who decides from now on."""
-        plant = self.plant.believing(self.incumbent.beliefs)
-        return plant.controller(self.incumbent.policy)
+        return self.incumbent.controller(self.plant)
 
     @property
     def watch(self) -> Watch:
@@ -232,8 +231,8 @@ class RetrainingLoop:
     ) -> Transitions:
         values = self.plant.description.parameter_values(parameters)
         seeds = seeds_of(self.settings.seed, days, purpose, str(len(self.responses)))
-        controller = self.plant.believing(incumbent.beliefs).controller(incumbent.policy)
-        return visit(self.plant, controller, seeds, self._executor, values).telemetry
+        there = incumbent.controller(self.plant)
+        return visit(self.plant, there, seeds, self._executor, values).telemetry
 
     def _believe(self, calibration: Calibration) -> None:
         """Take over what has surely moved, however little; the rest stays as it was believed."""

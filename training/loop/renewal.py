@@ -23,6 +23,7 @@ from surrogates.collect import collect
 from surrogates.dataset import Transitions, concatenate
 from surrogates.design import PlannedEpisode
 from surrogates.interface import Surrogate
+from training.controllers import PolicyController
 from training.forms import SurrogateForm, TransitionsForm
 from training.journal import Journal
 from training.loop.decision import Change, Decision
@@ -61,6 +62,10 @@ class Incumbent:
     """What the surrogate was fitted to."""
     beliefs: Float[np.ndarray, "parameter"]
     """Parameters believed true, in the order of the description."""
+
+    def controller(self, plant: Plant) -> PolicyController:
+        """Who decides on the plant, seeing it as it is believed to be."""
+        return plant.believing(self.beliefs).controller(self.policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -117,10 +117,9 @@ def _followed(
         return None
 
     def simulate(there: Incumbent, place: Float[np.ndarray, "parameter"], days: int) -> Transitions:
-        controller = plant.believing(there.beliefs).controller(there.policy)
         seeds = seeds_of(spec.seed, days, "following")
         values = description.parameter_values(place)
-        return visit(plant, controller, seeds, work.executor, values).telemetry
+        return visit(plant, there.controller(plant), seeds, work.executor, values).telemetry
 
     before = parameter_vector(description.parameters, spec.beliefs)
     likelihood = DayLikelihood.at(incumbent.surrogate, before)
