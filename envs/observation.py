@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int
 from sim.description import Description, SystemDescription
 from sim.errors import InvalidSystem
 from surrogates.clock import has_clock
-from surrogates.features import evened
+from surrogates.features import Places, evened, places_of_counts
 
 _PRIOR_CUSTOMERS = 200.0
 _AHEAD = 3
@@ -63,17 +63,16 @@ class PlainObservation:
 
     names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """Names of the observed numbers, in order."""
-    _counts: slice | list[int] = field(init=False, repr=False, compare=False)
+    _counts: Places = field(init=False, repr=False, compare=False)
     _hands: Float32[np.ndarray, "epoch hand"] | None = field(init=False, repr=False, compare=False)
     """The clock at every epoch, where there is one."""
 
     def __post_init__(self) -> None:
         d, shown = self.description, len(self.centre)
         clock = ("clock", "clock_sin", "clock_cos") if has_clock(d) else ()
-        counts = [place for place, each in enumerate(d.components[:shown]) if each.is_count]
         hands = _clock(np.arange(d.epochs + 1), d).astype(np.float32) if clock else None
         object.__setattr__(self, "names", (*d.state_names[:shown], *clock))
-        object.__setattr__(self, "_counts", slice(shown) if len(counts) == shown else counts)
+        object.__setattr__(self, "_counts", places_of_counts(d.components[:shown]))
         object.__setattr__(self, "_hands", hands)
 
     @classmethod
@@ -82,7 +81,7 @@ class PlainObservation:
     ) -> PlainObservation:
         """Standardised by what these states show, such as those that were collected."""
         shown = _shown(description)
-        seen = evened(description.components[:shown], states[:, :shown])
+        seen = evened(places_of_counts(description.components[:shown]), states[:, :shown])
         width = seen.std(axis=0)
         return cls(
             description=description,
@@ -94,10 +93,9 @@ class PlainObservation:
         self, states: Float[np.ndarray, "batch state"]
     ) -> Float32[np.ndarray, "batch observation"]:
         """Observations of a batch of states."""
-        shown, counts = len(self.centre), self._counts
+        shown = len(self.centre)
         seen = np.empty((len(states), len(self.names)), dtype=np.float32)
-        numbers = states[:, :shown].astype(float)
-        numbers[:, counts] = np.sqrt(np.maximum(numbers[:, counts], 0.0))
+        numbers = evened(self._counts, states[:, :shown])
         numbers -= self.centre
         np.divide(numbers, self.width, out=seen[:, :shown], casting="same_kind")
         if self._hands is not None:

@@ -43,11 +43,19 @@ def features_of(description: Description) -> Features:
     return PlainFeatures(description)
 
 
+Places = slice | list[int]
+
+
+def places_of_counts(components: tuple[Quantity, ...]) -> Places:
+    """Where the components that count stand; all together are a slice, which costs no copy."""
+    counts = [place for place, component in enumerate(components) if component.is_count]
+    return slice(len(counts)) if len(counts) == len(components) else counts
+
+
 def evened(
-    components: tuple[Quantity, ...], states: Float[np.ndarray, "batch component"]
+    counts: Places, states: Float[np.ndarray, "batch component"]
 ) -> Float[np.ndarray, "batch component"]:
-    """The components on scales where their spread is about even: counts as square roots."""
-    counts = [i for i, component in enumerate(components) if component.is_count]
+    """Components on scales where their spread is about even: counts as square roots."""
     seen = states.astype(float)
     seen[:, counts] = np.sqrt(np.maximum(seen[:, counts], 0.0))
     return seen
@@ -61,6 +69,7 @@ class PlainFeatures:
 
     def __init__(self, description: Description) -> None:
         self.description = description
+        self._counts = places_of_counts(description.components)
         self._has_durations = has_clock(description) and not description.is_event_driven
 
     @property
@@ -77,7 +86,7 @@ class PlainFeatures:
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch feature"]:
         """One row of features for each row of inputs."""
-        columns = [evened(self.description.components, states), decisions, parameters]
+        columns = [evened(self._counts, states), decisions, parameters]
         if self._has_durations:
             last = self.description.epochs - 1
             epochs = np.minimum(states[:, -1].astype(int), last)
