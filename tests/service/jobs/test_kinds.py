@@ -164,7 +164,7 @@ def test_parameters_are_followed_beyond_the_box(bench: Bench) -> None:
     description = subject.description
     plans = tuple(
         PlannedEpisode(seed=700 + day, parameters={"arrival_scale": 1.35}, behaviour="restless")
-        for day in range(4)
+        for day in range(2)
     )
     lived = run_episodes(subject.recipe, plans)
     seen = np.tile(description.nominal, (len(lived), 1))
@@ -172,7 +172,7 @@ def test_parameters_are_followed_beyond_the_box(bench: Bench) -> None:
     (bench.data / "lived-there").mkdir()
     TransitionsForm(description=description).write(bench.data / "lived-there", lived)
     bench.lay("there", "transitions", "lived-there")
-    estimating: dict[str, Any] = {"in_control_days": 10, "refining_days": 2, "most_days_back": 4}
+    estimating: dict[str, Any] = {"in_control_days": 10, "refining_days": 0, "most_days_back": 1}
     surrogate, telemetry = of("fitted", "surrogate"), of("there", "transitions")
     found = bench.do(
         "pushed", kind="calibrate", surrogate=surrogate, telemetry=telemetry, **estimating
