@@ -15,7 +15,7 @@ import msgspec
 
 from service.sessions.direct import Order
 from service.sessions.frames import Frame, FrameReader, Kind
-from service.sessions.worker import PAGE
+from service.sessions.page import SIZE, Page
 
 _TURNS_TO_FLUSH = 50
 _SECONDS_TO_CONNECT = 0.01
@@ -72,8 +72,9 @@ class Link(asyncio.Protocol):
         self._handed: dict[int, Handed] = {}
         self._is_slow = self._is_closed = False
         self._page_file = os.memfd_create(f"surrogym-{name}", os.MFD_CLOEXEC)
-        os.truncate(self._page_file, PAGE.size)
-        self._page = mmap(self._page_file, PAGE.size)
+        os.truncate(self._page_file, SIZE)
+        self._page = Page(mmap(self._page_file, SIZE))
+        self._looked = (0, 0)
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._transport: asyncio.Transport | None = None
@@ -143,10 +144,16 @@ class Link(asyncio.Protocol):
             handed.is_gone = is_gone
             handed.left.set()
 
-    def playing(self) -> tuple[int, float]:
-        """The handle of the session that is being played, 0 for none, and for how many seconds."""
-        handle, since = PAGE.unpack_from(self._page, 0)
-        return handle, (time.monotonic_ns() - since) / 1e9 if handle else 0.0
+    @property
+    def playing(self) -> int:
+        """The handle of the session that is being played, 0 for none."""
+        return self._page.look()[0]
+
+    def seconds_in_command(self) -> float:
+        """For how long it has been at one command, where it was at it at the last look too."""
+        before, self._looked = self._looked, self._page.look()
+        handle, since = self._looked
+        return (time.monotonic_ns() - since) / 1e9 if handle and self._looked == before else 0.0
 
     def kill(self) -> None:
         """End it at once: it takes too long, and would not listen."""
@@ -156,13 +163,13 @@ class Link(asyncio.Protocol):
 
     def died(self, status: int) -> Death:
         """It is no more; how it ended."""
-        death = Death(self.playing()[0], status, self._is_slow)
+        death = Death(self.playing, status, self._is_slow)
         self.close()
         return death
 
     def close(self) -> None:
         """Give back what it holds here; a living worker ends when its line does."""
-        self._is_closed = True
+        was_closed, self._is_closed = self._is_closed, True
         self._connecting.cancel()
         self._theirs.close()
         for number in list(self._handed):
@@ -171,7 +178,7 @@ class Link(asyncio.Protocol):
             self._ours.close()
         else:
             self._transport.abort()
-        if not self._page.closed:
+        if not was_closed:
             self._page.close()
             os.close(self._page_file)
 

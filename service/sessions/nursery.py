@@ -19,6 +19,8 @@ import sys
 import traceback
 from mmap import mmap
 
+from service.sessions.page import SIZE, Page
+
 _DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG."""
 _ORDER = 4096
@@ -79,10 +81,10 @@ def _fork(orders: socket.socket, message: bytes, handed: list[int]) -> int:
 
 
 def _work(handed: list[int], memory_mib: int | None) -> None:
-    from service.sessions.worker import PAGE, work
+    from service.sessions.worker import work
 
-    with mmap(handed[1], PAGE.size) as page, socket.socket(fileno=handed[0]) as line:
-        work(line, page, memory_mib)
+    with socket.socket(fileno=handed[0]) as line:
+        work(line, Page(mmap(handed[1], SIZE)), memory_mib)
 
 
 def _tell(orders: socket.socket, message: dict[str, object]) -> None:

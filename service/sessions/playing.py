@@ -101,7 +101,7 @@ class Playing:
     def is_busy(self, session: Session) -> bool:
         """Whether something is under way, for a connection or for whoever asks here."""
         return session.is_busy or (
-            session.link is not None and session.link.playing()[0] == session.handle
+            session.link is not None and session.link.playing == session.handle
         )
 
     def heard(self, link: Link, frame: Frame) -> None:
@@ -214,10 +214,9 @@ class Playing:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for link in self.workers.all():
-                handle, seconds = link.playing()
-                session = self._sessions.get(handle)
+                session = self._sessions.get(link.playing)
                 limit = self._settings.step_seconds if session is None else self._limit(session)
-                if seconds > limit:
+                if link.seconds_in_command() > limit:
                     link.kill()
 
     def _limit(self, session: Session) -> float:

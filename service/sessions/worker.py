@@ -11,10 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from mmap import mmap
 from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
-from struct import Struct
 from typing import Any
 
 import msgspec
@@ -23,13 +21,11 @@ from service.sessions.action_log import read_records
 from service.sessions.direct import DirectStream, Order
 from service.sessions.encoding import Command, Form, read_command, write_reply
 from service.sessions.frames import Frame, FrameReader, Kind
+from service.sessions.page import Page
 from service.sessions.play import Play
 from service.sessions.refusal import Broken, Refused
 from service.sessions.spec import SessionSpec
 
-PAGE = Struct("<QQ")
-"""Of the page that a worker shares with the service: the handle of the session that is being
-played, and since when by the machine's monotonic clock, in nanoseconds; 0 while none is."""
 _CHUNK = 1 << 20
 _HOLD_SECONDS = 0.001
 """Replies wait for others of the same read, but no longer than this."""
@@ -52,7 +48,7 @@ class Opening:
 class Worker:
     """Sessions by handle, and the connections of clients that are served here."""
 
-    def __init__(self, page: mmap, line: socket.socket) -> None:
+    def __init__(self, page: Page, line: socket.socket) -> None:
         self._page, self._line = page, line
         self._plays: dict[int, Play] = {}
         self._reader = FrameReader()
@@ -187,10 +183,9 @@ class Worker:
         self._played.clear()
 
     def _handle(self, frame: Frame) -> Frame:
-        began = time.monotonic_ns()
-        PAGE.pack_into(self._page, 0, frame.handle, began)
+        began = self._page.begin(frame.handle)
         kind, content = self._done(frame)
-        PAGE.pack_into(self._page, 0, 0, 0)
+        self._page.end()
         play = self._plays.get(frame.handle)
         seconds = (time.monotonic_ns() - began) / 1e9
         number = 0 if play is None else play.number
@@ -279,7 +274,7 @@ def _told(refused: Refused) -> bytes:
     return msgspec.msgpack.encode([refused.code, refused.detail])
 
 
-def work(line: socket.socket, page: mmap, memory_mib: int | None) -> None:
+def work(line: socket.socket, page: Page, memory_mib: int | None) -> None:
     """Be a worker until the service is gone."""
     import torch
 

@@ -22,8 +22,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from service.sessions.direct import DirectStream, Order
 from service.sessions.frames import Frame, FrameReader, Kind
+from service.sessions.page import SIZE, Page
 from service.sessions.spec import SessionSpec
-from service.sessions.worker import PAGE, Opening, Worker
+from service.sessions.worker import Opening, Worker
 from tests.service.conftest import KEY, Served
 from tests.service.jobs.conftest import until
 from tests.service.sessions import hostile
@@ -194,9 +195,8 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.line, theirs = socket.socketpair()
-        page = mmap(-1, PAGE.size)
         self._theirs, self._reader = theirs, FrameReader()
-        self.worker = Worker(page, theirs)
+        self.worker = Worker(Page(mmap(-1, SIZE)), theirs)
         self._thread = threading.Thread(target=self.worker.serve, daemon=True)
         self._thread.start()
         opening = Opening(SPEC.to_record(), str(folder / "log"), True, 1 << 20, 8)
