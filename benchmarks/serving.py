@@ -18,8 +18,10 @@ from benchmarks.clients import (
     Talk,
     begin,
     latencies,
+    post,
+    post_to_echo,
+    post_to_ours,
     seconds_of,
-    seconds_of_posts,
     talk_to_openenv,
     talk_to_ours,
 )
@@ -59,6 +61,8 @@ class Serving:
     """Of one session in a round."""
     crowd: int = 64
     """Sessions at once."""
+    posting: int = 8
+    """Clients of REST at once."""
     batch: int = 8192
     """Environments in one msgpack message."""
     batches: int = 100
@@ -72,55 +76,46 @@ class Serving:
     def quick(cls) -> Serving:
         """Moments of each."""
         return cls(
-            steps=60, crowd=4, batch=64, batches=3, idle=4, rounds=1, per_second=50.0, seconds=1.0
+            steps=60,
+            crowd=4,
+            posting=2,
+            batch=64,
+            batches=3,
+            idle=4,
+            rounds=1,
+            per_second=50.0,
+            seconds=1.0,
         )
 
     def measure(self) -> Iterator[Measurement]:
         """All servers up, by turns."""
         with clinic_artefacts() as (surrogate, policy), our_service(surrogate) as ours:
             with openenv_server(_NETWORK) as peer:
-                yield from asyncio.run(self._talks(ours, peer))
+                for count in (1, self.crowd):
+                    mine = [talk_to_ours(ours, _NETWORK) for _ in range(count)]
+                    theirs = [talk_to_openenv(peer) for _ in range(count)]
+                    yield from self._by_turns("sessions", {_OURS: mine, _OPENENV: theirs})
             with echo_server() as echo:
-                yield from self._posts(ours, echo)
+                for count in (1, self.posting):
+                    mine = [post_to_ours(ours, _NETWORK) for _ in range(count)]
+                    echoes = [post_to_echo(echo) for _ in range(count)]
+                    yield from self._by_turns("rest", {_OURS: mine, _ECHO: echoes})
             yield from self._batches(ours)
             yield self._decisions(ours, policy)
             yield self._idle(ours)
 
-    async def _talks(self, ours: Server, peer: Server) -> list[Measurement]:
-        found = []
-        for count in (1, self.crowd):
-            steps = max(20, self.steps // count)
-            mine = [await talk_to_ours(ours, _NETWORK) for _ in range(count)]
-            theirs = [await talk_to_openenv(peer) for _ in range(count)]
-            for number in range(self.rounds + 1):
-                seconds = await self._by_turns(mine, theirs, steps)
-                if number:
-                    # The first round warms both up.
-                    found.append(self._measurement("sessions", seconds, count * steps, n=count))
-            for talk in (*mine, *theirs):
-                await talk.close()
-        return found
-
-    async def _by_turns(
-        self, mine: Sequence[Talk], theirs: Sequence[Talk], steps: int
-    ) -> dict[str, float]:
-        return {
-            _OURS: await seconds_of(mine, steps),
-            _OPENENV: await seconds_of(theirs, steps),
-        }
-
-    def _posts(self, ours: Server, echo: Server) -> Iterator[Measurement]:
-        session = begin(ours, env=_NETWORK, seed=2, num_envs=1)
-        place = f"/v1/sessions/{session}"
-        seconds_of_posts(ours, f"{place}/reset", "{}", 1)
-        count = self.steps // 3
+    def _by_turns(self, what: str, talks: dict[str, list[Talk]]) -> Iterator[Measurement]:
+        """Rounds in which each server is asked after the other."""
+        count = len(talks[_OURS])
+        steps = max(20, self.steps // count)
         for number in range(self.rounds + 1):
-            seconds = {
-                _OURS: seconds_of_posts(ours, f"{place}/step", '{"action":[0]}', count),
-                _ECHO: seconds_of_posts(echo, "/step", '{"action":0}', count),
-            }
+            seconds = {who: seconds_of(crowd, steps) for who, crowd in talks.items()}
             if number:
-                yield self._measurement("rest", seconds, count)
+                # The first round warms all up.
+                yield self._measurement(what, seconds, count * steps, n=count)
+        for crowd in talks.values():
+            for talk in crowd:
+                talk.close()
 
     def _batches(self, ours: Server) -> Iterator[Measurement]:
         batch = RemoteVectorEnv(
@@ -188,6 +183,8 @@ class Serving:
         one = [row for row in talks if row.settings["n"] == 1]
         many = [row for row in talks if row.settings["n"] != 1]
         rest = [row for row in rows if row.has(what="rest")]
+        one_post = [row for row in rest if row.settings["n"] == 1]
+        posts = [row for row in rest if row.settings["n"] != 1]
         packed = [row for row in rows if row.has(what="msgpack")]
         act = [row.measurement.answers[_OURS] for row in rows if row.has(what="act")]
         idle = [row.measurement.answers[_OURS]["mib"] for row in rows if row.has(what="idle")]
@@ -196,7 +193,8 @@ class Serving:
             _ratio("served_vs_openenv", one, _OPENENV, ">= 2"),
             _rate("served_json_steps_per_second_64", many, INFORMATION),
             _ratio("served_vs_openenv_64", many, _OPENENV, ">= 3"),
-            _ratio("served_rest_vs_echo", rest, _ECHO, ">= 0.8"),
+            _ratio("served_rest_vs_echo", posts, _ECHO, ">= 0.8"),
+            _ratio("served_rest_vs_echo_alone", one_post, _ECHO, ">= 0.8"),
             _rate("served_msgpack_env_steps_per_second", packed, ">= 500000"),
             median_figure(
                 "act_p99_milliseconds", [one["p99_milliseconds"] for one in act],
@@ -211,7 +209,7 @@ class Serving:
 def _begun(ours: Server, count: int) -> None:
     for number in range(count):
         session = begin(ours, env="clinic", world=SURROGATE, seed=number, num_envs=1)
-        seconds_of_posts(ours, f"/v1/sessions/{session}/reset", "{}", 1)
+        post(ours, f"/v1/sessions/{session}/reset", {})
 
 
 def _rate(name: str, rows: Sequence[Row], goal: str) -> Figure:

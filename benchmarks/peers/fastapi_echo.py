@@ -30,4 +30,6 @@ async def step(asked: Step) -> Step:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False)
+    uvicorn.run(
+        app, port=int(sys.argv[1]), log_level="error", access_log=False, timeout_keep_alive=60
+    )
