@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +24,7 @@ from service.clock import SystemClock
 from service.database import Database
 from service.keys.repository import Keyring
 from service.logs import configure_logs
+from service.patience import PatientProtocol
 from service.platform import Platform
 from service.sessions.connection import Connection
 from service.sessions.playing import MOST_BYTES
@@ -57,7 +59,7 @@ def serve(settings: Settings) -> None:
             traces.trace(app)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=_patient(settings.limits.head_seconds),
             loop="uvloop",
             log_config=None,
             access_log=False,
@@ -129,6 +131,11 @@ class _Server(uvicorn.Server):
         # Uvicorn's own would raise the signal again after a good end, and spoil the exit code.
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+
+
+def _patient(seconds: float) -> Any:
+    # Uvicorn asks for a class, and only ever calls it.
+    return partial(PatientProtocol, head_seconds=seconds)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -19,6 +19,8 @@ from training.rllib.off_policy_settings import DQNSettings, SACSettings
 from training.rllib.settings import Budget, PPOSettings
 
 _MINIBATCH = 2048
+_FEWEST_POINTS = 20
+"""As a structure test asks for, which is not loaded where jobs are only taken."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
 SystemName = Annotated[
@@ -254,6 +256,16 @@ class Estimating(Closed):
     refining_days: int = Field(default=30, ge=0, le=10_000)
 
 
+class Investigating(Estimating):
+    """How it is found out what changed."""
+
+    structure_points: Annotated[int, Field(ge=_FEWEST_POINTS, le=10_000)] | None = Field(
+        default=60,
+        description="Places in the box where three days each are simulated, to tell a change of "
+        "structure from one of parameters; with null all are taken for the latter",
+    )
+
+
 class Retraining(Closed):
     """How policies are trained again, and judged."""
 
@@ -273,7 +285,7 @@ class Retraining(Closed):
             self.tuning_budget.to_settings()
 
 
-class CalibrateSpec(Estimating, BaseSpec):
+class CalibrateSpec(Investigating, BaseSpec):
     """Re-estimate hidden parameters from telemetry, and since when they hold."""
 
     kind: Literal["calibrate"]

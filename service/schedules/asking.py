@@ -12,6 +12,7 @@ from service.jobs.specs import (
     FromJob,
     FromModel,
     Given,
+    Investigating,
     Retraining,
     RetrainSpec,
 )
@@ -44,7 +45,7 @@ def calibration(order: ScheduleOrder, run: RunRow) -> CalibrateSpec:
         policy=FromModel(model=base["policy"]),
         telemetry=Given(given=TELEMETRY),
         beliefs=base["beliefs"],
-        **_of(Estimating, answer),
+        **_of(Investigating, answer),
     )
 
 

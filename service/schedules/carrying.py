@@ -236,7 +236,8 @@ class Carrier:
         decision = Decision.from_record(job.outcome["decision"])
         if decision.retrains:
             return decision
-        if run.trigger == "alarm" and run.base["alarm"] is not None:
+        was_tested = job.spec["structure_points"] is not None
+        if run.trigger == "alarm" and run.base["alarm"] is not None and not was_tested:
             parts = self._parts(run.base["system"], run.base["alarm"]["drifted"])
             if parts:
                 told = f"no parameters inside the box explain what is seen of {', '.join(parts)}"

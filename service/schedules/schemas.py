@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.jobs.specs import Closed, Estimating, FromJob, Retraining, Seed, Values
+from service.jobs.specs import Closed, FromJob, Investigating, Retraining, Seed, Values
 
 Trigger = Literal["alarm", "cron", "objective", "manual", "backfill"]
 RunState = Literal[
@@ -56,7 +56,7 @@ class ShadowOrder(Closed):
     )  # fmt: skip
 
 
-class AnswerOrder(Estimating, Retraining):
+class AnswerOrder(Investigating, Retraining):
     """How a run re-estimates, trains and judges."""
 
     days: int = Field(default=60, ge=1, le=1000, description="Last days of telemetry to learn from")

@@ -225,8 +225,9 @@ def test_clocks_that_jump_end_no_session_and_repeat_no_job(
 
 
 def test_clients_that_vanish_hold_nothing(start: Start) -> None:
-    """Half-open sockets, bodies that never end: nobody else waits for them, and slots come back."""
-    victim = start(LIMITS__BODY_SECONDS="1", SESSIONS__CAPACITY="3")
+    """Half-open sockets, requests that never end: nobody waits for them, and slots come back."""
+    limits = {"LIMITS__HEAD_SECONDS": "2", "LIMITS__BODY_SECONDS": "1"}
+    victim = start(SESSIONS__CAPACITY="3", **limits)
     with ExitStack() as stack:
         player = stack.enter_context(closing(Player(victim, stream(7, "player"))))
         player.start()
@@ -237,6 +238,8 @@ def test_clients_that_vanish_hold_nothing(start: Start) -> None:
         for each in slow:
             head = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
             each.sendall(head.encode())
+        for each in silent[50:]:
+            each.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: ")
         before = player.steps
         for each in slow:
             assert each.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
@@ -245,7 +248,7 @@ def test_clients_that_vanish_hold_nothing(start: Start) -> None:
         with victim.http() as http:
             made = [http.post("/v1/sessions", json={"env": "clinic"}) for _ in range(3)]
         assert [answer.status_code for answer in made] == [201, 201, 503]
-        assert len(silent) == 100
+        assert {each.recv(1) for each in silent} == {b""}
         player.stop()
         player.check()
         assert victim.stop() == 0

@@ -1,9 +1,10 @@
 from .decision import Change, Decision, Findings, decide
+from .investigating import Found, Investigation
 from .loop import LoopSettings, Response, RetrainingLoop
 from .pretraining import Pretrained, PretrainSettings, Round, pretrain
 from .renewal import Incumbent, RenewalSettings, Renewed, renew
 from .retraining import Retrained, RetrainSettings, retrain
-from .surveillance import Found, Surveillance, WatchSettings
+from .surveillance import Surveillance, WatchSettings
 from .watching import SeenDay, Watch
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Findings",
     "Found",
     "Incumbent",
+    "Investigation",
     "LoopSettings",
     "PretrainSettings",
     "Pretrained",

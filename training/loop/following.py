@@ -21,8 +21,8 @@ from training.forms import RecordForm
 from training.journal import Journal
 from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate
 from training.loop.decision import Decision, corrected
+from training.loop.investigating import Found
 from training.loop.renewal import Incumbent, RenewalSettings, renew
-from training.loop.surveillance import Found
 from training.plant import Plant
 
 _MOST_BOXES = 4

@@ -25,11 +25,12 @@ from training.journal import Journal
 from training.likelihood import split_days
 from training.loop.decision import Change, Decision, Findings, corrected, decide
 from training.loop.following import Following, follow
+from training.loop.investigating import Found
 from training.loop.learning import seeds_of
 from training.loop.pretraining import Pretrained, PretrainSettings, pretrain
 from training.loop.renewal import Incumbent
 from training.loop.retraining import Retrained, RetrainSettings, retrain
-from training.loop.surveillance import Found, Surveillance, WatchSettings
+from training.loop.surveillance import Surveillance, WatchSettings
 from training.loop.visits import visit
 from training.loop.watching import SeenDay, Watch
 from training.plant import Plant
@@ -198,7 +199,7 @@ class RetrainingLoop:
             first,
             Following(
                 days=concatenate(recent[-first.days :]),
-                control=self._surveillance.control,
+                control=self._surveillance.investigation.control,
                 renewal=lambda number: self.settings.retraining.numbered(number).renewal,
                 simulate=partial(self._simulated_under, purpose="beyond"),
                 refining_days=watching.refining_days,
@@ -212,8 +213,10 @@ class RetrainingLoop:
 
     def _find(self) -> Found:
         recent = self.watch.recent(self.settings.watching.most_days_back)
-        return self._surveillance.find(
-            recent, lambda place, days: self._simulated(place, days, "finding")
+        return self._surveillance.investigation.find(
+            # Days of their own at every place: the same luck all over would look like a rule.
+            recent,
+            lambda place, days: self._simulated(place, days, f"finding {place.tobytes().hex()}"),
         )
 
     def _simulated(

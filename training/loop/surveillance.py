@@ -1,13 +1,12 @@
-"""What watches a policy at one belief: detectors, and the means to find out what changed.
+"""What watches a policy at one belief: detectors, and who looks into their alarms.
 
 Two detectors by default: sums of scores name the parameter that moved, sums of residuals notice
-parts that no parameter stands for. After an alarm parameters are re-estimated from the days since
-the change, corrected for the surrogate's misfit, and a test says whether they explain what is seen.
+parts that no parameter stands for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,27 +15,12 @@ from jaxtyping import Float
 
 from sim.errors import InvalidSettings
 from sim.streams import stream
-from surrogates.dataset import Transitions, concatenate
+from surrogates.dataset import Transitions
 from surrogates.errors import NotFitted
 from surrogates.interface import Surrogate
-from training.calibrate import (
-    Calibration,
-    calibrate_since_change,
-    refine_calibration,
-)
-from training.drift import (
-    ComponentResiduals,
-    Detector,
-    DetectorSettings,
-    Setting,
-    StructureSettings,
-    calibrate,
-    calibrate_structure_test,
-)
-from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate, split_days
-
-Simulate = Callable[[Float[np.ndarray, "parameter"], int], Transitions]
-"""Runs so many days of the true simulator at the given parameters, under the policy in charge."""
+from training.drift import Detector, DetectorSettings, Setting, StructureSettings, calibrate
+from training.likelihood import LikelihoodSurrogate
+from training.loop.investigating import Investigation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,44 +56,13 @@ class WatchSettings:
         return replace(self.detector, run_length=longer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What is behind an alarm."""
-
-    calibration: Calibration
-    unexplained: tuple[str, ...]
-    """Parts that stay unusual at the re-estimated parameters, the clearest first."""
-    simulated_days: int
-    """Of the true simulator, to find out."""
-
-    def to_record(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        return {
-            "calibration": self.calibration.to_record(),
-            "unexplained": list(self.unexplained),
-            "simulated_days": self.simulated_days,
-        }
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Found:
-        """Rebuild from a record."""
-        return cls(
-            calibration=Calibration.from_record(record["calibration"]),
-            unexplained=tuple(record["unexplained"]),
-            simulated_days=int(record["simulated_days"]),
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surveillance:
     """Calibrated on days in control, simulated under the policy in charge at what is believed."""
 
-    settings: WatchSettings
     detectors: Mapping[str, Detector[Any]]
-    likelihood: DayLikelihood
-    control: InControl
-    residuals: ComponentResiduals
-    seed: int
+    investigation: Investigation
+    """What follows an alarm."""
 
     @classmethod
     def calibrated(
@@ -136,56 +89,17 @@ class Surveillance:
             settings=settings.each,
             seed=seed,
         )
-        likelihood = DayLikelihood.at(surrogate, beliefs)
         return cls(
-            settings=settings,
             detectors={
                 name: calibrate(name, setting, stream(seed, "detector", name))
                 for name in settings.detectors
             },
-            likelihood=likelihood,
-            control=InControl.measure(likelihood, in_control),
-            residuals=setting.residuals,
-            seed=seed,
-        )
-
-    def find(self, recent: Transitions, simulate: Simulate) -> Found:
-        """Look into the days among which an alarm's drift began."""
-        settings = self.settings
-        first = calibrate_since_change(self.likelihood, recent, self.control)
-        days = concatenate(split_days(recent)[-first.days :])
-        unexplained: tuple[str, ...] = ()
-        simulated = 0
-        if settings.structure is not None:
-            unexplained = self._unexplained(days, simulate, settings.structure)
-            simulated += settings.structure.points * settings.structure.spans[-1]
-        if settings.refining_days and first.moved:
-            return Found(
-                calibration=self._refined(first, days, simulate),
-                unexplained=unexplained,
-                simulated_days=simulated + settings.refining_days,
-            )
-        return Found(calibration=first, unexplained=unexplained, simulated_days=simulated)
-
-    def _unexplained(
-        self, days: Transitions, simulate: Simulate, settings: StructureSettings
-    ) -> tuple[str, ...]:
-        test = calibrate_structure_test(
-            self.likelihood,
-            self.control,
-            self.residuals,
-            lambda place: simulate(place, settings.spans[-1]),
-            settings,
-            stream(self.seed, "structure"),
-        )
-        return test.explain(days).unexplained
-
-    def _refined(self, first: Calibration, days: Transitions, simulate: Simulate) -> Calibration:
-        return refine_calibration(
-            first,
-            self.likelihood.surrogate,
-            days,
-            self.control,
-            lambda place: simulate(place, self.settings.refining_days),
-            rounds=1,
+            investigation=Investigation.about(
+                surrogate,
+                beliefs,
+                in_control,
+                refining_days=settings.refining_days,
+                structure=settings.structure,
+                seed=seed,
+            ),
         )

@@ -12,58 +12,64 @@ from service.jobs.work import Work
 from sim.epoch import parameter_vector
 from surrogates.dataset import Transitions, concatenate
 from surrogates.errors import NotFitted
-from training.calibrate import Calibration, calibrate_since_change, refine_calibration
+from training.calibrate import Calibration
+from training.drift import StructureSettings
 from training.forms import RecordForm
 from training.heuristics import ConstantRule, Controller
-from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate, split_days
+from training.likelihood import LikelihoodSurrogate, split_days
 from training.loop.decision import Findings, decide
+from training.loop.investigating import Found, Investigation
 from training.loop.learning import seeds_of
 from training.loop.visits import visit
 
 
 def weights(_: CalibrateSpec) -> dict[str, float]:
     """Days in control, then the estimate."""
-    return {"in control": 1.0, "calibrate": 1.0}
+    return {"in control": 1.0, "find": 1.0}
 
 
 def run(work: Work[CalibrateSpec]) -> dict[str, Any]:
     """Makes `calibration`."""
-    form = RecordForm(from_record=Calibration.from_record)
-    found = work.journal.step("calibrate", lambda: _calibrate(work), form)
-    work.making.keep(
-        "calibration", "calibration", lambda folder: form.write(folder, found), work.lineage
+    found = work.journal.step(
+        "find", lambda: _find(work), RecordForm(from_record=Found.from_record)
     )
-    decision = decide(Findings(calibration=found))
-    return {"calibration": found.to_record(), "decision": decision.to_record()}
+    form = RecordForm(from_record=Calibration.from_record)
+    work.making.keep(
+        "calibration",
+        "calibration",
+        lambda folder: form.write(folder, found.calibration),
+        work.lineage,
+    )
+    decision = decide(Findings(calibration=found.calibration, unexplained=found.unexplained))
+    return {**found.to_record(), "decision": decision.to_record()}
 
 
-def _calibrate(work: Work[CalibrateSpec]) -> Calibration:
+def _find(work: Work[CalibrateSpec]) -> Found:
     spec = work.spec
-    surrogate, telemetry = work.surrogate("surrogate"), _recent(work)
+    surrogate = work.surrogate("surrogate")
     if not isinstance(surrogate, LikelihoodSurrogate):
         raise NotFitted(
             f"surrogate {surrogate.name!r} has no likelihood to judge days by: fit flow, ensemble "
             "or gp"
         )
     beliefs = parameter_vector(work.subject.description.parameters, spec.beliefs)
-    likelihood = DayLikelihood.at(surrogate, beliefs)
     in_control = work.journal.step(
         "in control",
         lambda: _simulated(work, beliefs, spec.in_control_days, "in control"),
         work.transitions_form,
     )
-    control = InControl.measure(likelihood, in_control)
-    first = calibrate_since_change(likelihood, telemetry, control)
-    if not spec.refining_days or not first.moved:
-        return first
-    days = concatenate(split_days(telemetry)[-first.days :])
-    return refine_calibration(
-        first,
+    points = spec.structure_points
+    investigation = Investigation.about(
         surrogate,
-        days,
-        control,
-        lambda place: _simulated(work, place, spec.refining_days, "refining"),
-        rounds=1,
+        beliefs,
+        in_control,
+        refining_days=spec.refining_days,
+        structure=None if points is None else StructureSettings(points=points),
+        seed=spec.seed,
+    )
+    return investigation.find(
+        _recent(work),
+        lambda place, days: _simulated(work, place, days, f"finding {place.tobytes().hex()}"),
     )
 
 

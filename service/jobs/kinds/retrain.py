@@ -45,6 +45,7 @@ def weights(spec: RetrainSpec) -> dict[str, float]:
     """Steps of the loop's answer."""
     learns = spec.change in ("outside", "structure")
     return {
+        **({"in control": 0.3, "find": 0.3} if _may_follow(spec) else {}),
         **({"collect": 0.3, "refit": 0.3} if learns else {}),
         "train": 1.0,
         "train-fresh": 1.0,
@@ -101,6 +102,11 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
     }
 
 
+def _may_follow(spec: RetrainSpec) -> bool:
+    """Whether there is an estimate that may lie beyond the box, and the days it was made on."""
+    return spec.change == "outside" and None not in (spec.telemetry, spec.calibration)
+
+
 def _followed(
     work: Work[RetrainSpec],
     plant: Plant,
@@ -110,7 +116,7 @@ def _followed(
 ) -> Followed | None:
     """Where the estimate went that pushed against the box; None where none did, or was given."""
     spec, description = work.spec, work.subject.description
-    if spec.change != "outside" or spec.telemetry is None or spec.calibration is None:
+    if not _may_follow(spec):
         return None
     calibration = _CALIBRATION.read(work.inputs["calibration"])
     if calibration.is_inside_box or not isinstance(incumbent.surrogate, LikelihoodSurrogate):

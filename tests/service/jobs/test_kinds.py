@@ -150,9 +150,12 @@ def test_parameters_are_estimated_from_telemetry(bench: Bench) -> None:
         in_control_days=10,
         refining_days=0,
         most_days_back=2,
+        structure_points=20,
     )
     assert found["calibration"]["estimates"]
     assert found["decision"]["reason"]
+    assert found["simulated_days"] == 60
+    assert isinstance(found["unexplained"], list)
     assert bench.names("estimated") == {"calibration"}
 
 
@@ -175,8 +178,9 @@ def test_parameters_are_followed_beyond_the_box(bench: Bench) -> None:
     estimating: dict[str, Any] = {"in_control_days": 10, "refining_days": 0, "most_days_back": 1}
     surrogate, telemetry = of("fitted", "surrogate"), of("there", "transitions")
     found = bench.do(
-        "pushed", kind="calibrate", surrogate=surrogate, telemetry=telemetry, **estimating
-    )
+        "pushed", kind="calibrate", surrogate=surrogate, telemetry=telemetry,
+        structure_points=None, **estimating,
+    )  # fmt: skip
     assert found["decision"]["change"] == "parameters outside the box"
     bench.do("someone", kind="train", surrogate=surrogate, ppo=TINY, budget={"steps": 512})
     done = bench.do(
