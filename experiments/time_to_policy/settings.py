@@ -61,6 +61,7 @@ THOROUGH = (
         simulator_seeds=(1,),
     ),
     Setting(ground=Ground(scenario="clinic"), episodes=200),
+    Setting(ground=Ground(scenario="n_model")),
 )
 
 
