@@ -12,7 +12,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
@@ -43,6 +43,9 @@ def as_problem(error: Exception) -> Problem:
         return Problem("refused_input", str(error))
     if isinstance(error, IntegrityError):
         return Problem("conflict", "somebody did the same at the same time: ask again")
+    if isinstance(error, DataError):
+        _log.error("not stored", exc_info=error)
+        return Problem("invalid_request", "a value that the database does not take")
     if isinstance(error, DBAPIError | NoConnection):
         _log.error("database does not answer", exc_info=error)
         return Problem("storage_unavailable", "try again soon", headers=retry_after(2))

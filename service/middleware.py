@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
+import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import as_problem, respond
 from service.problems import Problem
+from service.sessions.commands import MSGPACK
 from service.settings import LimitSettings
 
 _log = structlog.get_logger("surrogym.requests")
@@ -127,14 +129,17 @@ class BodyLimits:
         try:
             _refuse_announced(headers, most)
             # An artefact goes to disk as it comes; whatever else is read whole anyway.
-            passed = _counted(receive, most) if is_artefact else await self._read(receive, most)
+            if is_artefact:
+                passed = _counted(receive, most)
+            else:
+                passed = await self._read(headers, receive, most)
             await self._app(scope, passed, send)
         except _TooLarge:
             await respond(scope["state"]["request_id"], _too_large(most))(scope, receive, send)
         except Problem as problem:
             await respond(scope["state"]["request_id"], problem)(scope, receive, send)
 
-    async def _read(self, receive: Receive, most: int) -> Receive:
+    async def _read(self, headers: Headers, receive: Receive, most: int) -> Receive:
         seconds = self._limits.body_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -142,7 +147,11 @@ class BodyLimits:
         except TimeoutError as error:
             told = f"the whole body within {seconds:g} seconds"
             raise Problem("request_timeout", told, headers={"Connection": "close"}) from error
-        check_json(body, self._limits)
+        media = headers.get("content-type", "application/json")
+        if media != MSGPACK:
+            check_json(body, self._limits)
+        if media.startswith("application/json"):
+            _refuse_odd_characters(body)
         return _replayed(body, receive)
 
 
@@ -200,7 +209,20 @@ def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]
 
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _BRACKETS = re.compile(rb"[\[\]{}]")
+
+
+def _refuse_odd_characters(body: bytes) -> None:
+    """Raise Problem for JSON with what is no character, or with NUL, which few stores take."""
+    if b"\\u" not in body:
+        return
+    if _NUL.search(body):
+        raise Problem("invalid_request", "text without NUL characters")
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem("malformed_json") from error
 
 
 def check_json(body: bytes, limits: LimitSettings) -> None:

@@ -39,12 +39,19 @@ def decode_cursor(cursor: str, *kinds: type) -> list[str | int | float]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        is_ours = [type(part) for part in place] == list(kinds)
+        is_ours = [type(part) for part in place] == list(kinds) and all(map(_is_stored, place))
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise Problem("invalid_request", "cursor: give the next_cursor of a page") from error
     if not is_ours:
         raise Problem("invalid_request", "cursor: give the next_cursor of a page of this list")
     return list(place)
+
+
+def _is_stored(part: str | int | float) -> bool:
+    """Whether a database can look for it."""
+    if isinstance(part, str):
+        return "\0" not in part and part.isprintable()
+    return abs(part) < 2**63
 
 
 def decode_place(cursor: str | None) -> Place | None:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from service.jobs.registry import ModelKind
 from sim.errors import SurrogymError
@@ -19,7 +19,7 @@ from training.rllib.off_policy_settings import DQNSettings, SACSettings
 from training.rllib.settings import Budget, PPOSettings
 
 _MINIBATCH = 2048
-_FEWEST_POINTS = 20
+_FEWEST_POINTS, _FEWEST_DAYS = 20, 20
 """As a structure test asks for, which is not loaded where jobs are only taken."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
@@ -260,10 +260,19 @@ class Investigating(Estimating):
     """How it is found out what changed."""
 
     structure_points: Annotated[int, Field(ge=_FEWEST_POINTS, le=10_000)] | None = Field(
-        default=60,
+        default=None,
         description="Places in the box where three days each are simulated, to tell a change of "
-        "structure from one of parameters; with null all are taken for the latter",
+        "structure from one of parameters: 60 are enough. With null all are taken for the latter",
     )
+
+    @model_validator(mode="after")
+    def _knows_what_is_usual(self) -> Investigating:
+        if self.structure_points is not None and self.in_control_days < _FEWEST_DAYS:
+            raise ValueError(
+                f"in_control_days: at least {_FEWEST_DAYS} where a change of structure is looked "
+                "for, or structure_points null"
+            )
+        return self
 
 
 class Retraining(Closed):

@@ -83,7 +83,11 @@ def _matrix(rows: list[Any], width: int, what: str) -> np.ndarray:
     for row in rows:
         if len(row) != width:
             raise Problem("refused_input", f"{what}: {len(row)} numbers in a row, it has {width}")
-    return np.asarray(rows, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        matrix = np.asarray(rows, dtype=np.float32)
+    if not np.isfinite(matrix).all():
+        raise Problem("refused_input", f"{what}: numbers that are finite as float32")
+    return matrix
 
 
 def _mask(rows: list[list[bool]] | None, count: int, policy: NetworkPolicy) -> np.ndarray | None:

@@ -213,7 +213,7 @@ class Models:
         `is_any` moves it whatever its revision. Raises Problem where somebody was faster.
         """
         with self._database.begin() as session:
-            row = repository.alias_of(session, name, alias)
+            row = repository.alias_of(session, name, alias, lock=True)
             if not is_any and (None if row is None else row.revision) != expected:
                 raise Problem("precondition_failed", "look at the alias again, and decide anew")
             return self._moved(session, name, alias, wish)
@@ -221,7 +221,7 @@ class Models:
     def roll_back(self, name: str, alias: str, actor: str, reason: str) -> AliasRow:
         """Let an alias stand for what it stood for before. Raises Problem where that is nothing."""
         with self._database.begin() as session:
-            row = repository.alias_of(session, name, alias)
+            row = repository.alias_of(session, name, alias, lock=True)
             if row is None:
                 raise Problem("not_found", "this model has no such alias")
             before = repository.version_before(session, row)
@@ -245,7 +245,7 @@ class Models:
     ) -> tuple[bool, str]:
         """The same in the transaction of whoever has more to note."""
         repository.version_of(session, name, wish.version)
-        row = repository.alias_of(session, name, CHAMPION)
+        row = repository.alias_of(session, name, CHAMPION, lock=True)
         told = replace(wish, evidence=None if evidence is None else evidence.to_record())
         against = _against(row, wish.version, evidence)
         if against is None:
@@ -258,7 +258,7 @@ class Models:
 
     def stand(self, session: Session, name: str, alias: str, wish: Move) -> None:
         """Let an alias stand for a version in somebody's transaction, unless it does already."""
-        row = repository.alias_of(session, name, alias)
+        row = repository.alias_of(session, name, alias, lock=True)
         if row is None or row.version != wish.version:
             self._moved(session, name, alias, wish)
 

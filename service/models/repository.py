@@ -51,9 +51,9 @@ def owner_of(session: Session, name: str) -> str | None:
     return session.scalar(query.limit(1))
 
 
-def alias_of(session: Session, name: str, alias: str) -> AliasRow | None:
-    """An alias as it stands."""
-    return session.get(AliasRow, (name, alias))
+def alias_of(session: Session, name: str, alias: str, *, lock: bool = False) -> AliasRow | None:
+    """An alias as it stands; with `lock`, as it stays until the transaction ends."""
+    return session.get(AliasRow, (name, alias), with_for_update=lock or None)
 
 
 def aliases_of(session: Session, name: str) -> Sequence[AliasRow]:

@@ -119,7 +119,12 @@ class Visit:
         return await self._sessions.create(self._owner, spec, order.idle_seconds)
 
     async def _ask(self, session: Session, kind: Kind, command: dict[str, Any]) -> dict[str, Any]:
-        reply = await self._sessions.ask(session, kind, Form.JSON, orjson.dumps(command))
+        try:
+            content = orjson.dumps(command)
+        except TypeError as error:
+            # Whole numbers of more than 64 bits, and what is no character.
+            raise Wrong("VALIDATION_ERROR", "data: numbers of at most 64 bits, and text") from error
+        reply = await self._sessions.ask(session, kind, Form.JSON, content)
         return result_of(orjson.loads(reply.content))
 
 

@@ -12,6 +12,7 @@ from service.jobs.attempts import clean
 from service.jobs.folders import JobFolder
 from service.jobs.job import Event, Job
 from service.jobs.runtime import Jobs
+from service.jobs.states import JobState
 from service.keys.repository import Principal
 from service.pages.charts import Chart, Line
 from service.pages.rendering import live_at, render
@@ -77,8 +78,8 @@ async def do(
 
 def open_jobs(request: Request, visitor: Principal) -> list[Job]:
     """What waits or runs, the newest first, and what failed last."""
-    found = _jobs(request).repository.page(visitor.whose, limit=20)
-    return [job for job in found if not job.state.is_final or job.state == "failed"][:10]
+    states = [state for state in JobState if not state.is_final or state is JobState.FAILED]
+    return _jobs(request).repository.page(visitor.whose, limit=_SHOWN, states=states)[:_SHOWN]
 
 
 def _list(request: Request, visitor: Principal, cursor: str | None) -> dict[str, Any]:

@@ -14,6 +14,8 @@ RunState = Literal[
     "waiting", "calibrating", "retraining", "shadowing",
     "promoted", "kept", "skipped", "failed", "cancelled",
 ]  # fmt: skip
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+"""Beyond which not every time zone can say a time."""
 _YEAR_SECONDS = 366 * 24 * 3600.0
 
 
@@ -118,6 +120,13 @@ class ScheduleChange(Closed):
     budget: BudgetOrder | None = None
     pause_after_failures: int | None = Field(default=None, ge=1, le=100)
 
+    @model_validator(mode="after")
+    def _check(self) -> ScheduleChange:
+        for name in self.model_fields_set - {"budget"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name}: leave it out for what stays")
+        return self
+
 
 class ObjectiveOrder(Closed):
     """Other costs that are wanted from now on; the scenario's for what is not given."""
@@ -136,6 +145,8 @@ class BackfillOrder(Closed):
     def _check(self) -> BackfillOrder:
         if self.since.tzinfo is None or self.until.tzinfo is None:
             raise ValueError("give times with their offset from UTC")
+        if self.since.year < _FIRST_YEAR or self.until.year > _LAST_YEAR:
+            raise ValueError(f"give times of the years {_FIRST_YEAR} to {_LAST_YEAR}")
         if self.since >= self.until:
             raise ValueError("`since` must come before `until`")
         return self

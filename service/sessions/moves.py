@@ -44,9 +44,13 @@ class Moves:
             raise Refused("invalid_action", f"shape {actions.shape}: give {self.shape}")
         if self.is_whole:
             return self._checked_choices(actions)
-        if actions.dtype.kind not in "fiu" or not np.isfinite(actions).all():
-            raise Refused("invalid_action", "give finite numbers")
-        return np.ascontiguousarray(actions, dtype=self._small)
+        if actions.dtype.kind not in "fiu":
+            raise Refused("invalid_action", "give numbers")
+        with np.errstate(over="ignore"):
+            small = np.ascontiguousarray(actions, dtype=self._small)
+        if not np.isfinite(small).all():
+            raise Refused("invalid_action", f"give finite numbers, as {self._small} has them")
+        return small
 
     def _checked_choices(self, actions: np.ndarray) -> np.ndarray:
         if actions.dtype.kind not in "iu":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 from envs.actions import ActionForm
 from envs.masks import Mask
@@ -13,6 +14,17 @@ from service.sessions.spec import AutoresetName
 
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
 StepId = Annotated[int, Field(ge=1, lt=2**53)]
+
+
+def refuse_odd_numbers(value: Any) -> None:
+    """Raise ValueError for numbers, somewhere within, that are not finite or take over 64 bits."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            refuse_odd_numbers(part)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError("give finite numbers")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("give whole numbers of at most 64 bits")
 
 
 class SessionOrder(BaseModel):
@@ -64,6 +76,12 @@ class SessionOrder(BaseModel):
     idle_seconds: float | None = Field(
         default=None, gt=0, le=1e7, description="After so long without a step it expires"
     )
+
+    @field_validator("objective")
+    @classmethod
+    def _finite(cls, objective: dict[str, Any] | None) -> dict[str, Any] | None:
+        refuse_odd_numbers(objective)
+        return objective
 
 
 class SessionView(BaseModel):

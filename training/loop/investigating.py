@@ -61,7 +61,8 @@ class Investigation:
 
     likelihood: DayLikelihood
     control: InControl
-    residuals: ComponentResiduals
+    residuals: ComponentResiduals | None = None
+    """Of the system's parts; None where no change of structure is looked for."""
     refining_days: int = 30
     """Simulated days by which an estimate is corrected for the surrogate's misfit; 0 for none."""
     structure: StructureSettings | None = None
@@ -80,11 +81,13 @@ class Investigation:
         seed: int,
     ) -> Investigation:
         """About what is believed, where these days were simulated."""
-        likelihood = DayLikelihood.at(surrogate, beliefs)
+        likelihood, residuals = DayLikelihood.at(surrogate, beliefs), None
+        if structure is not None:
+            residuals = ComponentResiduals.learn(surrogate, in_control, beliefs, seed)
         return cls(
             likelihood=likelihood,
             control=InControl.measure(likelihood, in_control),
-            residuals=ComponentResiduals.learn(surrogate, in_control, beliefs, seed),
+            residuals=residuals,
             refining_days=refining_days,
             structure=structure,
             seed=seed,
@@ -96,8 +99,8 @@ class Investigation:
         days = concatenate(split_days(recent)[-first.days :])
         unexplained: tuple[str, ...] = ()
         simulated = 0
-        if self.structure is not None:
-            unexplained = self._unexplained(days, simulate, self.structure)
+        if self.structure is not None and self.residuals is not None:
+            unexplained = self._unexplained(days, simulate, self.structure, self.residuals)
             simulated += self.structure.points * self.structure.spans[-1]
         if self.refining_days and first.moved:
             return Found(
@@ -108,12 +111,16 @@ class Investigation:
         return Found(calibration=first, unexplained=unexplained, simulated_days=simulated)
 
     def _unexplained(
-        self, days: Transitions, simulate: Simulate, settings: StructureSettings
+        self,
+        days: Transitions,
+        simulate: Simulate,
+        settings: StructureSettings,
+        residuals: ComponentResiduals,
     ) -> tuple[str, ...]:
         test = calibrate_structure_test(
             self.likelihood,
             self.control,
-            self.residuals,
+            residuals,
             lambda place: simulate(place, settings.spans[-1]),
             settings,
             stream(self.seed, "structure"),

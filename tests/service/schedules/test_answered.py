@@ -44,7 +44,6 @@ def test_an_alarm_is_answered_from_telemetry_to_decision(client: Client, clinic:
             "transitions": {"job": collected.id, "artefact": "transitions"},
             "in_control_days": 8,
             "refining_days": 0,
-            "structure_points": None,
             "ppo": {"num_envs": 16, "rollout_length": 16, "hidden": [16]},
             "budget": {"steps": 512},
             "renewal_episodes": 4,

@@ -108,8 +108,8 @@ def test_a_false_alarm_trains_nobody(desk: Desk) -> None:
 
 
 def test_an_alarm_about_a_part_that_no_parameter_explains_asks_for_simulation(desk: Desk) -> None:
-    """The surrogate has to learn what it has not seen; nobody tests for it where none is wanted."""
-    desk.create(answer={"structure_points": None})
+    """The surrogate has to learn what it has not seen, where nobody asked for a test of that."""
+    desk.create()
     desk.alarm(drifted=("arrivals: registration",))
     desk.turn()
     desk.calibrated(only(desk), "nothing")
@@ -123,7 +123,7 @@ def test_an_alarm_about_a_part_that_no_parameter_explains_asks_for_simulation(de
 
 def test_a_test_of_structure_says_more_than_the_alarm(desk: Desk) -> None:
     """What it found explained, or did find, is what is answered."""
-    desk.create()
+    desk.create(answer={"structure_points": 60})
     desk.alarm(drifted=("arrivals: registration",))
     desk.turn()
     assert desk.job(only(desk), "calibrate").spec["structure_points"] == 60
