@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Self
 
 from service.client.jobs import JobsClient
+from service.client.keys import KeysClient
 from service.client.models import ModelsClient
 from service.client.monitors import MonitorsClient
 from service.client.schedules import SchedulesClient
+from service.client.sessions import SessionsClient
 from service.client.transport import Transport
 from service.client.webhooks import WebhooksClient
 from service.scenarios.schemas import Scenario
@@ -29,10 +31,12 @@ class Client:
         """
         self._transport = Transport(address, key, patience_seconds=patience_seconds)
         self.models = ModelsClient(self._transport)
+        self.sessions = SessionsClient(self._transport)
         self.jobs = JobsClient(self._transport)
         self.monitors = MonitorsClient(self._transport)
         self.schedules = SchedulesClient(self._transport)
         self.webhooks = WebhooksClient(self._transport)
+        self.keys = KeysClient(self._transport)
 
     def __enter__(self) -> Self:
         return self

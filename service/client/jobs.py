@@ -13,7 +13,13 @@ from typing import Any
 import httpx2
 
 from service.client.transport import NotReached, Transport
-from service.jobs.schemas import ArtefactDocument, EventDocument, JobDocument, JobStory
+from service.jobs.schemas import (
+    ArtefactDocument,
+    EventDocument,
+    JobDocument,
+    JobStory,
+    PointDocument,
+)
 from sim.errors import SurrogymError
 from training.journal import whole_folder
 
@@ -91,6 +97,11 @@ class JobsClient:
     def retry(self, job_id: str) -> JobDocument:
         """Begin a failed or cancelled job from the start."""
         return self._act(job_id, "retry")
+
+    def curve(self, job_id: str) -> Sequence[PointDocument]:
+        """Points of a job's learning curves, in order."""
+        found = self._transport.items(f"{_URL}/{job_id}/curve")
+        return [PointDocument.model_validate(item) for item in found]
 
     def artefacts(self, job_id: str) -> Sequence[ArtefactDocument]:
         """What a job has made."""

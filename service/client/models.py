@@ -34,6 +34,11 @@ class ModelsClient:
         found = self._transport.items(f"/v1/models/{name}/versions")
         return [Version.model_validate(item) for item in found]
 
+    def version(self, name: str, version: int) -> Version:
+        """One version: its files with their hashes, and where it comes from."""
+        answer = self._transport.request("GET", f"/v1/models/{name}/versions/{version}")
+        return Version.model_validate(answer.json())
+
     def upload(self, name: str, folder: Path, *, kind: Kind, system: str) -> Version:
         """Add a version from an artefact's folder; the same files are the same version."""
         manifest, weights = ((folder / each).read_bytes() for each in FILES)

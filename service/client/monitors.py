@@ -100,6 +100,10 @@ class MonitorsClient:
         answer = self._transport.request("GET", f"{_URL}/{monitor_id}/shadow")
         return ShadowReport.model_validate(answer.json())
 
+    def drop_shadow(self, monitor_id: str) -> None:
+        """Compare no more; what was found stays with its days."""
+        self._transport.request("DELETE", f"{_URL}/{monitor_id}/shadow")
+
     def delete(self, monitor_id: str) -> None:
         """End a monitor and forget its telemetry."""
         self._transport.request("DELETE", f"{_URL}/{monitor_id}")

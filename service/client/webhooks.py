@@ -26,6 +26,11 @@ class WebhooksClient:
         """One's webhooks, the newest first."""
         return [Webhook.model_validate(item) for item in self._transport.items(_URL)]
 
+    def get(self, webhook_id: str) -> Webhook:
+        """One webhook."""
+        answer = self._transport.request("GET", f"{_URL}/{webhook_id}")
+        return Webhook.model_validate(answer.json())
+
     def test(self, webhook_id: str) -> Delivery:
         """Tell it something that says that it is a test."""
         answer = self._transport.request("POST", f"{_URL}/{webhook_id}/test")

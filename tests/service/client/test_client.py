@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from envs.remote import RemoteEnv
 from service.client import Client, NotReached, Refusal
 from service.models.operations import Evidence
 from surrogates.storage import load_artefact
@@ -42,6 +44,24 @@ def test_everything_but_stepping_from_python(served: Served, tmp_path: Path) -> 
         with pytest.raises(Refusal) as missing:
             client.jobs.get("no-such-job")
         assert (missing.value.status, missing.value.code) == (404, "not_found")
+
+
+def test_keys_and_sessions_from_python(served: Served) -> None:
+    """A team's keys and its sessions are kept by programs, and programs should not write URLs."""
+    with Client(served.address, KEY) as client:
+        key = client.keys.create("night", "planning", "step")
+        with Client(served.address, key) as planner:
+            session = planner.sessions.create(env=SYSTEM, seed=7)
+            with closing(RemoteEnv(served.address, key=key, session_id=session.id)) as env:
+                env.reset(seed=7)
+            kept = planner.sessions.snapshot(session.id)
+            assert planner.sessions.restore(session.id, kept.id).next_step_id == 2
+            planner.sessions.delete(session.id)
+            assert [each.state for each in planner.sessions.list()] == ["closed"]
+            assert planner.sessions.get(session.id).code == "session_closed"
+        made = next(each for each in client.keys.list() if each.owner == "planning")
+        client.keys.revoke(made.id)
+        assert next(each for each in client.keys.list() if each.id == made.id).revoked_at
 
 
 def test_what_may_be_asked_twice_outlasts_a_restart(served: Served) -> None:
