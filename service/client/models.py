@@ -11,7 +11,7 @@ import numpy as np
 from service.client.transport import Transport
 from service.models.artefacts import FILES, Kind
 from service.models.operations import Evidence
-from service.models.schemas import Alias, AliasMove, Answer, Model, Version
+from service.models.schemas import Alias, AliasMove, Answer, Model, RolledBack, Version
 from training.journal import whole_folder
 
 
@@ -91,11 +91,17 @@ class ModelsClient:
         answer = self._transport.request("POST", f"/v1/models/{name}/promote", json=told)
         return Alias.model_validate(answer.json())
 
-    def roll_back(self, name: str, alias: str, reason: str) -> Alias:
-        """Let an alias stand for what it stood for before."""
+    def roll_back(
+        self, name: str, alias: str, reason: str, *, seen: Alias | None = None
+    ) -> RolledBack:
+        """Let an alias stand for what it stood for before; once more goes further back.
+
+        Raises Refusal `precondition_failed` where somebody moved it since it was `seen`.
+        """
         path = f"/v1/models/{name}/aliases/{alias}/rollback"
-        answer = self._transport.request("POST", path, json={"reason": reason})
-        return Alias.model_validate(answer.json())
+        tag = {} if seen is None else {"If-Match": f'"{seen.revision}"'}
+        answer = self._transport.request("POST", path, json={"reason": reason}, headers=tag)
+        return RolledBack.model_validate(answer.json())
 
     def history(self, name: str) -> Sequence[AliasMove]:
         """Every move of the aliases of a model, and every refusal, the newest first."""

@@ -218,17 +218,28 @@ class Models:
                 raise Problem("precondition_failed", "look at the alias again, and decide anew")
             return self._moved(session, name, alias, wish)
 
-    def roll_back(self, name: str, alias: str, actor: str, reason: str) -> AliasRow:
-        """Let an alias stand for what it stood for before. Raises Problem where that is nothing."""
+    def roll_back(
+        self, name: str, alias: str, actor: str, reason: str, *, expected: int | None = None
+    ) -> tuple[AliasRow, int]:
+        """Let an alias stand for what it stood for before, and from which version it came there.
+
+        Once more goes further back. `expected` is the revision that whoever asks has seen, None
+        for any. Raises Problem where nothing was before, or where somebody was faster.
+        """
         with self._database.begin() as session:
             row = repository.alias_of(session, name, alias, lock=True)
             if row is None:
                 raise Problem("not_found", "this model has no such alias")
-            before = repository.version_before(session, row)
+            if expected not in (None, row.revision):
+                raise Problem("precondition_failed", "look at the alias again, and decide anew")
+            before, left = repository.move_before(session, row), row.version
             if before is None:
-                raise Problem("conflict", "the alias has never stood for anything else")
-            wish = Move(version=before, actor=actor, reason=f"rolled back: {reason}"[:1000])
-            return self._moved(session, name, alias, wish)
+                raise Problem("conflict", "the alias has stood for nothing else before")
+            wish = Move(
+                version=before.to_version, actor=actor, reason=f"rolled back: {reason}"[:1000],
+                returns_to=before.revision,
+            )  # fmt: skip
+            return self._moved(session, name, alias, wish), left
 
     def promote(self, name: str, wish: Move, evidence: Evidence | None) -> tuple[bool, str]:
         """Make a version champion if the evidence says so; whether it was, and why.

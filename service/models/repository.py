@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.models.tables import AliasMoveRow, AliasRow, VersionRow
@@ -23,6 +23,8 @@ class Move:
     reason: str
     evidence: dict[str, Any] | None = None
     """What speaks for it, where that was measured."""
+    returns_to: int | None = None
+    """Revision of the move that it goes back to, where it is a roll-back."""
 
 
 def next_version(session: Session, name: str) -> int:
@@ -93,16 +95,26 @@ def recent_moves(session: Session, limit: int) -> Sequence[AliasMoveRow]:
     return session.scalars(select(AliasMoveRow).order_by(AliasMoveRow.id.desc()).limit(limit)).all()
 
 
-def version_before(session: Session, row: AliasRow) -> int | None:
-    """What an alias last stood for, but for what it stands for now."""
-    query = select(AliasMoveRow.from_version).where(
-        AliasMoveRow.name == row.name,
-        AliasMoveRow.alias == row.alias,
-        AliasMoveRow.is_moved,
-        AliasMoveRow.from_version.is_not(None),
-        or_(AliasMoveRow.from_version != row.version),
+def move_before(session: Session, row: AliasRow) -> AliasMoveRow | None:
+    """The move that a roll-back returns to: to the last version before what was promoted here.
+
+    A roll-back stands where the move stands that it returned to, so that a second one goes further
+    back, and never forward again.
+    """
+    query = select(AliasMoveRow).where(
+        AliasMoveRow.name == row.name, AliasMoveRow.alias == row.alias, AliasMoveRow.is_moved
     )
-    return session.scalar(query.order_by(AliasMoveRow.id.desc()).limit(1))
+    moves = {each.revision: each for each in session.scalars(query)}
+    place = _place(moves, row.revision)
+    while place in moves and moves[place].to_version == row.version:
+        place = _place(moves, place - 1)
+    return moves.get(place)
+
+
+def _place(moves: Mapping[int, AliasMoveRow], revision: int) -> int:
+    """Where in the history an alias stood after one of its moves."""
+    found = moves.get(revision)
+    return revision if found is None or found.returns_to is None else found.returns_to
 
 
 def move(session: Session, name: str, alias: str, wish: Move, now: datetime) -> AliasRow:
@@ -132,5 +144,6 @@ def _told(
 ) -> AliasMoveRow:  # fmt: skip
     return AliasMoveRow(
         name=name, alias=alias, revision=revision, from_version=before, to_version=wish.version,
-        is_moved=is_moved, actor=wish.actor, reason=wish.reason, evidence=wish.evidence, at=now,
+        returns_to=wish.returns_to, is_moved=is_moved, actor=wish.actor, reason=wish.reason,
+        evidence=wish.evidence, at=now,
     )  # fmt: skip

@@ -170,10 +170,18 @@ def roll_back(
     alias: AliasName,
     order: schemas.RollBackOrder,
     principal: Promoter,
-) -> schemas.Alias:
-    """Let an alias stand for what it stood for before."""
-    row = _models(request).roll_back(name, alias, principal.actor, order.reason)
-    return _tagged(response, row)
+    if_match: IfMatch = None,
+) -> schemas.RolledBack:
+    """Let an alias stand for what it stood for before; once more goes further back.
+
+    With If-Match it happens only to the alias as you saw it, and so at most once.
+    """
+    expected = None if if_match in (None, "*") else _revision(if_match)
+    row, left = _models(request).roll_back(
+        name, alias, principal.actor, order.reason, expected=expected
+    )
+    told = _tagged(response, row).model_dump()
+    return schemas.RolledBack(**told, from_version=left, to_version=row.version)
 
 
 @router.post("/models/{name}/promote")

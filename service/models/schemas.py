@@ -43,6 +43,13 @@ class Alias(BaseModel):
     revision: int = Field(description="Counts its moves; the ETag to send back as If-Match")
 
 
+class RolledBack(Alias):
+    """An alias that went back."""
+
+    from_version: int
+    to_version: int
+
+
 class Model(BaseModel):
     """A model: its newest version and its aliases."""
 
@@ -59,6 +66,7 @@ class AliasMove(BaseModel):
     revision: int
     from_version: int | None
     to_version: int
+    returns_to: int | None = Field(description="Revision that a roll-back returned to")
     is_moved: bool = Field(description="False where the move was refused")
     actor: str
     reason: str

@@ -57,6 +57,8 @@ class AliasMoveRow(Base):
     revision: Mapped[int] = mapped_column(Integer)
     from_version: Mapped[int | None] = mapped_column(Integer)
     to_version: Mapped[int] = mapped_column(Integer)
+    returns_to: Mapped[int | None] = mapped_column(Integer)
+    """Revision of the move that a roll-back returns to."""
     is_moved: Mapped[bool] = mapped_column()
     actor: Mapped[str] = mapped_column(String(120))
     reason: Mapped[str] = mapped_column(String(1000))

@@ -52,7 +52,7 @@ def model_page(request: Request, name: Name, visitor: Visitor) -> HTMLResponse:
             {
                 "alias": row.alias,
                 "version": row.version,
-                "has_before": repository.version_before(session, row) is not None,
+                "has_before": repository.move_before(session, row) is not None,
             }
             for row in repository.aliases_of(session, name)
         ]

@@ -188,6 +188,48 @@ def test_a_roll_back_is_one_call_and_the_history_keeps_all(two: InProcess) -> No
     assert all(m["actor"].startswith("operator") for m in moves)
 
 
+def test_each_roll_back_goes_further_back_and_none_goes_forward(
+    two: InProcess, tmp_path: Path
+) -> None:
+    """Whoever rolls back twice in an emergency must not be brought to what he has just left."""
+    url = "/v1/models/front-desk/aliases/champion"
+    upload(two, saved(tmp_path / "third", 3))
+    upload(two, saved(tmp_path / "fourth", 4))
+
+    def stand(version: int) -> None:
+        order, tag = {"version": version, "reason": "better"}, {"If-Match": "*"}
+        assert two.client.put(url, json=order, headers=tag).status_code == 200
+
+    def roll_back() -> tuple[int, int]:
+        told = two.client.post(f"{url}/rollback", json={"reason": "queues grew"}).json()
+        assert told["version"] == told["to_version"]
+        return told["from_version"], told["to_version"]
+
+    stand(2)
+    stand(3)
+    stand(3)
+    assert [roll_back(), roll_back()] == [(3, 2), (2, 1)]
+    assert two.client.post(f"{url}/rollback", json={"reason": "again"}).status_code == 409
+    stand(4)
+    assert roll_back() == (4, 1)
+
+
+def test_a_roll_back_of_what_one_saw_happens_once(two: InProcess) -> None:
+    """A request that is sent again, or a second operator, must not go one step too far."""
+    url, order = "/v1/models/front-desk/aliases/champion", {"version": 2, "reason": "better"}
+    seen = two.client.put(url, json=order, headers={"If-Match": "*"}).headers["etag"]
+
+    def roll_back() -> Any:
+        wish, tag = {"reason": "queues grew"}, {"If-Match": seen}
+        return two.client.post(f"{url}/rollback", json=wish, headers=tag)
+
+    first = roll_back()
+    assert (first.status_code, first.json()["to_version"]) == (200, 1)
+    assert first.headers["etag"] != seen
+    assert roll_back().json()["code"] == "precondition_failed"
+    assert two.client.get(url).json()["version"] == 1
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
