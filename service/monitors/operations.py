@@ -105,6 +105,7 @@ class Monitors:
             is_paused=False,
             generation=1,
             attempts=0,
+            first_day=order.first_day,
             next_day=order.first_day,
             duplicates=0,
             conflicts=0,
@@ -287,12 +288,15 @@ class Monitors:
     def gaps(self, monitor_id: str, owner: str | None, most: int) -> Sequence[Mapping[str, Any]]:
         """What did not come, of the last days: lacking days, and lacking epochs of days."""
         with self._database.read() as session:
-            repository.find(session, monitor_id, owner)
-            days = repository.days(session, monitor_id, None, most)[::-1]
+            expected = repository.find(session, monitor_id, owner).first_day
+            earlier, days = repository.last_days(session, monitor_id, most)
+            if earlier is not None:
+                expected = max(expected, earlier + 1)
             found: list[dict[str, Any]] = []
-            for before, day in zip([None, *days], days, strict=False):
-                if before is not None and day.day > before.day + 1:
-                    found.append(_gap(before.day + 1, day.day - 1, None, "nothing came"))
+            for day in days:
+                if day.day > expected:
+                    found.append(_gap(expected, day.day - 1, None, "nothing came"))
+                expected = max(expected, day.day + 1)
                 if not repository.is_complete(day):
                     came = repository.positions(session, monitor_id, day.day)
                     found.append(_gap(day.day, day.day, _lacking(came, day.length), day.outcome))

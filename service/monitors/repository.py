@@ -95,6 +95,15 @@ def days(session: Session, monitor_id: str, before: int | None, limit: int) -> l
     return list(session.scalars(query.order_by(MonitorDayRow.day.desc()).limit(limit)))
 
 
+def last_days(
+    session: Session, monitor_id: str, limit: int
+) -> tuple[int | None, list[MonitorDayRow]]:
+    """The last days in order, and which day came before them."""
+    found = days(session, monitor_id, None, limit + 1)
+    earlier = found[limit].day if len(found) > limit else None
+    return earlier, found[:limit][::-1]
+
+
 def days_from(session: Session, monitor_id: str, first: int, limit: int) -> Sequence[MonitorDayRow]:
     """Days from one on, in order."""
     query = select(MonitorDayRow).where(

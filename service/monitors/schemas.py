@@ -78,7 +78,11 @@ class MonitorOrder(Strict):
         default_factory=dict, description="Parameters that are believed; nominal where not given"
     )
     watch: WatchOrder = Field(default_factory=WatchOrder)
-    first_day: Day = Field(default=0, description="Days before are stored and not judged")
+    first_day: Day = Field(
+        default=0,
+        description="The first that is expected: if it does not come, that is a gap. Days before "
+        "are stored and not judged",
+    )
 
 
 class EpochRecord(Strict):
@@ -151,6 +155,7 @@ class MonitorView(BaseModel):
     is_stale: bool = Field(description="Whether no telemetry came for longer than it should")
     reason: str | None
     generation: int = Field(description="Counts its calibrations")
+    first_day: int = Field(description="The first day that is expected")
     next_day: int = Field(description="The first day that is not judged yet")
     calibration: Calibrated | None
     alarm: Alarm | None

@@ -29,6 +29,8 @@ class MonitorRow(Base):
     reason: Mapped[str | None] = mapped_column(String(1000))
     generation: Mapped[int] = mapped_column(Integer)
     attempts: Mapped[int] = mapped_column(Integer)
+    first_day: Mapped[int] = mapped_column(BigInteger)
+    """From which on days are expected."""
     next_day: Mapped[int] = mapped_column(BigInteger)
     states: Mapped[dict[str, Any] | None] = mapped_column(Document)
     calibration: Mapped[dict[str, Any] | None] = mapped_column(Document)

@@ -130,6 +130,29 @@ def test_gaps_are_shown_waited_for_and_passed_over(
     assert sorted(verdicts(service, place)) == [0, 2, 5]
 
 
+def test_days_and_epochs_that_lack_at_the_beginning_are_gaps(
+    watched: tuple[InProcess, str], clinic: Clinic
+) -> None:
+    """Telemetry whose pipe was laid too late looks whole from the first epoch that came on."""
+    service, _ = watched
+    asked = order() | {"first_day": 2}
+    place = str(service.client.post("/v1/monitors", json=asked).headers["location"])
+    settle(service.app.state.monitors)
+    days = clinic.days(6)
+    send(service, place, days[5][2:])
+    gaps = service.client.get(f"{place}/gaps").json()["items"]
+    lacking = [(2, 4, None), (5, 5, [0, 1])]
+    assert [(g["day"], g["through"], g["missing"]) for g in gaps] == lacking
+    send(service, place, days[0])
+    gaps = service.client.get(f"{place}/gaps").json()["items"]
+    assert [(g["day"], g["through"], g["missing"]) for g in gaps] == lacking
+    send(service, place, days[2] + days[3])
+    gaps = service.client.get(f"{place}/gaps").json()["items"]
+    assert [(g["day"], g["through"], g["missing"]) for g in gaps] == [(4, 4, None), (5, 5, [0, 1])]
+    monitors, identifier = service.app.state.monitors, place.rpartition("/")[2]
+    assert [gap["day"] for gap in monitors.gaps(identifier, None, 1)] == [4, 5]
+
+
 def test_a_day_that_lacks_epochs_can_be_judged_by_the_rest(start: Start, clinic: Clinic) -> None:
     """Where that is what the monitor was told."""
     service, place = start({"lacking": "keep", "late_seconds": 60})
