@@ -12,7 +12,7 @@ from typing import Annotated
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import Depends
+from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from service.clock import Clock
@@ -148,6 +148,24 @@ Stepper = Annotated[Principal, Depends(requires("step"))]
 Trainer = Annotated[Principal, Depends(requires("train"))]
 Promoter = Annotated[Principal, Depends(requires("promote"))]
 Admin = Annotated[Principal, Depends(requires("admin"))]
+
+
+def _whose(
+    asks: Reader,
+    owner: Annotated[
+        str | None,
+        Query(max_length=100, description="Whose; others' and, if absent, all for an admin only"),
+    ] = None,
+) -> str | None:
+    if owner is None:
+        return asks.whose
+    if owner != asks.owner and not asks.is_admin:
+        raise Problem("forbidden", "this needs the scope 'admin'")
+    return owner
+
+
+Whose = Annotated[str | None, Depends(_whose)]
+"""Whose things are listed: one's own; for an admin those of whom he names, or everybody's."""
 
 
 def token_of(headers: Mapping[str, str]) -> str | None:

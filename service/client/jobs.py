@@ -49,7 +49,7 @@ class JobsClient:
         return JobDocument.model_validate(answer.json())
 
     def list(self, **filters: Any) -> list[JobDocument]:
-        """One's jobs, the newest first; `state` and `kind` choose among them."""
+        """One's jobs, the newest first; `state`, `kind` and `owner` choose."""
         return [JobDocument.model_validate(item) for item in self._transport.items(_URL, **filters)]
 
     def get(self, job_id: str) -> JobStory:

@@ -23,9 +23,13 @@ class SessionsClient:
         """
         return _session(self._transport.request("POST", _URL, json=order))
 
-    def list(self) -> list[SessionView]:
-        """One's sessions, the newest first, those that are over for a while too."""
-        return [SessionView.model_validate(item) for item in self._transport.items(_URL)]
+    def list(self, **filters: Any) -> list[SessionView]:
+        """One's sessions, the newest first, those that are over for a while too.
+
+        An admin sees everybody's, or those of an `owner`.
+        """
+        found = self._transport.items(_URL, **filters)
+        return [SessionView.model_validate(item) for item in found]
 
     def get(self, session_id: str) -> SessionView:
         """One session, and why it is over if it is."""

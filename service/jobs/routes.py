@@ -29,7 +29,7 @@ from service.jobs.specs import Spec
 from service.jobs.states import JobState
 from service.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, paged
 from service.problems import Problem
-from service.security import Reader, Trainer
+from service.security import Reader, Trainer, Whose
 
 router = APIRouter(prefix="/training-jobs", tags=["training jobs"])
 
@@ -72,7 +72,7 @@ def submit_job(
 @router.get("")
 def list_jobs(
     request: Request,
-    asks: Reader,
+    whose: Whose,
     limit: Limit = 50,
     cursor: Cursor = None,
     state: Annotated[list[JobState] | None, Query(max_length=10)] = None,
@@ -81,7 +81,7 @@ def list_jobs(
     """One's jobs, the newest first; an admin sees everybody's."""
     before = None if cursor is None else str(decode_cursor(cursor, str)[0])
     found = _jobs(request).repository.page(
-        asks.whose, limit=limit, before=before, states=state or (), kinds=kind or ()
+        whose, limit=limit, before=before, states=state or (), kinds=kind or ()
     )
     shown, following = paged(found, limit, lambda job: (job.id,))
     return Page(items=[_told(job) for job in shown], next_cursor=following)

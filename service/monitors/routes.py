@@ -12,7 +12,7 @@ from service.monitors import repository, schemas
 from service.monitors.operations import Monitors
 from service.monitors.tables import MonitorDayRow, MonitorRow
 from service.paging import Cursor, Limit, Page, decode_cursor, decode_place, paged
-from service.security import Reader, Trainer
+from service.security import Reader, Trainer, Whose
 
 router = APIRouter(prefix="/monitors", tags=["monitors"])
 
@@ -31,12 +31,12 @@ def create_monitor(
 
 @router.get("")
 def list_monitors(
-    request: Request, principal: Reader, limit: Limit = 50, cursor: Cursor = None
+    request: Request, whose: Whose, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[schemas.MonitorView]:
     """One's monitors, the newest first; an admin sees everybody's."""
     platform = request.app.state.platform
     with platform.database.read() as session:
-        found = repository.page(session, principal.whose, decode_place(cursor), limit + 1)
+        found = repository.page(session, whose, decode_place(cursor), limit + 1)
         rows, following = paged(found, limit, lambda row: (row.created_at.isoformat(), row.id))
     now = platform.clock.now()
     return Page(items=[view_of(row, now) for row in rows], next_cursor=following)

@@ -12,7 +12,7 @@ from service.problems import Problem
 from service.schedules import repository, schemas
 from service.schedules.operations import Schedules
 from service.schedules.tables import RunRow
-from service.security import Reader, Trainer
+from service.security import Reader, Trainer, Whose
 
 router = APIRouter(tags=["schedules"])
 
@@ -38,14 +38,14 @@ def create_schedule(
 @router.get("/schedules")
 def list_schedules(
     request: Request,
-    principal: Reader,
+    whose: Whose,
     limit: Limit = 50,
     cursor: Cursor = None,
     monitor: MonitorFilter = None,
 ) -> Page[schemas.ScheduleView]:
     """One's schedules, the newest first; an admin sees everybody's."""
     with request.app.state.platform.database.read() as session:
-        found = repository.page(session, principal.whose, decode_place(cursor), limit + 1, monitor)
+        found = repository.page(session, whose, decode_place(cursor), limit + 1, monitor)
         rows, following = paged(found, limit, lambda row: (row.created_at.isoformat(), row.id))
     return Page(items=[_schedules(request).view(row) for row in rows], next_cursor=following)
 
@@ -129,7 +129,7 @@ def backfill(
 @router.get("/runs")
 def list_runs(
     request: Request,
-    principal: Reader,
+    whose: Whose,
     limit: Limit = 50,
     cursor: Cursor = None,
     schedule: Annotated[str | None, Query(max_length=32, pattern=r"^sch_[0-9a-f]+$")] = None,
@@ -140,7 +140,7 @@ def list_runs(
     with request.app.state.platform.database.read() as session:
         found = repository.page_of_runs(
             session,
-            principal.whose,
+            whose,
             decode_place(cursor),
             limit + 1,
             schedule_id=schedule,

@@ -114,10 +114,10 @@ class Sessions:
             raise Problem("not_found", "no session of that id")
         raise problem_of(End(row.state, row.code, row.detail or ""))
 
-    def found(self, owner: str, session_id: str) -> Session | None:
-        """The same where it is at hand, without asking the database."""
+    def found(self, owner: str | None, session_id: str) -> Session | None:
+        """An open one, of this owner where one is named, without asking the database."""
         session = self._sessions.get(session_id)
-        if session is None or session.owner != owner or session.is_new:
+        if session is None or owner not in (None, session.owner) or session.is_new:
             return None
         return session
 
@@ -181,23 +181,25 @@ class Sessions:
         reply = await self.ask(session, Kind.RESTORE, 0, content)
         return reply.number + 1
 
-    async def delete(self, owner: str, session_id: str) -> None:
-        """End a session; one that is over stays over.
+    async def delete(self, owner: str | None, session_id: str) -> None:
+        """End a session, of this owner where one is named; one that is over stays over.
 
         Raises Problem where that cannot be recorded now: it is tried on, but after a kill the
         session would be there again.
         """
         session = self.found(owner, session_id)
         if session is not None:
-            self._end(session, End("closed", "session_closed", "its owner closed it"))
+            who = "its owner" if owner == session.owner else "an administrator"
+            self._end(session, End("closed", "session_closed", f"{who} closed it"))
         ending = self._ending.get(session_id)
-        if ending is not None and ending.owner == owner and ending.recorded is not None:
-            await asyncio.wait([ending.recorded], timeout=_SECONDS_TO_RECORD)
-            if not ending.recorded.done():
+        recorded = None if ending is None or owner not in (None, ending.owner) else ending.recorded
+        if recorded is not None:
+            await asyncio.wait([recorded], timeout=_SECONDS_TO_RECORD)
+            if not recorded.done():
                 raise Problem("storage_unavailable", "it is over, and will be recorded: ask again")
             return
         row = await run_sync(self.records.find, session_id)
-        if row is None or row.owner != owner:
+        if row is None or owner not in (None, row.owner):
             raise Problem("not_found", "no session of that id")
 
     def reap(self) -> None:

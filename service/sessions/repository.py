@@ -86,8 +86,8 @@ class SessionRecords:
         with self._database.read() as session:
             return session.get(SessionRow, session_id)
 
-    def page(self, owner: str, limit: int, after: Place | None) -> Sequence[SessionRow]:
-        """An owner's sessions, the newest first, and one more than asked for."""
+    def page(self, owner: str | None, limit: int, after: Place | None) -> Sequence[SessionRow]:
+        """Sessions, of this owner where one is named, the newest first, and one more than asked."""
         asked = newest_first(SessionRow, owner, after, limit + 1).where(SessionRow.state != OPENING)
         with self._database.read() as session:
             return session.scalars(asked).all()

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from service.paging import Cursor, Limit, Page, decode_place, paged
 from service.problems import Problem
-from service.security import Reader, Stepper
+from service.security import Reader, Stepper, Whose
 from service.sessions.commands import CommandRoute
 from service.sessions.operations import Sessions
 from service.sessions.ordering import spec_of
@@ -47,11 +47,14 @@ async def create_session(
 
 @router.get("/sessions")
 def list_sessions(
-    request: Request, principal: Reader, limit: Limit = 50, cursor: Cursor = None
+    request: Request, whose: Whose, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[SessionView]:
-    """Sessions of the key's owner, the newest first, those that are over for a while too."""
+    """One's sessions, the newest first, those that are over for a while too.
+
+    An admin sees everybody's.
+    """
     sessions = _sessions(request)
-    rows = sessions.records.page(principal.owner, limit, decode_place(cursor))
+    rows = sessions.records.page(whose, limit, decode_place(cursor))
     shown, following = paged(rows, limit, lambda row: (row.created_at.isoformat(), row.id))
     return Page(items=[view_of_row(sessions, row) for row in shown], next_cursor=following)
 
@@ -61,15 +64,15 @@ def show_session(request: Request, session_id: SessionId, principal: Reader) -> 
     """One session, and why it is over if it is."""
     sessions = _sessions(request)
     row: SessionRow | None = sessions.records.find(session_id)
-    if row is None or row.owner != principal.owner or not row.about:
+    if row is None or principal.whose not in (None, row.owner) or not row.about:
         raise Problem("not_found", "no session of that id")
     return view_of_row(sessions, row)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
 async def delete_session(request: Request, session_id: SessionId, principal: Stepper) -> None:
-    """End a session; to end it again changes nothing."""
-    await _sessions(request).delete(principal.owner, session_id)
+    """End a session, an admin anybody's; to end it again changes nothing."""
+    await _sessions(request).delete(principal.whose, session_id)
 
 
 @_commands.post("/sessions/{session_id}/reset")

@@ -88,6 +88,7 @@ class SessionView(BaseModel):
     """A session."""
 
     id: str
+    owner: str
     env: str
     world: str
     world_digest: str | None = Field(description="SHA-256 of the surrogate's weights")

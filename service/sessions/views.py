@@ -18,6 +18,7 @@ def view_of(sessions: Sessions, session: Session) -> SessionView:
     return SessionView(
         **_told(session.spec, session.about),
         id=session.id,
+        owner=session.owner,
         state="open",
         step_id=session.number,
         credit=sessions.settings.credit,
@@ -37,6 +38,7 @@ def view_of_row(sessions: Sessions, row: SessionRow) -> SessionView:
     return SessionView(
         **_told(SessionSpec.from_record(row.spec), row.about),
         id=row.id,
+        owner=row.owner,
         state=row.state if end is None else end.state,  # type: ignore[arg-type]
         code=row.code if end is None else end.code,
         detail=row.detail if end is None else end.detail,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from service.paging import Cursor, Limit, Page, decode_place, paged
 from service.problems import Problem
-from service.security import Reader, Trainer
+from service.security import Reader, Trainer, Whose
 from service.webhooks import repository, schemas
 from service.webhooks.operations import Webhooks
 from service.webhooks.tables import DeliveryRow, WebhookRow
@@ -32,11 +32,11 @@ def create_webhook(
 
 @router.get("")
 def list_webhooks(
-    request: Request, principal: Reader, limit: Limit = 50, cursor: Cursor = None
+    request: Request, whose: Whose, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[schemas.Webhook]:
     """One's webhooks, the newest first; an admin sees everybody's."""
     with request.app.state.platform.database.read() as session:
-        found = repository.page(session, principal.whose, decode_place(cursor), limit + 1)
+        found = repository.page(session, whose, decode_place(cursor), limit + 1)
         rows, following = paged(found, limit, lambda row: (row.created_at.isoformat(), row.id))
     return Page(items=[_view(row) for row in rows], next_cursor=following)
 

@@ -115,6 +115,12 @@ def test_lists_are_paged_filtered_and_each_owners_own(still: InProcess) -> None:
     states = still.client.get(JOBS, params={"state": ["cancelled"], "kind": "collect"}).json()
     assert [job["id"] for job in states["items"]] == [ids[0]]
     assert still.client.get(JOBS, headers=bob).json()["items"] == []
+    anns = still.client.get(JOBS, params={"owner": "ann"}).json()["items"]
+    assert [job["id"] for job in anns] == ids[::-1]
+    assert still.client.get(JOBS, params={"owner": "bob"}).json()["items"] == []
+    assert still.client.get(JOBS, params={"owner": "ann"}, headers=bob).status_code == 403
+    ended = still.client.post(f"{JOBS}/{ids[1]}/cancel", json={"reason": "the machine is needed"})
+    assert (ended.json()["owner"], ended.json()["state"]) == ("ann", "cancelled")
     for path in ("", "/events", "/logs", "/curve", "/artefacts", "/artefacts/a", "/artefacts/a/b"):
         assert still.client.get(f"{JOBS}/{ids[0]}{path}", headers=bob).status_code == 404, path
     assert still.client.post(f"{JOBS}/{ids[0]}/retry", headers=bob).status_code == 404

@@ -124,6 +124,35 @@ def test_owners_see_their_own(limited: InProcess) -> None:
     assert limited.client.get(f"/v1/sessions/{mine}", headers=reader).status_code == 200
 
 
+def test_admins_see_and_end_what_belongs_to_others(limited: InProcess) -> None:
+    """Whoever answers for the machine must be able to free a slot whose owner is on holiday."""
+    theirs, others = limited.key("step", owner="third"), limited.key("step", owner="fourth")
+    order = {"env": "hostile", "seed": 3}
+    made = [
+        limited.client.post("/v1/sessions", json=order, headers=key).json()["id"]
+        for key in (theirs, others)
+    ]
+
+    def listed(**asked: Any) -> list[str]:
+        page = limited.client.get("/v1/sessions", **asked).json()["items"]
+        return [item["id"] for item in page if item["state"] == "open"]
+
+    assert listed() == made[::-1]
+    assert listed(params={"owner": "third"}) == made[:1]
+    assert listed(params={"owner": "third"}, headers=theirs) == made[:1]
+    refused = limited.client.get("/v1/sessions", params={"owner": "fourth"}, headers=theirs)
+    assert code_of(refused) == (403, "forbidden")
+    place = f"/v1/sessions/{made[0]}"
+    assert limited.client.delete(place, headers=others).status_code == 404
+    assert limited.client.delete(place).status_code == 204
+    assert limited.client.delete(place).status_code == 204
+    told = limited.client.get(place, headers=theirs).json()
+    assert (told["owner"], told["state"]) == ("third", "closed")
+    assert told["detail"] == "an administrator closed it"
+    assert limited.client.get(place).json() == told
+    assert limited.client.delete(f"/v1/sessions/{made[1]}").status_code == 204
+
+
 def test_lists_go_page_by_page(roomy: InProcess) -> None:
     """Each session once, the newest first, those that are over with their reason."""
     service = roomy
