@@ -39,7 +39,8 @@ class Origin:
     def here(cls) -> Origin:
         """This checkout, on this machine, now."""
         # Imports what the main job needs, which nobody who only reads rows has to wait for.
-        from experiments.main_job.context import commit, machine
+        from experiments.main_job.context import machine
+        from sim.provenance import commit
 
         now = datetime.now(UTC)
         return cls(

@@ -63,9 +63,9 @@ def _campaign(
     scenario: str, data: Path, epochs: int, family: str | None, seed: int, workers: int | None
 ) -> Iterator[Finished]:
     """Every state of the data set from the one that is found, with a surrogate fitted to it."""
-    from experiments.main_job.context import commit
     from experiments.where_to_simulate.arms import Improve
     from experiments.where_to_simulate.place import Place
+    from sim.provenance import commit
     from surrogates.acquisition import CampaignSettings, run_campaign
     from surrogates.dataset_file import DatasetFile
     from surrogates.families import families_for, fit_family

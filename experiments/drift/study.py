@@ -20,8 +20,9 @@ from experiments.drift.ground import Ground, ground_of
 from experiments.drift.rows import IN_CONTROL, Row
 from experiments.drift.settings import SHIFT, Setting
 from experiments.drift.watching import Draws, Noticed, run_lengths, watch
-from experiments.main_job.context import commit, machine
+from experiments.main_job.context import machine
 from experiments.rows import append_row, read_rows
+from sim.provenance import commit
 from sim.streams import stream
 from surrogates.dataset import Transitions
 from surrogates.interface import Surrogate

@@ -16,10 +16,11 @@ from envs.objective import Objective
 from envs.observation import Viewpoint, viewpoint_of
 from envs.problem import Problem
 from experiments.fidelity.progress import Steps
-from experiments.main_job.context import Context, commit
+from experiments.main_job.context import Context
 from experiments.main_job.errors import InvalidRun
 from experiments.main_job.pretrain import discount, rollout_length
 from sim.description import Description
+from sim.provenance import commit
 from sim.recipes import whole_recipe
 from sim.scenario import Scenario, load_scenario
 from sim.streams import stream

@@ -12,8 +12,9 @@ from functools import cached_property, partial
 from experiments.fidelity_vs_regret.rows import Row
 from experiments.fidelity_vs_regret.scores import scores_of
 from experiments.fidelity_vs_regret.settings import Setting
-from experiments.main_job.context import commit, machine
+from experiments.main_job.context import machine
 from experiments.time_to_policy.practice import practice
+from sim.provenance import commit
 from sim.streams import stream
 from surrogates.collect import collect
 from surrogates.dataset import Transitions

@@ -22,9 +22,10 @@ from envs.world import SurrogateWorld
 from experiments.hospital.rows import Row
 from experiments.hospital.rules import OverflowRule
 from experiments.hospital.settings import Setting
-from experiments.main_job.context import commit, machine
+from experiments.main_job.context import machine
 from experiments.rows import append_row, read_rows
 from sim.description import SystemDescription
+from sim.provenance import commit
 from sim.scenario import Scenario, load_scenario
 from sim.simulator import ServiceSystem
 from sim.streams import stream

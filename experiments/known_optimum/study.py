@@ -25,12 +25,13 @@ from experiments.known_optimum.rules import (
     policy_table,
 )
 from experiments.known_optimum.settings import Setting
-from experiments.main_job.context import commit, machine
+from experiments.main_job.context import machine
 from experiments.rows import append_row, read_rows
 from sim.analytic import MarkovNetwork, evaluate, find_optimum
 from sim.description import SystemDescription
 from sim.errors import InvalidSystem
 from sim.output import Estimate
+from sim.provenance import commit
 from sim.scenario import load_scenario
 from sim.simulator import ServiceSystem
 from sim.streams import stream

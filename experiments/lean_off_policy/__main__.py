@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from experiments.lean_off_policy.study import Row, Study, table
-from experiments.main_job.context import commit
 from experiments.rows import append_row, read_rows
+from sim.provenance import commit
 
 STORED = Path(__file__).resolve().parent / "rows.jsonl"
 

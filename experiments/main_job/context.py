@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +21,7 @@ from experiments.main_job.settings import MainJobSettings
 from experiments.rule_book import RuleBook, rule_book
 from sim.arrivals import DoublyStochasticArrivals
 from sim.description import Description
+from sim.provenance import commit
 from sim.scenario import Scenario, SimulatorRecipe, load_scenario
 from sim.system import System
 from sim.volumes import Volumes
@@ -208,21 +207,6 @@ def load_arrivals(folder: Path, system: str) -> DoublyStochasticArrivals:
         persistence=persistence,
         slot_minutes=slot_minutes,
     )
-
-
-def commit() -> str:
-    """The checkout's commit, or the version where there is none."""
-    from importlib.metadata import version
-
-    root = Path(__file__).resolve().parents[2]
-    if (root / ".git").exists() and shutil.which("git"):
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=root, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if found.returncode == 0:
-            return found.stdout.strip()
-    return f"surrogym {version('surrogym')}"
 
 
 def machine() -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from experiments.main_job.context import Context, commit, machine
+from experiments.main_job.context import Context, machine
 from experiments.main_job.plots import PICTURES, draw
+from sim.provenance import commit
 from training.journal import write_json
 
 _STAGES = ("learn", "simulate", "collect", "fit", "pretrain", "evaluate", "live")

@@ -8,9 +8,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
 
-from experiments.main_job.context import commit, machine
+from experiments.main_job.context import machine
 from experiments.racing.checkpoints import Timeline, thinned
 from experiments.racing.rows import Row
+from sim.provenance import commit
 from training.evaluation import compare, evaluation_seeds
 from training.heuristics import Controller
 from training.plant import Plant

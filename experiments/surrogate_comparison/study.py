@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from experiments.main_job.context import commit, machine
+from experiments.main_job.context import machine
 from experiments.rows import append_row, read_rows
 from experiments.surrogate_comparison.contestants import PEERS, Contestant, contestants
 from experiments.surrogate_comparison.errors import UnknownContestant
@@ -16,6 +16,7 @@ from experiments.surrogate_comparison.measuring import Measured, measure
 from experiments.surrogate_comparison.rows import Row
 from experiments.surrogate_comparison.settings import EFFORTS, GROUNDS, Depth, Effort, digest
 from sim.errors import suggestion
+from sim.provenance import commit
 from surrogates.families import DEFAULT_SETTINGS, FAMILIES
 
 

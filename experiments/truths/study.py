@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
-from experiments.main_job.context import commit, machine
+from experiments.main_job.context import machine
 from experiments.rows import append_row, read_rows
 from experiments.truths.catalogue import find_setting, truths_of
 from experiments.truths.recording import record
 from experiments.truths.rows import Row
 from experiments.truths.setting import Depth, Setting
+from sim.provenance import commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

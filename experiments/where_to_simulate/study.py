@@ -12,13 +12,14 @@ from time import monotonic, process_time
 import numpy as np
 from scipy.stats import kendalltau
 
-from experiments.main_job.context import commit, machine
+from experiments.main_job.context import machine
 from experiments.rows import append_row, read_rows
 from experiments.where_to_simulate.arms import ARMS
 from experiments.where_to_simulate.place import Place
 from experiments.where_to_simulate.reference import Reference, reference_of
 from experiments.where_to_simulate.rows import Row
 from experiments.where_to_simulate.settings import Setting
+from sim.provenance import commit
 from sim.streams import stream
 from surrogates.acquisition.campaign import Finished
 from surrogates.scores import score

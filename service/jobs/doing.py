@@ -16,7 +16,7 @@ from service.jobs.progress import Progress
 from service.jobs.results import making, read_result
 from service.jobs.specs import SPEC
 from service.jobs.subject import subject_of
-from service.jobs.work import Work
+from service.jobs.work import Work, origin_of
 from training.journal import Journal
 from training.rllib.session import RayExecutor, one_torch_thread, quiet_ray, ray_session
 
@@ -35,10 +35,12 @@ def do(folder: AttemptFolder, order: Mapping[str, Any]) -> None:
         making(folder.result, Path(order["data"])) as result,
     ):
         progress = Progress(notes, kind.weights(spec))
+        inputs = {name: Path(path) for name, path in order["inputs"].items()}
         work = Work(
             job=order["job"],
             spec=spec,
-            inputs={name: Path(path) for name, path in order["inputs"].items()},
+            inputs=inputs,
+            origin=origin_of(inputs),
             subject=subject_of(order["system"]),
             journal=Journal(Path(order["work"]), hear=progress.finished),
             progress=progress,

@@ -46,12 +46,13 @@ class Making:
 
     def keep(
         self, name: str, kind: str, write: Callable[[Path], None], facts: dict[str, Any]
-    ) -> None:
-        """Add an artefact, which `write` puts into the folder that it is given."""
+    ) -> str:
+        """Add an artefact, which `write` puts into the folder that it is given; its digest."""
         folder = self.path / name
         folder.mkdir()
         write(folder)
         self.artefacts.append((name, kind, facts))
+        return digest_of(folder)
 
 
 @contextmanager
@@ -83,6 +84,14 @@ def read_result(path: Path) -> Result | None:
         return None
     artefacts = tuple(Made(**{**each, "files": tuple(each["files"])}) for each in told["artefacts"])
     return Result(summary=told["summary"], artefacts=artefacts)
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 over those of its files in the order of their names; of a model its version's."""
+    total = hashlib.sha256()
+    for file in _files(folder):
+        total.update(bytes.fromhex(file["sha256"]))
+    return total.hexdigest()
 
 
 def _files(folder: Path) -> Iterator[dict[str, Any]]:

@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from service.jobs.notes import POINT, Notes
 from service.jobs.progress import Progress
-from service.jobs.results import Making
+from service.jobs.results import Making, digest_of
 from service.jobs.specs import BaseSpec, BudgetSpec
 from service.jobs.subject import Subject
+from sim.provenance import commit
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.interface import Surrogate
@@ -30,6 +31,12 @@ S = TypeVar("S", bound=BaseSpec)
 _LONGEST_ROLLOUT, _LONG_EPISODE = 64, 100
 
 
+def origin_of(inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """The code's commit or version, and a SHA-256 for each input."""
+    digests = {name: digest_of(folder) for name, folder in inputs.items()}
+    return {"commit": commit(), "inputs": digests}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Work(Generic[S]):
     """One job at work: its spec, what it stands on, and where what it makes goes."""
@@ -38,6 +45,8 @@ class Work(Generic[S]):
     spec: S
     inputs: Mapping[str, Path]
     """Folders of the artefacts that the spec names."""
+    origin: Mapping[str, Any]
+    """The code that runs and what it stands on, as `origin_of` tells them."""
     subject: Subject
     journal: Journal
     progress: Progress
@@ -54,7 +63,7 @@ class Work(Generic[S]):
     def lineage(self) -> dict[str, Any]:
         """Where what is made comes from."""
         spec = self.spec
-        return {"job": self.job, "seed": spec.seed, "scenario": spec.scenario}
+        return {"job": self.job, "seed": spec.seed, "scenario": spec.scenario, **self.origin}
 
     @property
     def transitions_form(self) -> TransitionsForm:
@@ -109,9 +118,9 @@ class Work(Generic[S]):
             {**lineage, "family": surrogate.name},
         )
 
-    def keep_transitions(self, transitions: Transitions) -> None:
-        """Add transitions to what is made."""
-        self.making.keep(
+    def keep_transitions(self, transitions: Transitions) -> str:
+        """Add transitions to what is made; their digest."""
+        return self.making.keep(
             "transitions",
             "transitions",
             lambda folder: self.transitions_form.write(folder, transitions),

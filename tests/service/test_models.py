@@ -86,6 +86,18 @@ def test_a_version_comes_back_byte_for_byte(service: InProcess, tmp_path: Path) 
         assert got.content == (folder / name).read_bytes()
 
 
+def test_a_model_tells_by_which_code_and_from_which_data_it_is(
+    service: InProcess, tmp_path: Path
+) -> None:
+    """To whoever asks the API, and to whoever looks at the page."""
+    origin: dict[str, Any] = {"commit": "0123456789ab", "inputs": {"transitions": "0f" * 32}}
+    lineage = upload(service, saved(tmp_path / "p", **origin)).json()["lineage"]
+    assert {name: lineage[name] for name in origin} == origin
+    page = service.client.get("/models/front-desk").text
+    assert "0123456789ab" in page
+    assert "0f" * 32 in page
+
+
 def test_the_same_files_are_the_same_version(service: InProcess, tmp_path: Path) -> None:
     """Whoever did not hear the answer may ask again."""
     folder = saved(tmp_path / "p")

@@ -40,9 +40,9 @@ def run(work: Work[PipelineSpec]) -> dict[str, Any]:
         transitions=given,
         on_point=on_point,
     )
-    work.keep_policy(found.policy, trained_on=spec.family)
-    work.keep_surrogate(found.surrogate)
-    work.keep_transitions(found.transitions)
+    data = work.keep_transitions(found.transitions)
+    work.keep_surrogate(found.surrogate, data=data)
+    work.keep_policy(found.policy, trained_on=spec.family, data=data)
     return {
         "reason": found.reason,
         "is_believed": found.is_believed,

@@ -86,9 +86,10 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
         plant, incumbent, decision, settings, work.journal, work.executor, on_point=on_point
     )
     policy = done.challenger
-    work.keep_policy(policy, beliefs=work.subject.description.parameter_values(beliefs))
-    work.keep_surrogate(done.incumbent.surrogate)
-    work.keep_transitions(done.incumbent.transitions)
+    data = work.keep_transitions(done.incumbent.transitions)
+    work.keep_surrogate(done.incumbent.surrogate, data=data)
+    believed = work.subject.description.parameter_values(beliefs)
+    work.keep_policy(policy, beliefs=believed, data=data)
     work.keep_comparison(done.comparison)
     return {
         "is_promoted": done.is_promoted,
@@ -97,7 +98,7 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
         "reason": done.reason,
         "surrogate_steps": done.surrogate_steps,
         "simulator_epochs": done.simulator_epochs + (followed.simulator_epochs if followed else 0),
-        "beliefs": work.subject.description.parameter_values(beliefs),
+        "beliefs": believed,
         **summary_of(done.comparison, list(done.comparison.costs), [_IN_CHARGE], spec.seed),
     }
 

@@ -42,6 +42,8 @@ class Plan:
     refuse: str | None = None
     say: str | None = None
     """Printed at once."""
+    facts: dict[str, Any] | None = None
+    """Of what it makes."""
     children: int = 0
     """Processes that leave its group."""
     ignores_asking: bool = False
@@ -92,7 +94,12 @@ def work(folder: AttemptFolder, order: dict[str, Any], plan: Plan) -> int:
         for number, name in enumerate(names)
     ]
     with making(folder.result, Path(order["data"])) as result:
-        result.keep("numbers", "numbers", lambda at: write_json(at / "n.json", {"n": numbers}), {})
+        result.keep(
+            "numbers",
+            "numbers",
+            lambda at: write_json(at / "n.json", {"n": numbers}),
+            plan.facts or {},
+        )
         result.summary["numbers"] = numbers
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 from service.jobs.doing import do
 from service.jobs.folders import AttemptFolder
 from service.jobs.kinds.table import KIND_TABLE
-from service.jobs.results import Made, Result, read_result
+from service.jobs.results import Made, Result, digest_of, read_result
 from service.jobs.specs import KINDS, SPEC, BaseSpec, inputs_of
 from service.jobs.subject import subject_of
+from service.models import artefacts
 from sim.errors import SurrogymError
+from sim.provenance import commit
 from surrogates.collect import run_episodes
 from surrogates.design import PlannedEpisode
 from surrogates.errors import InvalidDataset
@@ -125,6 +128,23 @@ def test_a_fit_says_how_good_it_is_and_where_it_has_been(bench: Bench) -> None:
     assert artefact.manifest["job"] == "fitted"
 
 
+def test_what_is_made_says_by_which_code_and_from_which_data(bench: Bench) -> None:
+    """Else nobody can make it again, nor tell what a mistake in the data has reached."""
+    (collected,), (fitted,) = bench.made["collected"].artefacts, bench.made["fitted"].artefacts
+    assert collected.facts["commit"] == fitted.facts["commit"] == commit()
+    assert collected.facts["inputs"] == {}
+    hashes = [bytes.fromhex(file["sha256"]) for file in collected.files]
+    digest = hashlib.sha256(b"".join(hashes)).hexdigest()
+    assert fitted.facts["inputs"] == {"transitions": digest}
+    manifest = load_artefact(bench.data / fitted.folder, kind="surrogate").manifest
+    assert {name: manifest[name] for name in ("commit", "inputs")} == {
+        "commit": commit(),
+        "inputs": {"transitions": digest},
+    }
+    version = artefacts.digest_of(bench.data / fitted.folder)
+    assert digest_of(bench.data / fitted.folder) == version
+
+
 def test_rules_are_compared_on_the_same_episodes(bench: Bench) -> None:
     """Paired: the same seeds for everybody, so that luck is nobody's."""
     found = bench.do(
@@ -229,6 +249,10 @@ def test_policies_are_trained_tuned_judged_and_trained_again(bench: Bench) -> No
     )  # fmt: skip
     assert len(piped["rounds"]) == 1
     assert bench.names("piped") == {"policy", "surrogate", "transitions"}
+    for name in ("again", "piped"):
+        made = {each.name: each for each in bench.made[name].artefacts}
+        data = digest_of(bench.data / made["transitions"].folder)
+        assert made["policy"].facts["data"] == made["surrogate"].facts["data"] == data
 
 
 def test_what_cannot_be_done_is_said_before_hours_of_work(bench: Bench) -> None:

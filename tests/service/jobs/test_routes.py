@@ -80,6 +80,20 @@ def test_a_job_is_submitted_followed_and_its_artefact_fetched(lit: InProcess) ->
     assert lit.client.get(f"{JOBS}/{job_id}/curve").json()["items"] == []
 
 
+def test_the_page_of_a_job_says_where_what_it_made_comes_from(lit: InProcess) -> None:
+    """Also of a job from before that was noted."""
+    facts = {"commit": "0123456789ab", "inputs": {"transitions": "0f" * 32}}
+    pages = []
+    for plan in (Plan(steps=1), Plan(steps=1, facts=facts)):
+        job_id = lit.client.post(JOBS, json=order(plan)).json()["id"]
+        ended(lit, job_id)
+        pages.append(lit.client.get(f"/jobs/{job_id}"))
+    assert [page.status_code for page in pages] == [200, 200]
+    assert "not noted" in pages[0].text
+    assert "0123456789ab" in pages[1].text
+    assert "0f" * 8 in pages[1].text
+
+
 def test_a_key_makes_submitting_safe_to_repeat(still: InProcess) -> None:
     """A client whose answer was lost does not know whether the job is there."""
     headers = {"Idempotency-Key": "once"}
