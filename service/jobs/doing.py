@@ -18,7 +18,7 @@ from service.jobs.specs import SPEC
 from service.jobs.subject import subject_of
 from service.jobs.work import Work, origin_of
 from training.journal import Journal
-from training.rllib.session import RayExecutor, one_torch_thread, quiet_ray, ray_session
+from training.rllib.session import AtMost, RayExecutor, one_torch_thread, quiet_ray, ray_session
 
 
 def do(folder: AttemptFolder, order: Mapping[str, Any]) -> None:
@@ -55,6 +55,8 @@ def do(folder: AttemptFolder, order: Mapping[str, Any]) -> None:
 def workers(cores: int, *, needs_ray: bool) -> Iterator[Executor]:
     """Where simulations run: on Ray for several cores or a cluster, else in this process.
 
+    A cluster has more cores than the job may use, which is why no more tasks are under way at once.
+
     A training runs in this process and keeps Ray for its own; simulations never run beside it.
     """
     is_spread = cores > 1 or bool(os.environ.get("RAY_ADDRESS"))
@@ -64,7 +66,8 @@ def workers(cores: int, *, needs_ray: bool) -> Iterator[Executor]:
         return
     with ray_session(num_cpus=cores):
         if is_spread:
-            yield RayExecutor()
+            with AtMost(RayExecutor(), cores) as executor:
+                yield executor
             return
         with _one_thread() as executor:
             yield executor

@@ -5,7 +5,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -177,6 +177,28 @@ class RayExecutor(Executor):
             reference = self._pending.pop(future, None)
         if future.cancelled() and reference is not None and ray.is_initialized():
             ray.cancel(reference, force=True)
+
+
+class AtMost(Executor):
+    """Another executor, of which no more than so many tasks are under way at once.
+
+    A cluster has the cores of everybody; whoever was promised some of them must not take the rest.
+    What is still waiting can be cancelled; what runs ends with the other's shutdown.
+    """
+
+    def __init__(self, inner: Executor, most: int) -> None:
+        """Shuts `inner` down with itself."""
+        self._inner, self._waiters = inner, ThreadPoolExecutor(max_workers=most)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Start `fn(*args, **kwargs)` as soon as there is room for it."""
+        return self._waiters.submit(lambda: self._inner.submit(fn, *args, **kwargs).result())
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
+        """Refuse new work; cancel what has not finished unless `cancel_futures` is False."""
+        self._waiters.shutdown(wait=not cancel_futures and wait, cancel_futures=cancel_futures)
+        self._inner.shutdown(wait, cancel_futures=cancel_futures)
+        self._waiters.shutdown(wait=wait)
 
 
 def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from service.jobs.doing import do
+from service.jobs.doing import do, workers
 from service.jobs.folders import AttemptFolder
 from service.jobs.kinds.table import KIND_TABLE
 from service.jobs.results import Made, Result, digest_of, read_result
@@ -253,6 +255,24 @@ def test_policies_are_trained_tuned_judged_and_trained_again(bench: Bench) -> No
         made = {each.name: each for each in bench.made[name].artefacts}
         data = digest_of(bench.data / made["transitions"].folder)
         assert made["policy"].facts["data"] == made["surrogate"].facts["data"] == data
+
+
+def turn(seconds: float) -> tuple[float, float]:
+    began = time.time()
+    time.sleep(seconds)
+    return began, time.time()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_cluster_gives_a_job_no_more_cores_than_it_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The queue counts on it: whoever asked for one core must not take two that are free."""
+    monkeypatch.setenv("RAY_ADDRESS", "joined already")
+    with workers(1, needs_ray=False) as executor:
+        turns = sorted(executor.map(turn, [0.2] * 4))
+    assert all(before[1] <= after[0] for before, after in pairwise(turns))
 
 
 def test_what_cannot_be_done_is_said_before_hours_of_work(bench: Bench) -> None:

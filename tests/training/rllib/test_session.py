@@ -2,10 +2,11 @@ import os
 import threading
 import time
 from concurrent.futures import CancelledError, wait
+from itertools import pairwise
 
 import pytest
 
-from training.rllib.session import RayExecutor, RayNotRunning, ray_session
+from training.rllib.session import AtMost, RayExecutor, RayNotRunning, ray_session
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -25,6 +26,12 @@ def refuse(reason: str) -> None:
 def sleep_then_identify(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
+
+
+def sleep_and_tell(seconds: float) -> tuple[float, float]:
+    began = time.time()
+    time.sleep(seconds)
+    return began, time.time()
 
 
 def test_an_executor_answers_like_concurrent_futures() -> None:
@@ -69,6 +76,29 @@ def test_shutdown_cancels_what_is_pending() -> None:
             future.result(timeout=0)
     with pytest.raises(RuntimeError, match="shutdown"):
         executor.submit(square, 1)
+
+
+def test_no_more_tasks_are_under_way_than_were_promised() -> None:
+    """A cluster has cores of others; the answers come in order, and errors as they are."""
+    with AtMost(RayExecutor(), 1) as executor:
+        turns = sorted(executor.map(sleep_and_tell, [0.2] * 4))
+        assert all(before[1] <= after[0] for before, after in pairwise(turns))
+        with pytest.raises(Unfit, match="too hot"):
+            executor.submit(refuse, "too hot").result(timeout=30)
+    with pytest.raises(RuntimeError, match="shutdown"):
+        executor.submit(square, 1)
+
+
+def test_shutdown_waits_for_nothing_that_waits_for_room() -> None:
+    """A job that is cancelled gives its cores back at once."""
+    executor = AtMost(RayExecutor(), 1)
+    futures = [executor.submit(sleep_then_identify, 60.0) for _ in range(4)]
+    started = time.monotonic()
+    executor.shutdown()
+    assert time.monotonic() - started < 30
+    for future in futures:
+        with pytest.raises((CancelledError, RuntimeError)):
+            future.result(timeout=0)
 
 
 def test_a_session_inside_a_session_leaves_ray_running() -> None:
