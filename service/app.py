@@ -120,7 +120,8 @@ def _parts(platform: Platform) -> dict[str, object]:
     """By the names under which routes find them, each after what it stands on."""
     catalogue = Catalogue(platform.settings.data / "scenarios")
     models = Models(platform, catalogue)
-    jobs, webhooks = Jobs(platform, catalogue, models), Webhooks(platform, models)
+    jobs = Jobs(platform, catalogue, models)
+    webhooks = Webhooks(platform, models, jobs)
     monitors = Monitors(platform, catalogue, models)
     return {
         "catalogue": catalogue,

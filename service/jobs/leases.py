@@ -9,7 +9,7 @@ PostgreSQL, where it has the row.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from service.jobs.tables import ArtefactRow, AttemptRow, EventRow, JobRow
 
 _LONGEST_WAIT = timedelta(minutes=2)
 """Before a crashed job is tried again."""
+OnFailure = Callable[[Session, JobRow], None]
 
 
 class LeaseLost(Exception):
@@ -92,6 +93,8 @@ class Leases:
     ) -> None:
         self._database, self._clock = database, clock
         self._holder, self._settings = holder, settings
+        self.on_failure: list[OnFailure] = []
+        """Who hears of jobs that fail for good, in the transactions that note it."""
 
     def claim(self) -> Claim | None:
         """Take charge of the next job in the queue, where there are cores for it.
@@ -161,6 +164,9 @@ class Leases:
                 row.queued_at, row.not_before = now, self._not_before(row, end, now)
             told = {"state": state, "reason": reason, "attempt_ended": end.state}
             tell(session, row, "state", now, told, claim.attempt)
+            if state is JobState.FAILED:
+                for hear in self.on_failure:
+                    hear(session, row)
             return state
 
     def orphans(self) -> list[Orphan]:

@@ -56,8 +56,11 @@ class Jobs:
             clock=platform.clock,
         )
         holder = Holder(id=secrets.token_hex(8), host=self.host, process=this_process())
+        leases = Leases(platform.database, platform.clock, holder, self.settings)
+        self.on_failure = leases.on_failure
+        """Who hears of jobs that fail for good, in the transactions that note it."""
         self.supervisor = Supervisor(
-            leases=Leases(platform.database, platform.clock, holder, self.settings),
+            leases=leases,
             settings=self.settings,
             data=self.data,
             clock=platform.clock,

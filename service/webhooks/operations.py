@@ -11,6 +11,8 @@ from anyio.to_thread import run_sync
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from service.jobs.runtime import Jobs
+from service.jobs.tables import JobRow
 from service.models import repository as models
 from service.models.operations import CHAMPION, Models
 from service.models.repository import Move
@@ -28,12 +30,13 @@ from service.webhooks.telling import Teller
 class Webhooks:
     """The webhooks of one running service. Call it from threads: it waits for the database."""
 
-    def __init__(self, platform: Platform, known: Models) -> None:
+    def __init__(self, platform: Platform, known: Models, jobs: Jobs) -> None:
         self._database, self._clock = platform.database, platform.clock
         self._data = platform.settings.data
         self.settings = platform.settings.webhooks
         self.teller = Teller(platform)
         known.on_move.append(self._moved)
+        jobs.on_failure.append(self._failed)
 
     async def start(self) -> None:
         """Go on telling what a predecessor did not come to."""
@@ -115,6 +118,16 @@ class Webhooks:
         }
         owner = models.owner_of(session, name) or ""
         self.announce(session, owner, "model.promoted" if is_moved else "model.kept", told)
+
+    def _failed(self, session: Session, row: JobRow) -> None:
+        told = {
+            "job": row.id,
+            "kind": row.kind,
+            "title": row.title,
+            "scenario": row.spec["scenario"],
+            "reason": None if row.reason is None else row.reason[:1000],
+        }
+        self.announce(session, row.owner, "job.failed", told)
 
     def _put(
         self, session: Session, row: WebhookRow, event_name: str, data: Mapping[str, Any]

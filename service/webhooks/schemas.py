@@ -12,6 +12,7 @@ EventName = Literal[
     "monitor.failed",
     "model.promoted",
     "model.kept",
+    "job.failed",
     "run.ended",
     "run.failed",
     "schedule.paused",
@@ -36,10 +37,11 @@ class WebhookOrder(BaseModel):
 
     url: str = Field(max_length=2000, pattern=r"^https?://[!-~]+$")
     events: list[EventName] = Field(
-        default=["monitor.alarm", "monitor.failed", "model.promoted", "run.failed"],
+        default=["monitor.alarm", "monitor.failed", "model.promoted", "job.failed", "run.failed"],
         min_length=1,
-        max_length=7,
-        description="`model.kept` is a promotion that the evidence did not allow",
+        max_length=8,
+        description="`model.kept` is a promotion that the evidence did not allow, `job.failed` any "
+        "job that is not tried again, also one that a run of a schedule began",
     )
     hears_all: bool = Field(
         default=False, description="Told what happens to everybody; for admins alone"

@@ -8,11 +8,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.jobs.runtime import Jobs
+from service.jobs.settings import JobSettings
 from service.models.operations import Evidence
 from service.models.repository import Move
 from service.webhooks.addresses import ForbiddenAddress, check_url, locate
@@ -20,6 +23,7 @@ from service.webhooks.sending import wait_after
 from service.webhooks.settings import WebhookSettings
 from service.webhooks.tables import DeliveryRow
 from tests.service.conftest import KEY, InProcess, Served, StartInProcess
+from tests.service.jobs.light import PROGRAM, Plan
 from tests.service.test_models import saved, upload
 from tests.service.webhooks.receiver import Receiver, is_signed, listening
 
@@ -91,6 +95,26 @@ def test_a_call_that_fails_is_made_again_with_the_same_id_and_body(
     delivery = deliveries(service, webhook)[0]
     assert (delivery["attempts"], delivery["status"]) == (3, 204)
     assert service.client.get(f"/v1/webhooks/{webhook['id']}").json()["failures"] == 0
+
+
+def test_a_job_that_fails_is_told_whoever_began_it(
+    in_process: StartInProcess, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night's training that came to nothing must not be found out in the morning."""
+    monkeypatch.setattr("service.app.Jobs", partial(Jobs, program=PROGRAM))
+    jobs = JobSettings(cores=2, crashes=1, poll_seconds=0.03, wait_seconds=0.05)
+    service = in_process(webhooks=QUICK, jobs=jobs)
+    made(service, receiver, events=["job.failed"])
+    submitted = []
+    for plan in (Plan(steps=1), Plan(refuse="no such thing"), Plan(crash_at=0)):
+        order = {"kind": "collect", "scenario": "clinic", "title": plan.title()}
+        submitted.append(service.client.post("/v1/training-jobs", json=order).json()["id"])
+    heard = [json.loads(body) for _, body in receiver.wait(2, 120.0)]
+    told = {each["data"]["job"]: each["data"]["reason"] for each in heard}
+    assert {each["type"] for each in heard} == {"job.failed"}
+    assert set(told) == set(submitted[1:])
+    assert told[submitted[1]] == "no such thing"
+    assert "given up after 1 attempts" in told[submitted[2]]
 
 
 def test_waits_double_up_to_a_day_of_tries() -> None:
