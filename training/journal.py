@@ -62,6 +62,10 @@ class Journal:
     """Those that were asked for so far, in order."""
     hear: Callable[[Step], None] | None = None
     """Told of each of them."""
+    hear_share: Callable[[str, float], None] | None = None
+    """Told how far the step is that is under way, where that is known: its name, from 0 to 1."""
+    _under_way: list[str] = field(default_factory=list)
+    """Steps that are being done, each within the one before."""
 
     def step(
         self,
@@ -88,7 +92,7 @@ class Journal:
             self._note(Step(name=name, seconds=float(summary["seconds"]), was_there=True))
             return value
         began = time.perf_counter()
-        value = make()
+        value = self._made(name, make)
         seconds = time.perf_counter() - began
         with whole_folder(folder) as partial:
             (partial / "outcome").mkdir()
@@ -103,7 +107,23 @@ class Journal:
 
     def within(self, name: str) -> Journal:
         """A journal for a part of the job, in a folder of its own; its steps are heard too."""
-        return Journal(self.path / name, hear=self._note)
+        return Journal(self.path / name, hear=self._note, hear_share=self.hear_share)
+
+    def at(self, share: float) -> None:
+        """The step under way is so far, from 0 to 1."""
+        if self.hear_share is not None and self._under_way:
+            self.hear_share(self._under_way[-1], share)
+
+    def counting(self, total: int) -> Callable[[int], None]:
+        """The same by how many are done of all that there are to do."""
+        return lambda done: self.at(done / total)
+
+    def _made(self, name: str, make: Callable[[], Value]) -> Value:
+        self._under_way.append(name)
+        try:
+            return make()
+        finally:
+            self._under_way.pop()
 
     def _note(self, step: Step) -> None:
         self.steps.append(step)

@@ -42,13 +42,14 @@ def do(folder: AttemptFolder, order: Mapping[str, Any]) -> None:
             inputs=inputs,
             origin=origin_of(inputs),
             subject=subject_of(order["system"]),
-            journal=Journal(Path(order["work"]), hear=progress.finished),
+            journal=Journal(Path(order["work"]), hear=progress.finished, hear_share=progress.at),
             progress=progress,
             notes=notes,
             executor=executor,
             making=result,
         )
         result.summary.update(kind.run(work))
+        progress.end()
 
 
 @contextmanager

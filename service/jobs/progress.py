@@ -52,5 +52,10 @@ class Progress:
         self._done[name] = min(1.0, max(self._done.get(name, 0.0), part))
         self._notes.say_seldom(PROGRESS, **self._told(name))
 
-    def _told(self, step: str) -> dict[str, float | str | None]:
+    def end(self) -> None:
+        """All is done, also where a job ended before steps that it might have taken."""
+        self._done = dict.fromkeys(self._weights, 1.0)
+        self._notes.say(PROGRESS, **self._told(None))
+
+    def _told(self, step: str | None) -> dict[str, float | str | None]:
         return {"step": step, "share": self.share, "seconds_left": self.seconds_left}

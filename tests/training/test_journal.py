@@ -91,6 +91,27 @@ def replace_half(path: Path) -> None:
         raise ZeroDivisionError
 
 
+def test_how_far_a_step_is_is_said_of_the_one_under_way(tmp_path: Path) -> None:
+    """Also of a step within another, and of a part of the job; nobody hears of none."""
+    heard: list[tuple[str, float]] = []
+    journal = Journal(tmp_path, hear_share=lambda name, share: heard.append((name, share)))
+    journal.at(0.5)
+
+    def told(where: Journal, share: float) -> Number:
+        where.at(share)
+        return Number(1)
+
+    def outer() -> Number:
+        journal.counting(4)(1)
+        journal.step("inner", lambda: told(journal, 0.5), FORM)
+        journal.at(0.75)
+        part = journal.within("part")
+        return part.step("far", lambda: told(part, 1.0), FORM)
+
+    journal.step("outer", outer, FORM)
+    assert heard == [("outer", 0.25), ("inner", 0.5), ("outer", 0.75), ("far", 1.0)]
+
+
 def test_a_folder_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
     """What stood before stands until its successor is finished."""
     with whole_folder(tmp_path / "kept") as folder:

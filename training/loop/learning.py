@@ -66,11 +66,16 @@ class TrainedForm:
         )
 
 
-def refit(surrogate: Surrogate, transitions: Transitions, random: np.random.Generator) -> Surrogate:
+def refit(
+    surrogate: Surrogate,
+    transitions: Transitions,
+    random: np.random.Generator,
+    on_progress: Callable[[float], None] | None = None,
+) -> Surrogate:
     """Learn on from where a surrogate stands; from the start where its family cannot."""
     if isinstance(surrogate, SupportsUpdate):
-        return surrogate.update(transitions, random)
-    return fit_family(surrogate.name, transitions, surrogate.description, random)
+        return surrogate.update(transitions, random, on_progress)
+    return fit_family(surrogate.name, transitions, surrogate.description, random, on_progress)
 
 
 def redescribed(surrogate: Surrogate, description: Description) -> Surrogate:

@@ -176,7 +176,12 @@ class _Pretraining:
         plans = plan_episodes(description, settings.episodes, settings.seed)
         return self.journal.step(
             "collect",
-            lambda: collect(self.plant.build, plans, self.executor),
+            lambda: collect(
+                self.plant.build,
+                plans,
+                self.executor,
+                on_progress=self.journal.counting(len(plans)),
+            ),
             TransitionsForm(description=description, lineage=self._lineage),
             {"seed": settings.seed, "episodes": settings.episodes},
         )
@@ -186,7 +191,7 @@ class _Pretraining:
         random = stream(self.settings.seed, "fit")
         return self.journal.step(
             "fit",
-            lambda: fit_family(family, gathered, description, random),
+            lambda: fit_family(family, gathered, description, random, self.journal.at),
             self._surrogates,
             {"family": family, "rows": len(gathered)},
         )
@@ -217,7 +222,13 @@ class _Pretraining:
         controller = self.plant.controller(policy)
         return self.journal.step(
             f"round-{number + 1}/visit",
-            lambda: visit(self.plant, controller, seeds, self.executor),
+            lambda: visit(
+                self.plant,
+                controller,
+                seeds,
+                self.executor,
+                on_progress=self.journal.counting(len(seeds)),
+            ),
             VisitForm(description=self.plant.description, lineage=self._lineage),
             {"seeds": list(seeds)},
         )
@@ -255,7 +266,7 @@ class _Pretraining:
         random = stream(self.settings.seed, "refit", str(number))
         return self.journal.step(
             f"round-{number + 1}/refit",
-            lambda: refit(surrogate, gathered, random),
+            lambda: refit(surrogate, gathered, random, self.journal.at),
             self._surrogates,
             {"rows": len(gathered)},
         )
@@ -269,7 +280,14 @@ class _Pretraining:
         controllers = [plant.controller(policy) for policy in policies]
         costs = self.journal.step(
             "final",
-            lambda: compare(plant.build, controllers, plant.objective, seeds, self.executor),
+            lambda: compare(
+                plant.build,
+                controllers,
+                plant.objective,
+                seeds,
+                self.executor,
+                on_progress=self.journal.counting(len(controllers) * len(seeds)),
+            ),
             CostsForm(),
             {"seeds": list(seeds), "policies": [policy.name for policy in policies]},
         )

@@ -153,7 +153,11 @@ class _Renewal:
         return self.journal.step(
             "collect",
             lambda: collect(
-                self.plant.build, self._choose(), self.executor, policies={CURRENT: controller}
+                self.plant.build,
+                self._choose(),
+                self.executor,
+                policies={CURRENT: controller},
+                on_progress=self.journal.counting(self.settings.episodes),
             ),
             TransitionsForm(description=self.plant.description, lineage=self._lineage),
             {"episodes": self.settings.episodes, **self._asked},
@@ -184,7 +188,12 @@ class _Renewal:
         random = stream(self.settings.seed, "refit")
         return self.journal.step(
             "refit",
-            lambda: refit(redescribed(self.incumbent.surrogate, self._wide), transitions, random),
+            lambda: refit(
+                redescribed(self.incumbent.surrogate, self._wide),
+                transitions,
+                random,
+                self.journal.at,
+            ),
             SurrogateForm(description=self._wide, lineage=self._lineage),
             {"rows": len(transitions), **self._asked},
         )

@@ -273,6 +273,7 @@ class _Retraining:
                 seeds,
                 self.executor,
                 parameters=self._believed,
+                on_progress=self.journal.counting(len(policies) * len(seeds)),
             ),
             CostsForm(),
             {"seeds": list(seeds), "who": [policy.name for policy in policies], **self._asked},

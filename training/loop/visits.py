@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,14 +39,22 @@ def visit(
     seeds: Sequence[int],
     executor: Executor,
     parameters: dict[str, float] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Visit:
-    """Run a controller on the true simulator, in parallel; equal seeds give equal episodes."""
+    """Run a controller on the true simulator, in parallel; equal seeds give equal episodes.
+
+    `on_progress` gets episodes finished.
+    """
     parts = [tuple(seeds[i : i + _CHUNK]) for i in range(0, len(seeds), _CHUNK)]
     jobs = [
         executor.submit(_run, plant.build, controller, plant.objective, part, parameters)
         for part in parts
     ]
-    days = [day for job in jobs for day in job.result()]
+    days: list[Day] = []
+    for job in jobs:
+        days += job.result()
+        if on_progress is not None:
+            on_progress(len(days))
     return Visit(
         costs=np.array([day.cost for day in days]),
         telemetry=concatenate([day.telemetry for day in days]),

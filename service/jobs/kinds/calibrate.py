@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,10 +24,13 @@ from training.loop.investigating import Found, Investigation
 from training.loop.learning import seeds_of
 from training.loop.visits import visit
 
+_FIRST_ESTIMATE = 10
+"""Simulated days that take about as long as the estimate before them."""
 
-def weights(_: CalibrateSpec) -> dict[str, float]:
-    """Days in control, then the estimate."""
-    return {"in control": 1.0, "find": 1.0}
+
+def weights(spec: CalibrateSpec) -> dict[str, float]:
+    """Days in control, then the estimate, by the days that each simulates."""
+    return {"in control": float(spec.in_control_days), "find": float(_length_of_finding(spec))}
 
 
 def run(work: Work[CalibrateSpec]) -> dict[str, Any]:
@@ -55,7 +60,13 @@ def _find(work: Work[CalibrateSpec]) -> Found:
     beliefs = parameter_vector(work.subject.description.parameters, spec.beliefs)
     in_control = work.journal.step(
         "in control",
-        lambda: _simulated(work, beliefs, spec.in_control_days, "in control"),
+        lambda: _simulated(
+            work,
+            beliefs,
+            spec.in_control_days,
+            "in control",
+            work.journal.counting(spec.in_control_days),
+        ),
         work.transitions_form,
     )
     points = spec.structure_points
@@ -67,10 +78,31 @@ def _find(work: Work[CalibrateSpec]) -> Found:
         structure=None if points is None else StructureSettings(points=points),
         seed=spec.seed,
     )
-    return investigation.find(
-        _recent(work),
-        lambda place, days: _simulated(work, place, days, f"finding {place.tobytes().hex()}"),
-    )
+    return investigation.find(_recent(work), _Finding(work=work).simulate)
+
+
+def _length_of_finding(spec: CalibrateSpec) -> int:
+    """Days that are simulated to find out what changed, if something did, and the estimate."""
+    points = spec.structure_points
+    structure = 0 if points is None else points * StructureSettings(points=points).spans[-1]
+    return _FIRST_ESTIMATE + structure + spec.refining_days
+
+
+@dataclass(slots=True, kw_only=True)
+class _Finding:
+    """Simulates while it is found out what changed, and tells how far that is."""
+
+    work: Work[CalibrateSpec]
+    simulated: int = 0
+
+    def simulate(self, place: Float[np.ndarray, "parameter"], days: int) -> Transitions:
+        before = _FIRST_ESTIMATE + self.simulated
+        count = self.work.journal.counting(_length_of_finding(self.work.spec))
+        self.simulated += days
+        return _simulated(
+            self.work, place, days, f"finding {place.tobytes().hex()}",
+            lambda done: count(before + done),
+        )  # fmt: skip
 
 
 def _recent(work: Work[CalibrateSpec]) -> Transitions:
@@ -80,7 +112,11 @@ def _recent(work: Work[CalibrateSpec]) -> Transitions:
 
 
 def _simulated(
-    work: Work[CalibrateSpec], parameters: Float[np.ndarray, "parameter"], days: int, purpose: str
+    work: Work[CalibrateSpec],
+    parameters: Float[np.ndarray, "parameter"],
+    days: int,
+    purpose: str,
+    on_progress: Callable[[int], None],
 ) -> Transitions:
     spec, description = work.spec, work.subject.description
     controller: Controller = ConstantRule(choice=len(description.decisions) // 2, name="middle")
@@ -88,4 +124,4 @@ def _simulated(
         controller = work.plant.controller(work.policy("policy"))
     values = description.parameter_values(parameters)
     seeds = seeds_of(spec.seed, days, purpose)
-    return visit(work.plant, controller, seeds, work.executor, values).telemetry
+    return visit(work.plant, controller, seeds, work.executor, values, on_progress).telemetry

@@ -26,11 +26,11 @@ def run(work: Work[CollectSpec]) -> dict[str, Any]:
     parts = [
         work.journal.step(
             step,
-            lambda part=part, step=step: collect(  # type: ignore[misc]
+            lambda part=part: collect(  # type: ignore[misc]
                 work.plant.build,
                 tuple(part),
                 work.executor,
-                on_progress=lambda done: work.progress.at(step, done / len(part)),
+                on_progress=work.journal.counting(len(part)),
             ),
             work.transitions_form,
         )

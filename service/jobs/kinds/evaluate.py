@@ -37,16 +37,14 @@ def run(work: Work[EvaluateSpec]) -> dict[str, Any]:
     parts = [
         work.journal.step(
             step,
-            lambda part=part, step=step: compare(  # type: ignore[misc]
+            lambda part=part: compare(  # type: ignore[misc]
                 plant.build,
                 controllers,
                 plant.objective,
                 tuple(part),
                 work.executor,
                 parameters=spec.parameters,
-                on_progress=lambda done: work.progress.at(
-                    step, done / (len(part) * len(controllers))
-                ),
+                on_progress=work.journal.counting(len(part) * len(controllers)),
             ),
             CostsForm(),
         )

@@ -47,7 +47,7 @@ def run(work: Work[FitSpec]) -> dict[str, Any]:
             kept,
             description,
             stream(spec.seed, "fit", spec.family),
-            lambda share: work.progress.at("fit", share),
+            work.journal.at,
         ),
         SurrogateForm(description=description, lineage=work.lineage),
     )

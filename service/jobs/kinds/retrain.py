@@ -38,19 +38,23 @@ _CHANGES = {
     "structure": Change.STRUCTURE,
 }
 _IN_CHARGE = "in charge"
+_EPISODE = 0.005
+"""Weight of a true episode beside a training."""
 _CALIBRATION = RecordForm(from_record=Calibration.from_record)
 
 
 def weights(spec: RetrainSpec) -> dict[str, float]:
     """Steps of the loop's answer."""
     learns = spec.change in ("outside", "structure")
+    challengers = 2 if spec.tuning_budget is None else 3
     return {
         **({"in control": 0.3, "find": 0.3} if _may_follow(spec) else {}),
         **({"collect": 0.3, "refit": 0.3} if learns else {}),
         "train": 1.0,
         "train-fresh": 1.0,
         **({} if spec.tuning_budget is None else {"fine-tune": 1.0}),
-        "gate": 0.5,
+        "choose": challengers * RetrainSettings().choose_episodes * _EPISODE,
+        "gate": 2 * spec.gate_episodes * _EPISODE,
     }
 
 
@@ -125,8 +129,8 @@ def _followed(
 
     def simulate(there: Incumbent, place: Float[np.ndarray, "parameter"], days: int) -> Transitions:
         seeds = seeds_of(spec.seed, days, "following")
-        values = description.parameter_values(place)
-        return visit(plant, there.controller(plant), seeds, work.executor, values).telemetry
+        values, count = description.parameter_values(place), work.journal.counting(days)
+        return visit(plant, there.controller(plant), seeds, work.executor, values, count).telemetry
 
     before = parameter_vector(description.parameters, spec.beliefs)
     likelihood = DayLikelihood.at(incumbent.surrogate, before)

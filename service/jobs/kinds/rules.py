@@ -89,7 +89,7 @@ def _tuned(work: Work[EvaluateSpec], facts: CentreFacts | None) -> dict[str, flo
             rounds=_ROUNDS,
             candidates=_CANDIDATES,
             seed=spec.seed,
-            on_progress=lambda tried, _: work.progress.at("rules", tried / _ROUNDS / _CANDIDATES),
+            on_progress=lambda tried, _: work.journal.at(tried / _ROUNDS / _CANDIDATES),
         )
         return Tuned(values=found.values)
 

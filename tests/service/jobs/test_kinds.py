@@ -6,9 +6,11 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from service.jobs.doing import do, workers
 from service.jobs.folders import AttemptFolder
 from service.jobs.kinds.table import KIND_TABLE
+from service.jobs.notes import Notes
 from service.jobs.results import Made, Result, digest_of, read_result
 from service.jobs.specs import KINDS, SPEC, BaseSpec, inputs_of
 from service.jobs.subject import subject_of
@@ -54,13 +57,34 @@ class Bench:
             "work": str(self.data / name / "work"),
             "data": str(self.data),
         }
-        do(folder, order)
+        with patch("service.jobs.doing.Notes", partial(Notes, every_seconds=0.0)):
+            do(folder, order)
         result = read_result(folder.result)
         assert result is not None
         self.made[name] = result
         lines = folder.notes.read_text().splitlines()
         self.said[name] = [json.loads(line) for line in lines]
+        shares = [share for _, share in self.shares(name)]
+        assert shares == sorted(shares), "progress never falls"
+        assert shares[-1] == pytest.approx(1.0), "whatever it did not need counts as done"
         return result.summary
+
+    def shares(self, name: str) -> list[tuple[str | None, float]]:
+        """What a job said of its progress: in which step, and how much of the whole."""
+        told = [line["payload"] for line in self.said[name] if line["kind"] == "progress"]
+        return [(each["step"], each["share"]) for each in told]
+
+    def moves_within(self, name: str) -> set[str]:
+        """Steps of a job whose progress was told before they were finished."""
+        found = set[str]()
+        under_way = set[str]()
+        for line in self.said[name]:
+            step = line["payload"].get("step")
+            if line["kind"] == "step":
+                found |= under_way & {step}
+            elif line["kind"] == "progress" and step is not None:
+                under_way.add(step)
+        return found
 
     def _input(self, asked: Any) -> Path:
         made = next(each for each in self.made[asked.job].artefacts if each.name == asked.artefact)
@@ -109,14 +133,12 @@ def test_a_collection_is_the_same_however_often_it_was_interrupted(bench: Bench)
     assert again.files == first.files
 
 
-def test_progress_rises_to_one_and_says_how_long(bench: Bench) -> None:
-    """A person decides by it whether to wait."""
-    shares = [
-        line["payload"]["share"] for line in bench.said["fitted"] if line["kind"] == "progress"
-    ]
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1.0)
-    assert len(shares) >= 2
+def test_progress_rises_within_steps_and_says_how_long(bench: Bench) -> None:
+    """A person decides by it whether to wait; of every kind of job here it rises to one."""
+    assert bench.moves_within("collected") == {"collect/000", "collect/001", "collect/002"}
+    assert bench.moves_within("fitted") == {"fit"}
+    told = [line["payload"] for line in bench.said["fitted"] if line["kind"] == "progress"]
+    assert all(each["seconds_left"] >= 0 for each in told if each["share"] > 0.01)
 
 
 def test_a_fit_says_how_good_it_is_and_where_it_has_been(bench: Bench) -> None:
@@ -177,6 +199,7 @@ def test_parameters_are_estimated_from_telemetry(bench: Bench) -> None:
     assert found["decision"]["reason"]
     assert (found["simulated_days"], found["unexplained"]) == (0, [])
     assert bench.names("estimated") == {"calibration"}
+    assert bench.moves_within("estimated") == {"in control"}
 
 
 @pytest.mark.ray
@@ -201,6 +224,11 @@ def test_parameters_are_followed_beyond_the_box(bench: Bench) -> None:
         "pushed", kind="calibrate", surrogate=surrogate, telemetry=telemetry,
         **estimating,
     )  # fmt: skip
+    bench.do(
+        "refined", kind="calibrate", surrogate=surrogate, telemetry=telemetry,
+        **estimating | {"refining_days": 4},
+    )  # fmt: skip
+    assert bench.moves_within("refined") == {"in control", "find"}
     assert found["decision"]["change"] == "parameters outside the box"
     bench.do("someone", kind="train", surrogate=surrogate, ppo=TINY, budget={"steps": 512})
     done = bench.do(
@@ -251,6 +279,10 @@ def test_policies_are_trained_tuned_judged_and_trained_again(bench: Bench) -> No
     )  # fmt: skip
     assert len(piped["rounds"]) == 1
     assert bench.names("piped") == {"policy", "surrogate", "transitions"}
+    assert bench.moves_within("again") == {
+        "collect", "refit", "train", "train-fresh", "choose", "gate"
+    }  # fmt: skip
+    assert bench.moves_within("piped") == {"fit", "round-1/train", "round-1/visit"}
     for name in ("again", "piped"):
         made = {each.name: each for each in bench.made[name].artefacts}
         data = digest_of(bench.data / made["transitions"].folder)
