@@ -27,6 +27,8 @@ Document = JSON().with_variant(JSONB(), "postgresql")
 _READS = "surrogym_reads"
 _SECONDS_FOR_LOCK = 20
 """For which SQLite waits for whoever else writes, unless its URL ends with, say, `?timeout=5`."""
+_SECONDS_TO_CONNECT = 10
+"""For which PostgreSQL has to answer, unless its URL ends with, say, `?connect_timeout=3`."""
 
 
 class InvalidDatabase(SurrogymError):
@@ -142,7 +144,10 @@ def _understood(url: str) -> URL:
 
 def _engine(url: URL, is_sqlite: bool) -> Engine:
     if not is_sqlite:
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        given = {} if "connect_timeout" in url.query else {"connect_timeout": _SECONDS_TO_CONNECT}
+        return create_engine(
+            url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=given
+        )
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     timeout = {} if "timeout" in url.query else {"timeout": _SECONDS_FOR_LOCK}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from tempfile import TemporaryFile
+
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
 from prometheus_client import generate_latest
@@ -11,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.platform import Platform, Resource
+from service.settings import Settings
 
 router = APIRouter(tags=["health"])
 
@@ -59,7 +64,20 @@ async def find_missing(platform: Platform, resources: list[Resource]) -> list[st
         await run_sync(_ask, platform)
     except SQLAlchemyError:
         found.append("the database does not answer")
-    return found
+    return found + await run_sync(_lacking_room, platform.settings)
+
+
+def _lacking_room(settings: Settings) -> list[str]:
+    try:
+        free = shutil.disk_usage(settings.data).free
+        # Only writing tells of quotas, and of a file system that went read-only.
+        with TemporaryFile(dir=settings.data) as file:
+            file.write(b".")
+    except OSError as error:
+        return [f"the data folder cannot be written to: {os.strerror(error.errno or 0)}"]
+    if free < settings.free_disk_bytes:
+        return [f"the data folder has {free >> 20} MiB left of {settings.free_disk_bytes >> 20}"]
+    return []
 
 
 def _ask(platform: Platform) -> None:

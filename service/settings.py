@@ -52,6 +52,8 @@ class Settings(BaseSettings):
 
     data: Path = Path("surrogym-data")
     """Folder of everything that is not in the database, and of the database where it is SQLite."""
+    free_disk_bytes: int = Field(default=64 << 20, ge=0)
+    """Free space in the data folder below which the service is not ready."""
     database_url: SecretStr | None = None
     """`postgresql://user:password@host/name`; SQLite in the data folder where it is not given."""
     host: str = "127.0.0.1"

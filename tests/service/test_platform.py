@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
+from sqlalchemy.exc import OperationalError
 
 from service.clock import HandClock, SystemClock
 from service.database import Database, InvalidDatabase
@@ -154,6 +157,33 @@ def test_health_says_what_is_missing(service: InProcess) -> None:
     assert answer.status_code == 503
     assert answer.json()["missing"] == ["it is stopping"]
     assert "surrogym_http_requests_total" in service.client.get("/metrics").text
+
+
+def test_a_data_folder_without_room_is_missing(in_process: StartInProcess) -> None:
+    """Jobs, models and actions are files: a service that cannot keep them is of no use."""
+    service = in_process(free_disk_bytes=1 << 60)
+    answer = service.client.get("/readyz")
+    assert answer.status_code == 503
+    (missing,) = answer.json()["missing"]
+    assert missing.endswith(f"MiB left of {1 << 40}")
+    service.settings.data.rename(service.settings.data.with_name("elsewhere"))
+    (missing,) = service.client.get("/readyz").json()["missing"]
+    assert missing == "the data folder cannot be written to: No such file or directory"
+
+
+def test_a_database_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is gone takes the connection and says nothing; requests would pile up."""
+    monkeypatch.setattr("service.database._SECONDS_TO_CONNECT", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor() as threads:
+        port = silent.getsockname()[1]
+        database = Database(f"postgresql://nobody@127.0.0.1:{port}/nothing")
+        asked = threads.submit(database.revision)
+        try:
+            with pytest.raises(OperationalError, match="timeout"):
+                asked.result(timeout=30)
+        finally:
+            silent.close()
+        database.close()
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(database_url: str) -> None:
