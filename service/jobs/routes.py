@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path as FilePath
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.jobs.attempts import clean
+from service.jobs.examples import openapi_examples
 from service.jobs.folders import JobFolder
 from service.jobs.job import Job
 from service.jobs.runtime import Jobs
@@ -59,7 +60,7 @@ OwnJob = Annotated[Job, Depends(_own_job)]
 def submit_job(
     request: Request,
     response: Response,
-    spec: Spec,
+    spec: Annotated[Spec, Body(openapi_examples=openapi_examples())],
     asks: Trainer,
     idempotency_key: IdempotencyKey = None,
 ) -> JobDocument:

@@ -108,6 +108,8 @@ class ArtefactDocument(BaseModel):
 class CancelOrder(BaseModel):
     """Why a job is cancelled."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "the wrong scenario"}]}
+    )
 
     reason: str | None = Field(default=None, max_length=500)

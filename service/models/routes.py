@@ -33,6 +33,12 @@ IfMatch = Annotated[
 IfNoneMatch = Annotated[
     str | None, Header(max_length=40, description="* for an alias that is to be new")
 ]
+_UPLOAD = {
+    "kind": "policy",
+    "system": "clinic",
+    "manifest": f"@{MANIFEST}",
+    "weights": f"@{WEIGHTS}",
+}
 
 
 @router.get("/models")
@@ -55,7 +61,11 @@ def get_model(request: Request, name: Name, _: Reader) -> schemas.Model:
         return _model(session, name)
 
 
-@router.post("/models/{name}/versions", status_code=201)
+@router.post(
+    "/models/{name}/versions",
+    status_code=201,
+    openapi_extra={"requestBody": {"content": {"multipart/form-data": {"example": _UPLOAD}}}},
+)
 def add_version(
     request: Request,
     response: Response,

@@ -77,12 +77,22 @@ class AliasMove(BaseModel):
 class AliasOrder(Strict):
     """Which version an alias is to stand for."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"version": 3, "reason": "better on last month's days"}]},
+    )
+
     version: int = Field(ge=1, le=99_999_999)
     reason: str = Field(min_length=1, max_length=500)
 
 
 class RollBackOrder(Strict):
     """Why an alias goes back."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"reason": "queues grew since the promotion"}]},
+    )
 
     reason: str = Field(min_length=1, max_length=500)
 

@@ -101,6 +101,27 @@ class EpochRecord(Strict):
 class EpochBatch(Strict):
     """Epochs in any order; what came before may come again."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "epochs": [
+                        {
+                            "day": 0,
+                            "index": 0,
+                            "state": {"waiting": 3},
+                            "decision": {"desks": 2},
+                            "outputs": {"wait": 41.5},
+                            "next_state": {"waiting": 1},
+                            "minutes": 30,
+                        }
+                    ]
+                }
+            ]
+        },
+    )
+
     epochs: list[EpochRecord] = Field(min_length=1, max_length=100_000)
 
 
@@ -214,6 +235,10 @@ class Residuals(BaseModel):
 class ShadowOrder(Strict):
     """A challenger that is to watch."""
 
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"policy": "clinic@challenger"}]}
+    )
+
     policy: Reference = Field(examples=["clinic@challenger"])
 
 
@@ -240,5 +265,9 @@ class ShadowReport(BaseModel):
 
 class Acknowledgement(Strict):
     """Why an alarm asks for nothing more."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "a public holiday"}]}
+    )
 
     reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$")

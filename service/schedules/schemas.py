@@ -112,6 +112,12 @@ class ScheduleOrder(Closed):
 class ScheduleChange(Closed):
     """What is to be otherwise; what is not given stays."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"overlap": "queue", "cool_down_seconds": 3600}]},
+    )
+
     name: str | None = Field(default=None, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
     on: OnOrder | None = None
     answer: AnswerOrder | None = None
@@ -131,12 +137,26 @@ class ScheduleChange(Closed):
 class ObjectiveOrder(Closed):
     """Other costs that are wanted from now on; the scenario's for what is not given."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"costs": {"registration_wait": 2.0}}]},
+    )
+
     costs: Values | None = Field(default=None, description="Of one unit of each output")
     costs_at_close: Values | None = Field(default=None, description="Of what is left at the close")
 
 
 class BackfillOrder(Closed):
     """Times of the past for which runs are to be made up."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}]
+        },
+    )
 
     since: datetime
     until: datetime
@@ -154,6 +174,11 @@ class BackfillOrder(Closed):
 
 class Why(Closed):
     """A reason, for those who read it later."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True,
+        json_schema_extra={"examples": [{"reason": "stock-taking until Friday"}]},
+    )  # fmt: skip
 
     reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$")
 

@@ -170,7 +170,10 @@ class SnapshotView(BaseModel):
 class RestoreOrder(BaseModel):
     """Which snapshot to go to."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"snapshot_id": "snap_0123456789abcdef01234567"}]},
+    )
 
     snapshot_id: str = Field(min_length=1, max_length=40)
 
