@@ -136,12 +136,16 @@ class Work(Generic[S]):
             self.lineage,
         )
 
-    def curve(self, step: str, budget: BudgetSpec, name: str) -> Callable[[CurvePoint], None]:
-        """Hears the training of that name, in that step."""
-        return partial(self.point, step, budget, name)
+    def curve(
+        self, step: str, budget: BudgetSpec, name: str, share: float = 1.0
+    ) -> Callable[[CurvePoint], None]:
+        """Hears the training of that name, which is such a share of that step."""
+        return partial(self.point, step, budget, name, share=share)
 
-    def point(self, step: str, budget: BudgetSpec, name: str, point: CurvePoint) -> None:
-        """One point of a training's curve."""
+    def point(
+        self, step: str, budget: BudgetSpec, name: str, point: CurvePoint, share: float = 1.0
+    ) -> None:
+        """One point of the curve of a training that is such a share of that step."""
         self.notes.say_seldom(
             POINT,
             training=name,
@@ -152,7 +156,7 @@ class Work(Generic[S]):
             evaluation=point.evaluation,
         )
         spent = budget.to_settings().spent(seconds=point.seconds, steps=point.steps)
-        self.progress.at(step, spent)
+        self.progress.at(step, share * spent)
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from training.rllib.fine_tune import fine_tune, gentle
 from training.rllib.recovery import run_again
 
 _STEP = "fine-tune"
+_TRAINING = 0.8
+"""Share of the step; the rest is for true episodes that judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,7 +88,7 @@ def _tune(work: Work[FineTuneSpec]) -> Tuned:
         judge,
         settings=None if told is None else gentle(told.to_settings(spec.seed, **work.defaults)),
         evaluate_every=spec.evaluate_every,
-        on_point=work.curve(_STEP, spec.budget, "fine-tuning"),
+        on_point=work.curve(_STEP, spec.budget, "fine-tuning", _TRAINING),
         seed=spec.seed,
     )
     record = {
