@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 
 from service.clock import Clock, SystemClock
 from service.database import Database
+from service.entrance import Entrance
 from service.errors import install_handlers, problem_responses
 from service.health import router as health
 from service.jobs.routes import router as jobs
@@ -25,6 +26,7 @@ from service.monitors.operations import Monitors
 from service.monitors.routes import router as monitors
 from service.openenv.routes import router as openenv
 from service.pages.routes import install_pages
+from service.pages.visitors import turned_away
 from service.platform import Platform, Resource
 from service.scenarios.catalogue import Catalogue
 from service.scenarios.routes import router as scenarios
@@ -82,6 +84,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     # The last is the first that a request meets.
     app.add_middleware(CommandDoor)
     app.add_middleware(BodyLimits, limits=settings.limits, larger=_is_artefact)
+    app.add_middleware(Entrance, is_open=_is_open, turned_away=turned_away)
     app.add_middleware(Requests, metrics=platform.metrics)
     return app
 
@@ -137,3 +140,8 @@ def _parts(platform: Platform) -> dict[str, object]:
 
 def _is_artefact(path: str) -> bool:
     return path.startswith("/v1/models/") and path.endswith("/versions")
+
+
+def _is_open(path: str) -> bool:
+    """Where a body may come without a key: with one in it, or from OpenEnv's validator."""
+    return path == "/sign-in" or (path.startswith("/openenv/") and path.endswith("/mcp"))

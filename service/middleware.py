@@ -14,8 +14,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.entrance import READS
 from service.errors import as_problem, respond
 from service.problems import Problem
+from service.security import known_of
 from service.sessions.commands import MSGPACK
 from service.settings import LimitSettings
 
@@ -120,12 +122,14 @@ class BodyLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its body, or answer why not."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http" or scope["method"] in READS:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         is_artefact = self._larger(scope["path"])
         most = self._limits.artefact_bytes if is_artefact else self._limits.body_bytes
+        if known_of(scope) is None:
+            most = min(most, self._limits.stranger_bytes)
         try:
             _refuse_announced(headers, most)
             # An artefact goes to disk as it comes; whatever else is read whole anyway.

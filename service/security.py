@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -23,6 +23,8 @@ from service.settings import LimitSettings
 COOKIE = "surrogym"
 SECRET = re.compile(r"sgk_[0-9a-f]{12}_[A-Za-z0-9_-]+")
 """What a key looks like, for whoever keeps keys out of logs."""
+_KNOWN = "principal"
+"""Under which the state of a request has who sent it."""
 _REMEMBERED_SECONDS = 5.0
 """For which a key that was good is taken to be good: so long may a revoked one still work."""
 _MOST_REMEMBERED = 10_000
@@ -44,7 +46,16 @@ class Doorkeeper:
         self._threads = CapacityLimiter(_LOOKED_UP_AT_ONCE)
 
     async def principal(self, connection: HTTPConnection) -> Principal:
-        """Whoever sent a request or opened a socket; raises Problem for nobody we know."""
+        """Whoever sent a request or opened a socket; raises Problem for nobody we know.
+
+        Asked again for the same request it is the same, and counts once.
+        """
+        known = known_of(connection.scope)
+        if known is None:
+            known = connection.scope["state"][_KNOWN] = await self._known(connection)
+        return known
+
+    async def _known(self, connection: HTTPConnection) -> Principal:
         token = token_of(connection.headers)
         cookie = None if token else connection.cookies.get(COOKIE)
         if cookie is not None:
@@ -128,6 +139,12 @@ class Rate:
 
     def _is_over(self, began: float) -> bool:
         return self._clock.monotonic() - began >= 60.0
+
+
+def known_of(scope: Mapping[str, Any]) -> Principal | None:
+    """Who sent a request, where that was asked."""
+    found: Principal | None = scope["state"].get(_KNOWN)
+    return found
 
 
 def requires(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Principal]]:

@@ -25,6 +25,8 @@ class LimitSettings(BaseModel):
 
     body_bytes: int = Field(default=16 << 20, ge=1 << 10)
     """Of a request's body, but for artefacts, which have a limit of their own."""
+    stranger_bytes: int = Field(default=16 << 10, ge=1 << 10)
+    """Of a body that may come without a key, as at the sign-in."""
     head_seconds: float = Field(default=20.0, gt=0)
     """In which a client has to say what it wants, from the connection or its first byte on."""
     body_seconds: float = Field(default=60.0, gt=0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, FastAPI, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.types import Scope
 
+from service.errors import respond
 from service.keys.repository import Principal
 from service.pages.rendering import render
 from service.problems import Problem
@@ -44,9 +47,21 @@ def install_sign_in(app: FastAPI) -> None:
 
     async def send(_: Request, error: Exception) -> Response:
         assert isinstance(error, NotSignedIn)
-        return RedirectResponse(f"/sign-in?after={quote(error.path)}", status_code=303)
+        return _to_sign_in(error.path)
 
     app.add_exception_handler(NotSignedIn, send)
+
+
+def turned_away(scope: Scope, problem: Problem) -> Response:
+    """What somebody without a good key is answered who sends something: visitors may sign in."""
+    path: str = scope["path"]
+    if problem.code == "unauthenticated" and not path.startswith(("/v1/", "/openenv/")):
+        return _to_sign_in("/", problem.headers)
+    return respond(scope["state"]["request_id"], problem)
+
+
+def _to_sign_in(after: str, headers: Mapping[str, str] | None = None) -> Response:
+    return RedirectResponse(f"/sign-in?after={quote(after)}", status_code=303, headers=headers)
 
 
 @router.get("/sign-in", response_class=HTMLResponse)

@@ -16,6 +16,8 @@ from websockets.http11 import Request
 
 _KEY = "surrogym.connection"
 _TURNS_TO_FLUSH = 20
+_STRANGER_BYTES = 4096
+"""Of a message before it is known who sends it: it only has to hold a key."""
 
 
 class Connection(WebSocketsSansIOProtocol):
@@ -29,6 +31,7 @@ class Connection(WebSocketsSansIOProtocol):
         if not self.close_sent:
             self.is_held = True
             self.transport.pause_reading()
+            self.conn.max_message_size = _STRANGER_BYTES
             extensions: Any = self.scope["extensions"]
             extensions[_KEY] = self
 
@@ -38,6 +41,10 @@ class Connection(WebSocketsSansIOProtocol):
             return self.queue.get_nowait()
         self.release()
         return await super().receive()
+
+    def trust(self) -> None:
+        """Take messages of full length: it is known who sends them."""
+        self.conn.max_message_size = self.config.ws_max_size
 
     def release(self) -> None:
         """Read here."""

@@ -22,6 +22,7 @@ from starlette.websockets import WebSocketDisconnect
 from service.keys.repository import Principal
 from service.problems import Problem
 from service.security import COOKIE, Doorkeeper, token_of
+from service.sessions.connection import connection_of
 from service.sessions.encoding import Form, message_of, write_hello
 from service.sessions.frames import Frame, Kind
 from service.sessions.handing import serve_directly
@@ -61,6 +62,9 @@ async def stepper_of(websocket: WebSocket) -> Principal:
         principal = await doorkeeper.principal(websocket)
     if not principal.may("step"):
         raise Problem("forbidden", "this needs the scope 'step'")
+    connection = connection_of(websocket)
+    if connection is not None:
+        connection.trust()
     return principal
 
 

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy.exc import OperationalError
 
@@ -95,6 +97,62 @@ def test_a_clock_that_is_set_back_makes_no_minute_longer(in_process: StartInProc
         assert codes == [200] * 5 + [429]
         clock.jump(-5 * 3600.0)
         clock.advance(60.0)
+
+
+def never_read(service: InProcess, path: str, **headers: str) -> tuple[int, dict[bytes, bytes]]:
+    """Status and headers of the answer to a body that fails whoever wants to read it."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": path, "root_path": "",
+        "raw_path": path.encode(), "query_string": b"", "client": ("10.0.0.1", 1), "state": {},
+        "scheme": "http", "server": ("testserver", 80),
+        "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
+    }  # fmt: skip
+    assert service.client.portal is not None
+    service.client.portal.call(service.app, scope, receive, send)
+    return sent[0]["status"], dict(sent[0]["headers"])
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models/x/versions", "/v1/keys", "/v1/sessions/ses_0/step", "/nowhere"]
+)
+def test_nothing_of_a_stranger_is_read(service: InProcess, path: str) -> None:
+    """Or whoever reaches the port could send half a gibibyte a request, and as many as he likes."""
+    multipart = {"content_type": "multipart/form-data; boundary=x"}
+    status, headers = never_read(service, path, content_length=str(512 << 20), **multipart)
+    expected = (401, b"close") if path != "/nowhere" else (303, b"close")
+    assert (status, headers[b"connection"]) == expected
+    bad = "Bearer " + "x" * 40
+    chunked = never_read(service, path, transfer_encoding="chunked", authorization=bad, **multipart)
+    assert (chunked[0], chunked[1][b"connection"]) == expected
+    small = never_read(service, path, content_length="10", **multipart)
+    assert b"connection" not in small[1]
+
+
+def test_who_asks_too_often_is_not_read_either(in_process: StartInProcess) -> None:
+    """And a request counts once, however often it is asked who sent it."""
+    service = in_process(limits=LimitSettings(requests_per_minute=3))
+    order = {"name": "n", "owner": "o", "scopes": ["read"]}
+    made = [service.client.post("/v1/keys", json=order).status_code for _ in range(3)]
+    assert made == [201] * 3
+    key = {"authorization": service.client.headers["authorization"]}
+    assert never_read(service, "/v1/keys", content_length="100", **key)[0] == 429
+
+
+def test_strangers_may_say_little_where_they_may_say_anything(service: InProcess) -> None:
+    """A key fits into it, and what OpenEnv's validator asks."""
+    stranger = TestClient(service.app)
+    for path in ("/sign-in", "/openenv/clinic/mcp"):
+        answer = stranger.post(path, content=b" " * (17 << 10))
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert stranger.post("/openenv/clinic/mcp", json={"method": "x"}).status_code == 200
 
 
 @pytest.mark.parametrize(

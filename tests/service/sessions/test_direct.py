@@ -122,6 +122,20 @@ def _commands(served: Served) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
+def test_a_stranger_says_his_key_and_no_more(served: Served) -> None:
+    """What a browser may say first is as long as a key; after a good one messages are long."""
+    session = begin(served)
+    address = served.address.replace("http", "ws") + f"/v1/sessions/{session}/stream"
+    with connect(address) as stream:
+        stream.send("x" * 5000)
+        assert last_words(stream) == ("", 1009)
+    with connect(address) as stream:
+        stream.send(json.dumps({"type": "auth", "key": KEY}))
+        assert json.loads(stream.recv())["type"] == "hello"
+        stream.send(json.dumps({"type": "x" * 5000}))
+        assert json.loads(stream.recv())["problem"]["code"] == "invalid_request"
+
+
 def test_a_session_that_is_closed_says_so_to_its_clients(served: Served) -> None:
     """Every stream of it, and the connections come to an end."""
     session = begin(served)
