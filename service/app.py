@@ -18,6 +18,7 @@ from service.jobs.routes import router as jobs
 from service.jobs.runtime import Jobs
 from service.keys.repository import Keyring
 from service.keys.routes import router as keys
+from service.keys.vigil import Vigil
 from service.middleware import BodyLimits, Requests
 from service.models.acting import Acting
 from service.models.operations import Models
@@ -103,7 +104,7 @@ def _lifespan(platform: Platform) -> Callable[[FastAPI], AbstractAsyncContextMan
         app.state.doorkeeper = Doorkeeper(
             keyring, platform.clock, settings.limits, cookie_secret(settings.data)
         )
-        parts = _parts(platform)
+        parts = _parts(platform, keyring)
         resources = [part for part in parts.values() if isinstance(part, Resource)]
         for name, part in parts.items():
             setattr(app.state, name, part)
@@ -119,7 +120,7 @@ def _lifespan(platform: Platform) -> Callable[[FastAPI], AbstractAsyncContextMan
     return lifespan
 
 
-def _parts(platform: Platform) -> dict[str, object]:
+def _parts(platform: Platform, keyring: Keyring) -> dict[str, object]:
     """By the names under which routes find them, each after what it stands on."""
     catalogue = Catalogue(platform.settings.data / "scenarios")
     models = Models(platform, catalogue)
@@ -127,6 +128,7 @@ def _parts(platform: Platform) -> dict[str, object]:
     webhooks = Webhooks(platform, models, jobs)
     monitors = Monitors(platform, catalogue, models)
     return {
+        "vigil": Vigil(keyring),
         "catalogue": catalogue,
         "models": models,
         "acting": Acting(platform, models),

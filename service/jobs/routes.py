@@ -28,6 +28,7 @@ from service.jobs.schemas import (
 )
 from service.jobs.specs import Spec
 from service.jobs.states import JobState
+from service.keys.vigil import Vigil
 from service.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, paged
 from service.problems import Problem
 from service.security import Reader, Trainer, Whose
@@ -123,16 +124,19 @@ def retry_job(request: Request, job_id: JobId, asks: Trainer) -> JobDocument:
 async def follow_job(
     request: Request,
     job: OwnJob,
+    asks: Reader,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """All that happens, as it happens, until the job ends; taken up again after Last-Event-ID."""
+    """All that happens, as it happens, to the end of job or key; taken up after Last-Event-ID."""
     begin = after if last_event_id is None else _sequence(last_event_id)
-    async for event in _jobs(request).follow(job.id, begin):
-        told = EventDocument.model_validate(event, from_attributes=True)
-        yield ServerSentEvent(
-            data=told.model_dump(mode="json"), event=event.kind, id=str(event.sequence)
-        )
+    vigil: Vigil = request.app.state.vigil
+    with vigil.over(asks) as revoked:
+        async for event in _jobs(request).follow(job.id, begin, revoked):
+            told = EventDocument.model_validate(event, from_attributes=True)
+            yield ServerSentEvent(
+                data=told.model_dump(mode="json"), event=event.kind, id=str(event.sequence)
+            )
 
 
 @router.get("/{job_id}/curve")

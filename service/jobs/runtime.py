@@ -120,15 +120,21 @@ class Jobs:
         """Begin a failed or cancelled job from the start."""
         return self._again(job_id, owner, afresh=True)
 
-    def follow(self, job_id: str, after: int = 0) -> AsyncIterator[Event]:
-        """Every event after one, each once and in order, until the job or the service ends."""
+    def follow(
+        self, job_id: str, after: int = 0, leaves: asyncio.Event | None = None
+    ) -> AsyncIterator[Event]:
+        """Every event after one, each once and in order, until the job or the service ends.
+
+        Who sets `leaves` has enough of it; the end comes within a second.
+        """
+        stopping = self._platform.stopping
         return follow(
             self.repository,
             self._bell,
             job_id,
             after,
             look_seconds=_LOOK_SECONDS,
-            is_stopping=self._platform.stopping.is_set,
+            is_stopping=lambda: stopping.is_set() or (leaves is not None and leaves.is_set()),
         )
 
     async def wait(self, job_id: str, seconds: float | None = None) -> Job:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -99,6 +99,12 @@ class Keyring:
         with self._database.read() as session:
             row = session.get(KeyRow, key_id)
         return None if row is None or row.revoked_at is not None else _principal(row)
+
+    def good_among(self, key_ids: Collection[str]) -> set[str]:
+        """Those of some keys that were not revoked."""
+        query = select(KeyRow.id).where(KeyRow.id.in_(key_ids), KeyRow.revoked_at.is_(None))
+        with self._database.read() as session:
+            return set(session.scalars(query))
 
     def all(self) -> list[KeyRow]:
         """Every key that was ever made, the oldest first."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
@@ -12,13 +13,14 @@ import orjson
 from fastapi import APIRouter, Body, Path, Request, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from service.keys.vigil import Vigil
 from service.openenv import documents
 from service.openenv.visit import Visit, Wrong
 from service.problems import Problem
 from service.security import Stepper
 from service.sessions.operations import Sessions
 from service.sessions.stream import stepper_of
-from service.sessions.words import RESTARTING
+from service.sessions.words import RESTARTING, REVOKED
 from sim.errors import SurrogymError
 
 router = APIRouter(prefix="/openenv/{env}", tags=["openenv"], include_in_schema=False)
@@ -110,20 +112,39 @@ async def connection(websocket: WebSocket, env: str) -> None:
     try:
         principal = await stepper_of(websocket)
     except Problem as problem:
-        told = Wrong("SESSION_ERROR", f"{problem.code}: {problem.detail}").document
-        await _say(websocket, told)
-        await websocket.close(_NO_KEY)
+        await _refuse(websocket, problem)
         return
     except WebSocketDisconnect:
         return
     visit = Visit(sessions, principal.owner, env)
+    vigil: Vigil = websocket.app.state.vigil
     try:
-        await _converse(websocket, sessions, visit)
+        with vigil.over(principal) as revoked:
+            await _until_revoked(_converse(websocket, sessions, visit), revoked)
+        if revoked.is_set():
+            await _refuse(websocket, REVOKED)
     except (WebSocketDisconnect, RuntimeError, KeyError):
         # Gone, or it sent bytes, which this protocol has not.
         pass
     finally:
         await visit.leave()
+
+
+async def _until_revoked(talk: Coroutine[Any, Any, None], revoked: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(each) for each in (talk, revoked.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    if not tasks[0].cancelled():
+        tasks[0].result()
+
+
+async def _refuse(websocket: WebSocket, problem: Problem) -> None:
+    await _say(websocket, Wrong("SESSION_ERROR", f"{problem.code}: {problem.detail}").document)
+    await websocket.close(_NO_KEY)
 
 
 async def _converse(websocket: WebSocket, sessions: Sessions, visit: Visit) -> None:

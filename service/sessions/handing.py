@@ -12,12 +12,14 @@ from service.sessions.link import Handed
 from service.sessions.operations import Sessions
 from service.sessions.playing import problem_of
 from service.sessions.session import End, Session
-from service.sessions.words import OVER, RESTARTING, close, refuse
+from service.sessions.words import OVER, RESTARTING, REVOKED, close, refuse
 
 _SECONDS_TO_LET_GO = 2.0
 
 
-async def serve_directly(websocket: WebSocket, sessions: Sessions, session: Session) -> bool:
+async def serve_directly(
+    websocket: WebSocket, sessions: Sessions, session: Session, revoked: asyncio.Event
+) -> bool:
     """Have the session's worker serve a socket until it is over; whether that could be done."""
     connection = connection_of(websocket)
     if connection is None:
@@ -28,12 +30,14 @@ async def serve_directly(websocket: WebSocket, sessions: Sessions, session: Sess
     handed = await sessions.playing.hand_over(session, descriptor)
     if handed is None:
         return False
-    await _until_over(sessions, session, handed)
+    await _until_over(sessions, session, handed, revoked)
     if handed.is_gone:
         return True
     connection.release()
     if session.end is not None:
         await refuse(websocket, problem_of(session.end), OVER)
+    elif revoked.is_set():
+        await refuse(websocket, REVOKED)
     elif sessions.stopping.is_set():
         await close(websocket, RESTARTING, "the service restarts; sessions are kept")
     else:
@@ -41,7 +45,9 @@ async def serve_directly(websocket: WebSocket, sessions: Sessions, session: Sess
     return True
 
 
-async def _until_over(sessions: Sessions, session: Session, handed: Handed) -> None:
+async def _until_over(
+    sessions: Sessions, session: Session, handed: Handed, revoked: asyncio.Event
+) -> None:
     """Wait until the client or the worker is gone, or take the connection back at an end."""
     ends = asyncio.Event()
 
@@ -49,7 +55,7 @@ async def _until_over(sessions: Sessions, session: Session, handed: Handed) -> N
         ends.set()
 
     session.on_end.append(ended)
-    waits = [handed.left.wait(), ends.wait(), sessions.stopping.wait()]
+    waits = [handed.left.wait(), ends.wait(), sessions.stopping.wait(), revoked.wait()]
     tasks = [asyncio.create_task(wait) for wait in waits]
     try:
         if session.end is None:

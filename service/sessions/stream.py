@@ -20,6 +20,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
 from service.keys.repository import Principal
+from service.keys.vigil import Vigil
 from service.problems import Problem
 from service.security import COOKIE, Doorkeeper, token_of
 from service.sessions.connection import connection_of
@@ -29,7 +30,7 @@ from service.sessions.handing import serve_directly
 from service.sessions.operations import Sessions
 from service.sessions.playing import problem_of
 from service.sessions.session import End, Session
-from service.sessions.words import OVER, RESTARTING, close, refuse
+from service.sessions.words import OVER, RESTARTING, REVOKED, close, refuse
 
 router = APIRouter()
 
@@ -49,8 +50,10 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
     except WebSocketDisconnect:
         pass
     else:
-        if not await serve_directly(websocket, sessions, session):
-            await Stream(websocket, sessions, session).run()
+        vigil: Vigil = websocket.app.state.vigil
+        with vigil.over(principal) as revoked:
+            if not await serve_directly(websocket, sessions, session, revoked):
+                await Stream(websocket, sessions, session, revoked).run()
 
 
 async def stepper_of(websocket: WebSocket) -> Principal:
@@ -71,8 +74,11 @@ async def stepper_of(websocket: WebSocket) -> Principal:
 class Stream:
     """One socket on one session."""
 
-    def __init__(self, websocket: WebSocket, sessions: Sessions, session: Session) -> None:
+    def __init__(
+        self, websocket: WebSocket, sessions: Sessions, session: Session, revoked: asyncio.Event
+    ) -> None:
         self._socket, self._sessions, self._session = websocket, sessions, session
+        self._revoked = revoked
         self._credit = sessions.settings.credit
         self._under_way = 0
         self._replies: deque[Frame] = deque()
@@ -80,9 +86,10 @@ class Stream:
         self._end: End | None = session.end
 
     async def run(self) -> None:
-        """Serve it until either side is gone, the session is over, or the service stops."""
+        """Serve it until a side or the key is gone, the session is over, or the service stops."""
         self._session.on_end.append(self._ended)
-        sides = (self._read(), self._write(), self._sessions.stopping.wait())
+        stopping, revoked = self._sessions.stopping, self._revoked
+        sides = (self._read(), self._write(), stopping.wait(), revoked.wait())
         tasks = [asyncio.create_task(_until_gone(side)) for side in sides]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -90,7 +97,9 @@ class Stream:
             self._session.on_end.remove(self._ended)
             for task in tasks:
                 task.cancel()
-        if self._sessions.stopping.is_set():
+        if revoked.is_set():
+            await refuse(self._socket, REVOKED)
+        elif stopping.is_set():
             await close(self._socket, RESTARTING, "the service restarts; sessions are kept")
 
     async def _read(self) -> None:

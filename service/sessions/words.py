@@ -10,6 +10,7 @@ from service.sessions.encoding import Form, write_problem
 
 RESTARTING, REFUSED, OVER = 1012, 4400, 4410
 """Codes with which streams are closed: come back, do not, the session is over."""
+REVOKED = Problem("unauthenticated", "the key with which this was opened was revoked")
 _LONGEST_REASON = 100
 
 

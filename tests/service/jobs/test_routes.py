@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -50,6 +51,15 @@ def heard(service: InProcess, job_id: str, **headers: str) -> list[dict[str, Any
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = list(answer.iter_lines())
     return [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+
+
+def test_events_are_told_no_longer_than_the_key_is_good(still: InProcess) -> None:
+    """The stream of a job that goes on for days would outlive the key that opened it."""
+    job_id = still.client.post(JOBS, json=order()).json()["id"]
+    headers = still.key("read", owner="operator")
+    revoke = still.app.state.keyring.revoke
+    threading.Timer(0.5, revoke, [headers["Authorization"].split("_")[1]]).start()
+    assert len(heard(still, job_id, **headers)) == 1
 
 
 def test_a_job_is_submitted_followed_and_its_artefact_fetched(lit: InProcess) -> None:

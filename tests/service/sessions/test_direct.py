@@ -47,9 +47,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, artefact: Path) -> Iterator
 
 
 @contextmanager
-def streaming(served: Served, session: str) -> Iterator[ClientConnection]:
+def streaming(served: Served, session: str, key: str = KEY) -> Iterator[ClientConnection]:
     address = served.address.replace("http", "ws") + f"/v1/sessions/{session}/stream"
-    with connect(address, additional_headers={"Authorization": f"Bearer {KEY}"}) as found:
+    with connect(address, additional_headers={"Authorization": f"Bearer {key}"}) as found:
         yield found
 
 
@@ -151,6 +151,22 @@ def test_a_session_that_is_closed_says_so_to_its_clients(served: Served) -> None
 
 @pytest.mark.parametrize(
     ("decision", "code"),
+def test_a_stream_ends_with_its_key(served: Served) -> None:
+    """Or a leaked key could be revoked and go on stepping; others of the session go on."""
+    session = begin(served)
+    order = {"name": "leaked", "owner": "operator", "scopes": ["step"]}
+    key = str(served.client().post("/v1/keys", json=order).json()["key"])
+    with streaming(served, session) as other, streaming(served, session, key) as stream:
+        for each in (other, stream):
+            each.recv()
+        stream.send(RESET)
+        stream.recv()
+        assert served.client().delete(f"/v1/keys/{key.split('_')[1]}").status_code == 204
+        assert last_words(stream) == ("unauthenticated", 4400)
+        other.send(STEP)
+        assert json.loads(other.recv())["step_id"] == 2
+
+
     [
         (hostile.SEGFAULT, "simulator_crashed"),
         (hostile.LOOP, "step_timeout"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -88,6 +89,23 @@ def test_a_session_that_is_over_says_so_on_its_streams(stepping: InProcess) -> N
         assert _ends(socket) == ("session_closed", 4410)
     with stepping.client.websocket_connect(f"/v1/sessions/{session}/stream") as socket:
         assert _ends(socket) == ("session_closed", 4400)
+
+
+def test_streams_of_a_revoked_key_end(stepping: InProcess) -> None:
+    """Also those that the service itself serves, and those of OpenEnv."""
+    session = begin(stepping)
+    headers = stepping.key("step", owner="operator")
+    connect = partial(stepping.client.websocket_connect, headers=headers)
+    with connect(f"/v1/sessions/{session}/stream") as ours, connect("/openenv/clinic/ws") as theirs:
+        ours.receive_text()
+        theirs.send_text('{"type": "state"}')
+        theirs.receive_text()
+        stepping.app.state.keyring.revoke(headers["Authorization"].split("_")[1])
+        assert _ends(ours) == ("unauthenticated", 4400)
+        assert "unauthenticated" in theirs.receive_text()
+        with pytest.raises(WebSocketDisconnect) as ended:
+            theirs.receive_text()
+        assert ended.value.code == 1008
 
 
 def _ends(socket: Any) -> tuple[str, int]:
