@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.entrance import READS
 from service.errors import as_problem, respond
+from service.json_limits import check_json
 from service.problems import Problem
 from service.security import known_of
 from service.sessions.commands import MSGPACK
@@ -153,7 +154,7 @@ class BodyLimits:
             raise Problem("request_timeout", told, headers={"Connection": "close"}) from error
         media = headers.get("content-type", "application/json")
         if media != MSGPACK:
-            check_json(body, self._limits)
+            check_json(body, self._limits.json_depth, self._limits.json_nodes)
         if media.startswith("application/json"):
             _refuse_odd_characters(body)
         return _replayed(body, receive)
@@ -212,9 +213,7 @@ def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]
     return telling
 
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_BRACKETS = re.compile(rb"[\[\]{}]")
 
 
 def _refuse_odd_characters(body: bytes) -> None:
@@ -227,18 +226,3 @@ def _refuse_odd_characters(body: bytes) -> None:
         orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Problem("malformed_json") from error
-
-
-def check_json(body: bytes, limits: LimitSettings) -> None:
-    """Raise Problem for a body nested too deeply or of too many values, be it JSON or not."""
-    opened = body.count(b"[") + body.count(b"{")
-    if opened <= limits.json_depth and body.count(b",") + opened < limits.json_nodes:
-        return
-    bare = _STRINGS.sub(b'""', body)
-    if bare.count(b",") + bare.count(b"[") + bare.count(b"{") >= limits.json_nodes:
-        raise Problem("too_deep", f"at most {limits.json_nodes} values in one body")
-    depth = 0
-    for bracket in _BRACKETS.findall(bare):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > limits.json_depth:
-            raise Problem("too_deep", f"at most {limits.json_depth} brackets within brackets")

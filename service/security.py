@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 from service.clock import Clock
 from service.keys.repository import Keyring, Principal, Scope
 from service.problems import Problem, retry_after
+from service.sessions.allowance import Allowance, Pace
 from service.settings import LimitSettings
 
 COOKIE = "surrogym"
@@ -40,6 +41,7 @@ class Doorkeeper:
         self, keyring: Keyring, clock: Clock, limits: LimitSettings, cookie_secret: bytes
     ) -> None:
         self._keyring, self._clock, self._secret = keyring, clock, cookie_secret
+        self._limits, self._paces = limits, dict[str, Pace]()
         self._requests = Rate(limits.requests_per_minute, clock)
         self._failures = Rate(limits.failures_per_minute, clock)
         self._remembered: dict[str, tuple[float, Principal]] = {}
@@ -80,6 +82,19 @@ class Doorkeeper:
             self._remembered.clear()
         self._remembered[token] = (self._clock.monotonic() + _REMEMBERED_SECONDS, found)
         return self._within_rate(found)
+
+    def allowance(self, principal: Principal) -> Allowance:
+        """What a key may ask on streams, in each process that serves them."""
+        limits = self._limits
+        return Allowance(
+            principal.key_id, limits.requests_per_minute, limits.json_depth, limits.json_nodes
+        )
+
+    def pace(self, principal: Principal) -> Pace:
+        """Of the commands of a key on all streams that are served here."""
+        if principal.key_id not in self._paces:
+            self._paces[principal.key_id] = Pace(self.allowance(principal), self._clock.monotonic)
+        return self._paces[principal.key_id]
 
     def cookie(self, principal: Principal) -> str:
         """What a browser brings back instead of a key; good for a week, and while the key is."""

@@ -15,9 +15,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from service.keys.vigil import Vigil
 from service.openenv import documents
-from service.openenv.visit import Visit, Wrong
+from service.openenv.visit import Visit, Wrong, told
 from service.problems import Problem
 from service.security import Stepper
+from service.sessions.allowance import Pace
 from service.sessions.operations import Sessions
 from service.sessions.stream import stepper_of
 from service.sessions.words import RESTARTING, REVOKED
@@ -120,7 +121,8 @@ async def connection(websocket: WebSocket, env: str) -> None:
     vigil: Vigil = websocket.app.state.vigil
     try:
         with vigil.over(principal) as revoked:
-            await _until_revoked(_converse(websocket, sessions, visit), revoked)
+            pace = websocket.app.state.doorkeeper.pace(principal)
+            await _until_revoked(_converse(websocket, sessions, visit, pace), revoked)
         if revoked.is_set():
             await _refuse(websocket, REVOKED)
     except (WebSocketDisconnect, RuntimeError, KeyError):
@@ -147,9 +149,14 @@ async def _refuse(websocket: WebSocket, problem: Problem) -> None:
     await websocket.close(_NO_KEY)
 
 
-async def _converse(websocket: WebSocket, sessions: Sessions, visit: Visit) -> None:
+async def _converse(websocket: WebSocket, sessions: Sessions, visit: Visit, pace: Pace) -> None:
     while not sessions.stopping.is_set():
-        answer = await visit.answer(await websocket.receive_text())
+        text = await websocket.receive_text()
+        problem = pace.against(text.encode(), is_json=True)
+        if problem is not None:
+            await _say(websocket, told(problem))
+            continue
+        answer = await visit.answer(text)
         if answer is None:
             await websocket.close()
             return

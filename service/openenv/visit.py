@@ -31,6 +31,12 @@ class Wrong(Exception):
         self.document = {"type": "error", "data": {"message": message, "code": code}}
 
 
+def told(problem: Problem) -> dict[str, Any]:
+    """A problem as an error of theirs."""
+    code = _CODES.get(problem.code, "EXECUTION_ERROR")
+    return Wrong(code, f"{problem.code}: {problem.detail}").document
+
+
 class Message(msgspec.Struct):
     """What a client sends."""
 
@@ -60,8 +66,7 @@ class Visit:
         except Wrong as wrong:
             return wrong.document
         except Problem as problem:
-            code = _CODES.get(problem.code, "EXECUTION_ERROR")
-            return Wrong(code, f"{problem.code}: {problem.detail}").document
+            return told(problem)
         except SurrogymError as error:
             return Wrong("EXECUTION_ERROR", str(error)).document
 

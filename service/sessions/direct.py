@@ -15,6 +15,7 @@ from websockets.frames import Frame as Part
 from websockets.frames import Opcode
 from websockets.protocol import SERVER, Protocol, State
 
+from service.sessions.allowance import Allowance
 from service.sessions.encoding import Form, message_of, write_hello
 from service.sessions.frames import Frame, Kind
 
@@ -35,6 +36,8 @@ class Order(NamedTuple):
     """Commands that are done of one client before others have their turn."""
     most_bytes: int
     """Of a message."""
+    allowance: Allowance
+    """Of the client's key."""
 
 
 class DirectStream:

@@ -9,6 +9,8 @@ from struct import Struct
 
 import msgspec
 
+from service.problems import Problem
+
 _HEAD = Struct("<IBBHIQf")
 
 
@@ -60,6 +62,12 @@ class Frame:
         """What stands before the content."""
         size = _HEAD.size - 4 + len(self.content)
         return _HEAD.pack(size, self.kind, self.form, 0, self.handle, self.number, self.seconds)
+
+
+def refused(frame: Frame, problem: Problem, number: int) -> Frame:
+    """The answer to a command that is not done; `number` is the step id of the last that was."""
+    content = msgspec.msgpack.encode([problem.code, problem.detail])
+    return Frame(Kind.REFUSED, frame.form, frame.handle, content, number)
 
 
 class FrameReader:

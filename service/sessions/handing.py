@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from fastapi import WebSocket
 
+from service.sessions.allowance import Allowance
 from service.sessions.connection import connection_of
 from service.sessions.link import Handed
 from service.sessions.operations import Sessions
@@ -18,7 +19,11 @@ _SECONDS_TO_LET_GO = 2.0
 
 
 async def serve_directly(
-    websocket: WebSocket, sessions: Sessions, session: Session, revoked: asyncio.Event
+    websocket: WebSocket,
+    sessions: Sessions,
+    session: Session,
+    allowance: Allowance,
+    revoked: asyncio.Event,
 ) -> bool:
     """Have the session's worker serve a socket until it is over; whether that could be done."""
     connection = connection_of(websocket)
@@ -27,7 +32,7 @@ async def serve_directly(
     descriptor = await connection.passed_on()
     if descriptor is None:
         return False
-    handed = await sessions.playing.hand_over(session, descriptor)
+    handed = await sessions.playing.hand_over(session, descriptor, allowance)
     if handed is None:
         return False
     await _until_over(sessions, session, handed, revoked)

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from service.problems import Problem
+from service.sessions.allowance import Allowance
 from service.sessions.direct import Order
 from service.sessions.frames import Frame, Kind
 from service.sessions.link import Death, Handed, Link
@@ -82,7 +83,9 @@ class Playing:
             self._bring(session)
         self._ask(session, Asked(Frame(kind, form, session.handle, content), tell))
 
-    async def hand_over(self, session: Session, descriptor: int) -> Handed | None:
+    async def hand_over(
+        self, session: Session, descriptor: int, allowance: Allowance
+    ) -> Handed | None:
         """Have a session's worker serve a client's connection; None where it cannot be reached.
 
         The descriptor is closed here, whatever comes of it.
@@ -93,7 +96,8 @@ class Playing:
             if session.link is None:
                 self._bring(session)
             assert session.link is not None
-            order = Order(session.id, next(self._numbers), self._settings.credit, MOST_BYTES)
+            number, credit = next(self._numbers), self._settings.credit
+            order = Order(session.id, number, credit, MOST_BYTES, allowance)
             return await session.link.hand(session.handle, order, descriptor)
         finally:
             os.close(descriptor)

@@ -23,9 +23,10 @@ from service.keys.repository import Principal
 from service.keys.vigil import Vigil
 from service.problems import Problem
 from service.security import COOKIE, Doorkeeper, token_of
+from service.sessions.allowance import Pace
 from service.sessions.connection import connection_of
 from service.sessions.encoding import Form, message_of, write_hello
-from service.sessions.frames import Frame, Kind
+from service.sessions.frames import Frame, Kind, refused
 from service.sessions.handing import serve_directly
 from service.sessions.operations import Sessions
 from service.sessions.playing import problem_of
@@ -50,10 +51,13 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
     except WebSocketDisconnect:
         pass
     else:
-        vigil: Vigil = websocket.app.state.vigil
+        state = websocket.app.state
+        doorkeeper: Doorkeeper = state.doorkeeper
+        vigil: Vigil = state.vigil
+        allowance, pace = doorkeeper.allowance(principal), doorkeeper.pace(principal)
         with vigil.over(principal) as revoked:
-            if not await serve_directly(websocket, sessions, session, revoked):
-                await Stream(websocket, sessions, session, revoked).run()
+            if not await serve_directly(websocket, sessions, session, allowance, revoked):
+                await Stream(websocket, sessions, session, pace, revoked).run()
 
 
 async def stepper_of(websocket: WebSocket) -> Principal:
@@ -75,10 +79,15 @@ class Stream:
     """One socket on one session."""
 
     def __init__(
-        self, websocket: WebSocket, sessions: Sessions, session: Session, revoked: asyncio.Event
+        self,
+        websocket: WebSocket,
+        sessions: Sessions,
+        session: Session,
+        pace: Pace,
+        revoked: asyncio.Event,
     ) -> None:
         self._socket, self._sessions, self._session = websocket, sessions, session
-        self._revoked = revoked
+        self._pace, self._revoked = pace, revoked
         self._credit = sessions.settings.credit
         self._under_way = 0
         self._replies: deque[Frame] = deque()
@@ -112,17 +121,26 @@ class Stream:
             text = message.get("text")
             form = Form.MSGPACK if text is None else Form.JSON
             content = message["bytes"] if text is None else text.encode()
-            while self._under_way >= self._credit:
-                self._has_credit.clear()
-                await self._has_credit.wait()
+            problem = self._pace.against(content, is_json=form is Form.JSON)
+            # Replies come in order, so that a refusal comes after all that was asked before.
+            await self._until_under_way(self._credit if problem is None else 1)
             self._under_way += 1
+            if problem is not None:
+                asked = Frame(Kind.COMMAND, form, self._session.handle, b"")
+                self._replied(refused(asked, problem, self._session.number or 0))
+                continue
             try:
                 submit(self._session, Kind.COMMAND, form, content, self._replied)
-            except Problem as problem:
-                self._end = self._end or End("", problem.code, problem.detail or "")
+            except Problem as over:
+                self._end = self._end or End("", over.code, over.detail or "")
                 self._has_news.set()
                 # What is left to say is said by the other side.
                 await asyncio.Event().wait()
+
+    async def _until_under_way(self, fewer_than: int) -> None:
+        while self._under_way >= fewer_than:
+            self._has_credit.clear()
+            await self._has_credit.wait()
 
     def _replied(self, frame: Frame) -> None:
         self._replies.append(frame)

@@ -17,10 +17,12 @@ from typing import Any
 
 import msgspec
 
+from service.problems import Problem
 from service.sessions.action_log import read_records
+from service.sessions.allowance import Pace
 from service.sessions.direct import DirectStream, Order
 from service.sessions.encoding import Command, Form, read_command, write_reply
-from service.sessions.frames import Frame, FrameReader, Kind
+from service.sessions.frames import Frame, FrameReader, Kind, refused
 from service.sessions.page import Page
 from service.sessions.play import Play
 from service.sessions.refusal import Broken, Refused
@@ -58,6 +60,8 @@ class Worker:
         self._played: dict[int, list[float]] = {}
         """Seconds of commands done for connections, by session, that were not told."""
         self._told_at = 0.0
+        self._paces: dict[str, Pace] = {}
+        """Of keys, over all their streams here."""
         self._selector = DefaultSelector()
 
     def serve(self) -> None:
@@ -136,6 +140,9 @@ class Worker:
         self._settle(stream)
 
     def _answer_to(self, stream: DirectStream, frame: Frame) -> Frame:
+        problem = self._pace(stream).against(frame.content, is_json=frame.form == Form.JSON)
+        if problem is not None:
+            return self._refused(frame, problem)
         reply = self._handle(frame)
         if reply.kind == Kind.BROKEN:
             stream.is_over = True
@@ -143,6 +150,18 @@ class Worker:
             self._line.sendall(failed.head() + failed.content)
         self._played.setdefault(frame.handle, []).append(reply.seconds)
         return reply
+
+    def _pace(self, stream: DirectStream) -> Pace:
+        allowance = stream.order.allowance
+        pace = self._paces.get(allowance.key_id)
+        if pace is None:
+            pace = self._paces[allowance.key_id] = Pace(allowance)
+        return pace
+
+    def _refused(self, frame: Frame, problem: Problem) -> Frame:
+        play = self._plays.get(frame.handle)
+        number = 0 if play is None else play.number
+        return refused(frame, problem, number)
 
     def _settle(self, stream: DirectStream) -> None:
         """Wait for what the stream waits for; forget it when nothing is left of it."""

@@ -22,9 +22,9 @@ from sqlalchemy.exc import OperationalError
 from service.clock import HandClock, SystemClock
 from service.database import Database, InvalidDatabase
 from service.errors import MEDIA_TYPE
+from service.json_limits import check_json
 from service.keys.repository import Keyring
 from service.logs import without_secrets
-from service.middleware import check_json
 from service.paging import decode_cursor, encode_cursor
 from service.problems import Problem
 from service.serving import InvalidService, folder_of_one_service, prepare, read_settings
@@ -178,10 +178,10 @@ def test_bad_bodies_are_refused_before_anything_is_done(
 
 def test_brackets_in_strings_are_no_depth() -> None:
     """A text full of brackets is one value."""
-    limits = LimitSettings(json_depth=4, json_nodes=100)
-    check_json(json.dumps({"a": '[[[[[[{{{{"\\,,,,' * 50}).encode(), limits)
+    limits = (4, 100)
+    check_json(json.dumps({"a": '[[[[[[{{{{"\\,,,,' * 50}).encode(), *limits)
     with pytest.raises(Problem, match="too_deep"):
-        check_json(json.dumps([0] * 200).encode(), limits)
+        check_json(json.dumps([0] * 200).encode(), *limits)
 
 
 def test_what_nobody_foresaw_is_told_without_its_text(service: InProcess) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -20,6 +21,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from service.sessions.allowance import Allowance
 from service.sessions.direct import DirectStream, Order
 from service.sessions.frames import Frame, FrameReader, Kind
 from service.sessions.page import SIZE, Page
@@ -149,8 +151,6 @@ def test_a_session_that_is_closed_says_so_to_its_clients(served: Served) -> None
     until(lambda: players(served), lambda found: not found)
 
 
-@pytest.mark.parametrize(
-    ("decision", "code"),
 def test_a_stream_ends_with_its_key(served: Served) -> None:
     """Or a leaked key could be revoked and go on stepping; others of the session go on."""
     session = begin(served)
@@ -167,6 +167,8 @@ def test_a_stream_ends_with_its_key(served: Served) -> None:
         assert json.loads(other.recv())["step_id"] == 2
 
 
+@pytest.mark.parametrize(
+    ("decision", "code"),
     [
         (hostile.SEGFAULT, "simulator_crashed"),
         (hostile.LOOP, "step_timeout"),
@@ -241,9 +243,9 @@ class Desk:
         while True:
             yield from list(self._reader.feed(self.line.recv(1 << 16)))
 
-    def client(self, most_bytes: int = 1 << 16) -> socket.socket:
+    def client(self, most_bytes: int = 1 << 16, per_minute: int = 1 << 20) -> socket.socket:
         ours, handed = socket.socketpair()
-        order = Order("ses_1", 7, 4, most_bytes)
+        order = Order("ses_1", 7, 4, most_bytes, Allowance("key", per_minute, 8, 1000))
         frame = Frame(Kind.STREAM, 0, 1, msgspec.msgpack.encode(order))
         with handed:
             socket.send_fds(self.line, [frame.head() + frame.content], [handed.fileno()])
@@ -294,6 +296,22 @@ def test_what_is_too_large_is_refused_before_it_is_read(desk: Desk) -> None:
             answer += chunk
     assert answer[0] == 0x88
     assert struct.unpack("!H", answer[2:4])[0] == 1009
+
+
+def test_commands_are_within_the_limits_of_their_key(desk: Desk) -> None:
+    """As requests are: neither too deep, nor too many values, nor too many a minute."""
+    deep = b'{"type":"step","action":' + b"[" * 9 + b" " * 1100 + b"]" * 9 + b"}"
+    long = b'{"type":"step","action":[' + b"0," * 1000 + b"0]}"
+    with desk.client(per_minute=4) as client:
+        answers = b""
+        for command in (RESET.encode(), deep, long, RESET.encode(), RESET.encode()):
+            client.sendall(masked(command))
+        while answers.count(b'"step_id"') < 6:
+            answers += client.recv(1 << 16)
+    found = re.findall(rb'"step_id":(\d+)|"code":"(\w+)"', answers)
+    assert [number or code for number, code in found] == [
+        b"1", b"1", b"too_deep", b"1", b"too_deep", b"2", b"2", b"rate_limited",
+    ]  # fmt: skip
 
 
 def test_who_does_not_read_waits_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
