@@ -132,6 +132,27 @@ def load_scenario(name: str) -> Scenario:
         raise InvalidSystem(f"{name}:\n{faults}") from error
 
 
+def runs_own_code(name: str) -> bool:
+    """Whether to read a scenario is to run a user's code; nothing of it is run to tell.
+
+    Raises InvalidSystem where there is no such scenario, or its file is no TOML.
+    """
+    base, variant = _split(name)
+    text = _read(base)
+    if text is None:
+        return True
+    content = _parse(text)
+    if variant not in (None, *content.variants):
+        return _is_a_module_too(base)
+    return any("simulator" in each for each in (content.base, *content.variants.values()))
+
+
+def summary_of(name: str) -> str:
+    """What a scenario's file says that it is, unchecked; empty where there is no file."""
+    text = _read(_split(name)[0])
+    return "" if text is None else " ".join(str(_parse(text).base.get("summary", "")).split())
+
+
 def _split(name: str) -> tuple[str, str | None]:
     base, colon, variant = name.rpartition(":")
     if colon and (base in bundled_scenarios() or base.endswith(".toml")):

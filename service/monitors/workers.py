@@ -14,11 +14,12 @@ from typing import Any, Literal
 from service.jobs.pact import die_with_parent
 from training.rllib.session import THREADS_VARIABLE
 
-Work = Literal["calibrate", "observe", "compare"]
+Work = Literal["calibrate", "observe", "compare", "describe"]
 _WORKS: dict[str, tuple[str, str]] = {
     "calibrate": ("service.monitors.surveillance", "calibrate"),
     "observe": ("service.monitors.surveillance", "observe"),
     "compare": ("service.monitors.shadowing", "compare_day"),
+    "describe": ("service.scenarios.describing", "describe"),
 }
 """By name, so that the service itself need not wait for all that they stand on."""
 

@@ -17,6 +17,7 @@ from service.keys.vigil import Vigil
 from service.openenv import documents
 from service.openenv.visit import Visit, Wrong, told
 from service.problems import Problem
+from service.scenarios.catalogue import Catalogue
 from service.security import Stepper
 from service.sessions.allowance import Pace
 from service.sessions.operations import Sessions
@@ -50,8 +51,8 @@ def health(request: Request, env: Env) -> dict[str, str]:
 def metadata(request: Request, env: Env) -> dict[str, str]:
     """What it is."""
     _refuse_unknown(request, env)
-    explanation = request.app.state.catalogue.find(env).explanation
-    return {"name": env, "description": str(explanation["summary"])}
+    catalogue: Catalogue = request.app.state.catalogue
+    return {"name": env, "description": catalogue.summary(env)}
 
 
 @router.get("/schema")

@@ -260,7 +260,7 @@ def _costs(known: Known, replies: Sequence[dict[str, Any]]) -> dict[str, Any]:
     costs = [reply["info"].get("cost") for reply in replies if reply.get("reward") is not None]
     known_costs = [cost for cost in costs if cost is not None]
     return {
-        "unit": known.scenario.costs.unit,
+        "unit": known.explanation["costs"]["unit"],
         "last": known_costs[-1] if known_costs else None,
         "shown": sum(known_costs),
         "epochs": len(known_costs),

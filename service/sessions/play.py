@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections import deque
 from collections.abc import Callable
 from math import isfinite
@@ -130,7 +131,9 @@ class Play:
         except Broken:
             raise
         except Exception as error:
-            raise Broken("simulator_error", f"it raised {type(error).__name__}") from error
+            traceback.print_exception(error)
+            told = "it raised an exception: the service's log has it"
+            raise Broken("simulator_error", told) from error
         self.number = record.number
         reply = {"type": "reply", "step_id": record.number, **fields}
         if record.entry is not Entry.RESTORED and record.number:

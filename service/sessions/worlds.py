@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.sessions.refusal import Broken, Refused
 from service.sessions.spec import SessionSpec
 from sim.description import Description
 from sim.errors import InvalidSystem, SurrogymError
+from sim.scenario import load_scenario, runs_own_code
 from surrogates.storage import MANIFEST, fingerprint
 
 _SHARED = 64
@@ -48,6 +50,7 @@ def _problem(line: str) -> Problem:
         "mask": told["mask"],
         "history": told["history"],
     }
+    _refuse_failing(told["reference"])
     problem = scenario_problem(told["reference"], **asked)
     if objective is None:
         return problem
@@ -59,6 +62,18 @@ def _refuse_changed(what: str, found: str | None, pinned: str | None) -> None:
     """What was pinned must be what lies there, or the past could not be repeated."""
     if found != pinned:
         raise Broken("session_lost", f"the {what} was changed since: begin a new session")
+
+
+def _refuse_failing(reference: str) -> None:
+    """Refuse a plug-in that cannot be built; what its code said is for the log alone."""
+    if not runs_own_code(reference):
+        return
+    try:
+        load_scenario(reference)
+    except SurrogymError as error:
+        traceback.print_exception(error)
+        told = "its simulator cannot be built: the service's log has why"
+        raise Refused("simulator_error", told) from error
 
 
 def file_digest(reference: str) -> str | None:

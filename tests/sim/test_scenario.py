@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from sim.errors import InvalidSystem
-from sim.scenario import SimulatorRecipe, bundled_scenarios, load_scenario
+from sim.scenario import (
+    SimulatorRecipe,
+    bundled_scenarios,
+    load_scenario,
+    runs_own_code,
+    summary_of,
+)
 from sim.system import System
 
 BANK = (resources.files("sim") / "scenarios" / "bank.toml").read_text("utf-8")
@@ -34,6 +40,20 @@ def _system(name: str) -> System:
     template = load_scenario(name).template
     assert template is not None
     return template
+
+
+def test_what_runs_a_users_code_is_known_without_running_it(tmp_path: Path) -> None:
+    """A file's variants count too, as reading the file builds them; the module need not exist."""
+    own = tmp_path / "own.toml"
+    for text in ('simulator = "no.such:Thing"', '[variants.new]\nsimulator = "no.such:Thing"'):
+        own.write_text(f'summary = "Of my own."\n{text}', encoding="utf-8")
+        assert runs_own_code(str(own))
+        assert summary_of(str(own)) == "Of my own."
+    assert not any(map(runs_own_code, bundled_scenarios()))
+    assert not runs_own_code(str(_edited(tmp_path)))
+    assert runs_own_code("no.such:Thing")
+    with pytest.raises(InvalidSystem, match="no scenario"):
+        runs_own_code("nobody")
 
 
 def test_the_bundled_bank_is_whole() -> None:
