@@ -10,7 +10,6 @@ import numpy as np
 
 from service.client.transport import Transport
 from service.models.artefacts import FILES, Kind
-from service.models.operations import Evidence
 from service.models.schemas import Alias, AliasMove, Answer, Model, RolledBack, Version
 from training.journal import whole_folder
 
@@ -83,11 +82,12 @@ class ModelsClient:
         )
         return Alias.model_validate(answer.json())
 
-    def promote(self, name: str, version: int, reason: str, evidence: Evidence | None) -> Alias:
-        """Make a version champion; Refusal `promotion_refused` unless the evidence says so."""
-        told: dict[str, Any] = {"version": version, "reason": reason}
-        if evidence is not None:
-            told["evidence"] = evidence.to_record()
+    def promote(self, name: str, version: int, reason: str, job: str | None) -> Alias:
+        """Make a version champion that a `retrain` job made, if the job's gate speaks for it.
+
+        Raises Refusal `promotion_refused` otherwise, and without a job, but for a first champion.
+        """
+        told: dict[str, Any] = {"version": version, "reason": reason, "job": job}
         answer = self._transport.request("POST", f"/v1/models/{name}/promote", json=told)
         return Alias.model_validate(answer.json())
 

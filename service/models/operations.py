@@ -61,10 +61,13 @@ class Evidence:
     """Ends of the 95% interval of the relative cost, and its middle; below 0 is cheaper."""
     episodes: int
     """Paired, on the true simulator."""
+    job: str | None = None
+    """Whose gate measured it."""
 
     def to_record(self) -> dict[str, Any]:
         """As JSON takes it."""
         return {
+            "job": self.job,
             "champion": self.champion,
             "relative_cost": {"low": self.low, "value": self.value, "high": self.high},
             "episodes": self.episodes,

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from service.models import repository, schemas
 from service.models.acting import Acting
 from service.models.artefacts import Kind
-from service.models.operations import Evidence, Models
+from service.models.evidence import evidence_of
+from service.models.operations import Models
 from service.models.repository import Move
 from service.models.schemas import ALIAS, NAME
 from service.models.tables import AliasRow
@@ -202,14 +203,16 @@ def promote(
     order: schemas.PromotionOrder,
     principal: Promoter,
 ) -> schemas.Alias:
-    """Make a version champion if the evidence says so; missing evidence counts against it."""
-    given = order.evidence
-    evidence = None if given is None else _evidence(given)
+    """Make a version champion if the gate of a job says so; no evidence counts against it."""
+    database, evidence = request.app.state.platform.database, None
+    if order.job is not None:
+        with database.read() as session:
+            evidence = evidence_of(session, order.job, principal.whose, name, order.version)
     wish = Move(version=order.version, actor=principal.actor, reason=order.reason)
     is_promoted, why = _models(request).promote(name, wish, evidence)
     if not is_promoted:
         raise Problem("promotion_refused", why)
-    with request.app.state.platform.database.read() as session:
+    with database.read() as session:
         row = repository.alias_of(session, name, "champion")
     assert row is not None
     return _tagged(response, row)
@@ -279,17 +282,6 @@ def _revision(tag: str) -> int:
     number = tag.strip().removeprefix("W/").strip('"')
     # Anything that was never given out matches no alias.
     return int(number) if number.isdecimal() and len(number) < 10 else -1
-
-
-def _evidence(given: schemas.EvidenceRecord) -> Evidence:
-    cost = given.relative_cost
-    return Evidence(
-        champion=given.champion,
-        low=cost.low,
-        value=cost.value,
-        high=cost.high,
-        episodes=given.episodes,
-    )
 
 
 def _write(path: PathOf, source: BinaryIO) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.models.artefacts import Kind
 
@@ -97,28 +97,6 @@ class RollBackOrder(Strict):
     reason: str = Field(min_length=1, max_length=500)
 
 
-class RelativeCost(Strict):
-    """A 95% interval of the challenger's cost relative to the champion's; below 0 is cheaper."""
-
-    low: float = Field(allow_inf_nan=False)
-    value: float = Field(allow_inf_nan=False)
-    high: float = Field(allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> RelativeCost:
-        if not self.low <= self.value <= self.high:
-            raise ValueError("low, value and high must rise")
-        return self
-
-
-class EvidenceRecord(Strict):
-    """What a gate measured, paired under common random numbers on the true simulator."""
-
-    champion: int | None = Field(description="Version that it was held against")
-    relative_cost: RelativeCost
-    episodes: int = Field(ge=0, le=100_000_000)
-
-
 class PromotionOrder(Strict):
     """A wish to make a version champion."""
 
@@ -129,11 +107,7 @@ class PromotionOrder(Strict):
                 {
                     "version": 4,
                     "reason": "re-trained after arrivals rose",
-                    "evidence": {
-                        "champion": 3,
-                        "relative_cost": {"low": -0.09, "value": -0.06, "high": -0.03},
-                        "episodes": 200,
-                    },
+                    "job": "job-0193a5c2f7e1a1b2c3d4e5f6",
                 }
             ]
         },
@@ -141,7 +115,11 @@ class PromotionOrder(Strict):
 
     version: int = Field(ge=1, le=99_999_999)
     reason: str = Field(min_length=1, max_length=500)
-    evidence: EvidenceRecord | None = None
+    job: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{1,40}$",
+        description="The `retrain` job that made the version, and whose gate is the evidence",
+    )
 
 
 class Question(Strict):

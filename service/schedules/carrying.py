@@ -319,6 +319,7 @@ class Carrier:
         measured = outcome["evidence"]
         wish = self._wish(run, asking.version_of(outcome["policy"]), reason)
         evidence = Evidence(
+            job=run.retrain_job,
             champion=asking.version_of(run.base["policy"]),
             low=measured["low"],
             value=measured["value"],

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from safetensors.numpy import save
 
 from service.clock import HandClock
+from service.database import Database
+from service.jobs.tables import ArtefactRow, JobRow
 from service.models.artefacts import FILES
 from service.models.operations import Evidence, Models
 from service.models.repository import Move
@@ -70,9 +73,36 @@ def two(service: InProcess, tmp_path: Path) -> InProcess:
     return service
 
 
-def evidence(high: float, champion: int = 1, episodes: int = 50) -> dict[str, Any]:
-    cost = {"low": -0.2, "value": -0.1, "high": high}
-    return {"champion": champion, "relative_cost": cost, "episodes": episodes}
+def gated(
+    database: Database,
+    champion: str,
+    name: str = "front-desk",
+    version: int = 2,
+    *,
+    high: float = -0.05,
+    **row: Any,
+) -> str:
+    """A stored job whose gate held a version against a champion, by that one's folder."""
+    outcome = {"evidence": {"value": -0.1, "low": -0.2, "high": high, "count": 50}}
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    counts = dict.fromkeys(
+        ("cores", "generation", "attempts", "crashes", "losses", "last_event", "token"), 0
+    )
+    made = {
+        "id": "job-1", "owner": "operator", "kind": "retrain", "state": "done", "spec": {},
+        "spec_digest": "", "inputs": {"policy": champion}, "outcome": outcome, "progress": 1.0,
+        "created_at": now, "queued_at": now, "ended_at": now,
+    } | counts | row  # fmt: skip
+    with database.begin() as session:
+        session.add(JobRow(**made))
+        session.flush()
+        session.add(
+            ArtefactRow(
+                job_id=made["id"], name="policy", kind="policy", folder="x", files=[], facts={},
+                published={"name": name, "version": version},
+            )
+        )  # fmt: skip
+    return str(made["id"])
 
 
 def test_a_version_comes_back_byte_for_byte(service: InProcess, tmp_path: Path) -> None:
@@ -242,36 +272,66 @@ def test_a_roll_back_of_what_one_saw_happens_once(two: InProcess) -> None:
     assert two.client.get(url).json()["version"] == 1
 
 
+CHAMPION = "models/front-desk/1"
+
+
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("job", "why", "is_told"),
     [
-        (None, "no evidence"),
-        (evidence(0.01), "not certain"),
-        (evidence(-0.05, champion=2), "against version 2"),
-        (evidence(-0.05, episodes=1), "not certain"),
+        (None, "no evidence", True),
+        ({"high": 0.01}, "not certain", True),
+        ({"champion": "models/front-desk/2"}, "against version 2", True),
+        ({"champion": "models/other/1"}, "against version None", True),
+        ({"champion": "made/job-0/policy"}, "against version None", True),
+        ({"version": 1}, "not registered this version", False),
+        ({"name": "other"}, "not registered this version", False),
+        ({"kind": "evaluate"}, "only a retrain job", False),
+        ({"state": "failed"}, "only a retrain job", False),
     ],
 )
 def test_a_promotion_without_good_evidence_changes_nothing(
-    two: InProcess, given: dict[str, Any] | None, why: str
+    two: InProcess, job: dict[str, Any] | None, why: str, is_told: bool
 ) -> None:
     """Missing, uncertain or outdated evidence counts as failure, and the refusal is on record."""
     url = "/v1/models/front-desk"
-    order = {"version": 2, "reason": "re-trained", "evidence": given}
+    order: dict[str, Any] = {"version": 2, "reason": "re-trained"}
+    if job is not None:
+        given = {"champion": CHAMPION} | job
+        order["job"] = gated(two.app.state.platform.database, **given)
     answer = two.client.post(f"{url}/promote", json=order)
     assert (answer.status_code, answer.json()["code"]) == (409, "promotion_refused")
     assert why in answer.json()["detail"]
     assert two.client.get(f"{url}/aliases/champion").json()["version"] == 1
     last = two.client.get(f"{url}/history").json()["items"][0]
-    assert (last["is_moved"], last["to_version"]) == (False, 2)
+    assert (last["is_moved"], last["to_version"]) == ((False, 2) if is_told else (True, 1))
 
 
 def test_a_promotion_with_evidence_moves_the_champion(two: InProcess) -> None:
-    """The evidence stays with the move."""
-    order = {"version": 2, "reason": "re-trained", "evidence": evidence(-0.05)}
+    """The evidence stays with the move, and names the job that measured it."""
+    job = gated(two.app.state.platform.database, CHAMPION)
+    order = {"version": 2, "reason": "re-trained", "job": job}
     answer = two.client.post("/v1/models/front-desk/promote", json=order)
     assert answer.json()["version"] == 2
     last = two.client.get("/v1/models/front-desk/history").json()["items"][0]
-    assert last["evidence"] == evidence(-0.05)
+    assert last["evidence"] == {
+        "job": job,
+        "champion": 1,
+        "relative_cost": {"low": -0.2, "value": -0.1, "high": -0.05},
+        "episodes": 50,
+    }
+
+
+def test_nobody_brings_figures_along_or_takes_anothers_job(two: InProcess) -> None:
+    """Or whoever may promote could promote anything; others' jobs are as if they were not."""
+    figures = {"champion": 1, "relative_cost": {"low": -0.2, "value": -0.1, "high": -0.05}}
+    order = {"version": 2, "reason": "re-trained", "evidence": figures | {"episodes": 50}}
+    url = "/v1/models/front-desk/promote"
+    assert two.client.post(url, json=order).status_code == 422
+    job = gated(two.app.state.platform.database, CHAMPION)
+    theirs = two.key("promote", owner="other")
+    order = {"version": 2, "reason": "re-trained", "job": job}
+    assert two.client.post(url, json=order, headers=theirs).status_code == 404
+    assert two.client.get("/v1/models/front-desk/aliases/champion").json()["version"] == 1
 
 
 def test_moves_and_what_follows_from_them_are_one_transaction(two: InProcess) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from envs.remote import RemoteEnv
 from service.client import Client, NotReached, Refusal
-from service.models.operations import Evidence
+from service.database import Database
 from surrogates.storage import load_artefact
 from tests.service.conftest import KEY, Served
-from tests.service.test_models import SYSTEM, policy, saved
+from tests.service.test_models import SYSTEM, gated, policy, saved
 
 
 def test_everything_but_stepping_from_python(served: Served, tmp_path: Path) -> None:
@@ -33,8 +33,9 @@ def test_everything_but_stepping_from_python(served: Served, tmp_path: Path) -> 
         assert refused.value.code == "precondition_failed"
         with pytest.raises(Refusal, match="promotion_refused"):
             client.models.promote("desk", 2, "re-trained", None)
-        evidence = Evidence(champion=champion.version, low=-0.2, value=-0.1, high=-0.01, episodes=9)
-        assert client.models.promote("desk", 2, "re-trained", evidence).version == 2
+        with closing(Database(f"sqlite:///{served.data / 'surrogym.db'}")) as database:
+            job = gated(database, f"models/desk/{champion.version}", "desk", 2, high=-0.01)
+        assert client.models.promote("desk", 2, "re-trained", job).version == 2
         rows = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
         assert client.models.act("desk@champion", rows).actions == policy(2).act(rows).tolist()
         assert client.models.roll_back("desk", "champion", "queues grew").version == 1
