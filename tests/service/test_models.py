@@ -374,6 +374,8 @@ def test_a_served_policy_decides_as_the_policy_itself(two: InProcess) -> None:
         {"observations": [[0, 0, 0]], "allowed": [[False] * 4]},
         {"observations": [[0, 0, 0]], "allowed": [[True] * 3]},
         {"observations": [[0, 0, 0]], "memory": [[0.0]]},
+        {"observations": [[1e39, 0, 0]]},
+        {"observations": [[0, -1e300, 0]]},
     ],
 )
 def test_observations_that_do_not_fit_are_refused(two: InProcess, asked: dict[str, Any]) -> None:

@@ -327,6 +327,61 @@ def test_cursors_are_only_those_that_were_given_out() -> None:
             decode_cursor(bad, str, int)
 
 
+@pytest.mark.parametrize("part", [2**63, -(2**63), 10**40, True, None, 1.5, "a\0b", "\ud800", [1]])
+def test_cursors_with_what_no_database_looks_for_are_refused(part: Any) -> None:
+    """Though they have the form of those that were given out."""
+    for kinds in ((int,), (str,)):
+        with pytest.raises(Problem, match="invalid_request"):
+            decode_cursor(encode_cursor(part), *kinds)
+
+
+def test_lists_refuse_cursors_of_others(service: InProcess) -> None:
+    """A number where a name is meant, a name where a number is, and numbers beyond all bounds."""
+    for path, place in (
+        ("/v1/models", (3,)),
+        ("/v1/models/x/history", ("a",)),
+        ("/v1/models/x/history", (2**63,)),
+        ("/v1/models/x/versions", (10**30,)),
+        ("/v1/training-jobs", ("a\0",)),
+        ("/v1/monitors", ("no time", "a")),
+    ):
+        answer = service.client.get(path, params={"cursor": encode_cursor(*place)})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), path
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        (r"a\u0000b", 422, "invalid_request"),
+        (r"\\\u0000", 422, "invalid_request"),
+        (r"\ud800", 400, "malformed_json"),
+        (r"\udc00\ud800", 400, "malformed_json"),
+        (r"\\u0000", 201, None),
+        (r"\ud83d\ude00", 201, None),
+    ],
+)
+def test_text_that_is_none_is_refused(
+    service: InProcess, name: str, status: int, code: str | None
+) -> None:
+    """No database stores NUL or half a character; a backslash before a u is neither."""
+    content = f'{{"name": "{name}", "owner": "o", "scopes": ["read"]}}'
+    answer = service.client.post(
+        "/v1/keys", content=content, headers={"content-type": "application/json"}
+    )
+    assert (answer.status_code, answer.json().get("code")) == (status, code)
+
+
+def test_msgpack_is_not_taken_for_json_that_is_too_deep(service: InProcess) -> None:
+    """The bytes of an array may be brackets as well as any others."""
+    codes = [
+        service.client.post(
+            "/v1/sessions/ses_0/step", content=b"[{" * 5000, headers={"content-type": media}
+        ).json()["code"]
+        for media in ("application/msgpack", "application/json")
+    ]
+    assert codes == ["not_found", "too_deep"]
+
+
 def test_times_without_a_zone_never_reach_the_database(tmp_path: Path) -> None:
     """They would be read back as another time."""
     from service.keys.tables import KeyRow

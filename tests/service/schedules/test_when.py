@@ -67,6 +67,36 @@ def test_a_clock_that_is_set_back_repeats_nothing_and_one_set_ahead_catches_up(d
     assert states(desk) == ["failed", "skipped", "calibrating"]
 
 
+def test_nothing_is_changed_to_nothing_but_a_budget(desk: Desk) -> None:
+    """A null says neither what is wanted nor that it stays."""
+    place, client = desk.create(), desk.service.client
+    before = client.get(place).json()
+    for name in ("name", "on", "answer", "overlap", "cool_down_seconds", "pause_after_failures"):
+        refused = client.patch(place, json={name: None})
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request"), name
+    assert client.get(place).json() == before
+    assert client.patch(place, json={"budget": None}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        ("0001-01-01T00:00:00Z", "2029-12-31T00:00:00Z"),
+        ("1969-12-31T23:59:59Z", "2029-12-31T00:00:00Z"),
+        ("2029-12-01T00:00:00Z", "9001-01-01T00:00:00Z"),
+        ("2029-12-01T00:00:00Z", "9999-12-31T23:59:59-12:00"),
+    ],
+)
+def test_times_that_no_clock_will_show_are_not_made_up_for(
+    desk: Desk, since: str, until: str
+) -> None:
+    """Calendars end somewhere, and going through ten thousand years of nights takes as long."""
+    place = f"{nightly(desk)}/backfill"
+    answer = desk.service.client.post(place, json={"since": since, "until": until})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert states(desk) == []
+
+
 @pytest.mark.parametrize(
     ("overlap", "found"),
     [

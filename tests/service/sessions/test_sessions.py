@@ -30,6 +30,21 @@ def code_of(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 30])
+def test_costs_that_no_store_takes_are_refused(service: InProcess, number: str) -> None:
+    """Wherever they are within an objective, and before a slot is taken."""
+    for objective in (
+        f'{{"outputs": {{"waiting": {number}}}}}',
+        f'{{"targets": [{{"level": [1, {number}]}}]}}',
+    ):
+        content = f'{{"env": "clinic", "objective": {objective}}}'
+        answer = service.client.post(
+            "/v1/sessions", content=content, headers={"content-type": "application/json"}
+        )
+        assert code_of(answer) == (422, "invalid_request")
+    assert service.client.get("/v1/sessions").json()["items"] == []
+
+
 @pytest.fixture(scope="module")
 def started(starting: Starting) -> InProcess:
     return starting(
