@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError, wait
@@ -99,6 +101,28 @@ def test_shutdown_waits_for_nothing_that_waits_for_room() -> None:
     for future in futures:
         with pytest.raises((CancelledError, RuntimeError)):
             future.result(timeout=0)
+
+
+def test_a_ray_of_ones_own_asks_for_its_token_and_is_on_this_machine_alone() -> None:
+    """Whoever reaches a Ray without a token runs code in it, others on the machine included."""
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    assert address.startswith("127.0.0.1:")
+    code = (
+        "import sys; from ray._raylet import GcsClient\n"
+        "GcsClient(address=sys.argv[1]).internal_kv_keys(b'', namespace=None, timeout=10)"
+    )
+    known, stranger = (
+        subprocess.run(
+            [sys.executable, "-c", code, address],
+            env={**os.environ, "RAY_AUTH_MODE": mode},
+            capture_output=True, text=True, timeout=120, check=False,
+        )
+        for mode in ("token", "disabled")
+    )  # fmt: skip
+    assert known.returncode == 0, known.stderr
+    assert stranger.returncode != 0
 
 
 def test_a_session_inside_a_session_leaves_ray_running() -> None:
