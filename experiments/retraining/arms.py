@@ -109,22 +109,6 @@ def surrogate_warm(start: Start) -> Timeline:
     return _by_surrogate(start, start.known.policy)
 
 
-def surrogate_unsoftened(start: Start) -> Timeline:
-    """The same from the old policy as sure of itself as it was, by smaller steps: a first try."""
-    settings = practice(start.changed.after, start.seed)
-    careful = replace(
-        settings,
-        learning_rate=settings.learning_rate / 2,
-        entropy_coefficient=settings.entropy_coefficient / 3,
-        value_warmup_iterations=3,
-    )
-    surrogate, recorder = _renewed(start)
-    changed = start.changed
-    environments = Environments(problem=changed.after.imagined(surrogate, changed.beliefs))
-    _practise(start, environments, careful, start.known.policy, recorder)
-    return recorder.timeline
-
-
 def surrogate_tuned(start: Start) -> Timeline:
     """The same for a while, then on the simulator."""
     setting, plant = start.changed.setting, start.changed.after
@@ -168,7 +152,6 @@ ARMS: dict[str, Arm] = {
     "surrogate warm": surrogate_warm,
     "surrogate cold": surrogate_cold,
     "surrogate warm, then simulator": surrogate_tuned,
-    "surrogate warm, unsoftened": surrogate_unsoftened,
     "stale surrogate": stale,
 }
 WARM, COLD = "simulator warm", "simulator cold"
