@@ -126,6 +126,7 @@ def test_a_collection_is_the_same_however_often_it_was_interrupted(bench: Bench)
     assert bench.made["collected"].summary["episodes"] == 40
     steps = [line["payload"] for line in bench.said["collected"] if line["kind"] == "step"]
     assert [step["was_there"] for step in steps] == [False] * 3
+    assert bench.moves_within("collected") == {"collect/000", "collect/001", "collect/002"}
     bench.do("collected", again=True, kind="collect", episodes=40)
     steps = [line["payload"] for line in bench.said["collected"] if line["kind"] == "step"]
     assert [step["was_there"] for step in steps] == [True] * 3
@@ -135,7 +136,6 @@ def test_a_collection_is_the_same_however_often_it_was_interrupted(bench: Bench)
 
 def test_progress_rises_within_steps_and_says_how_long(bench: Bench) -> None:
     """A person decides by it whether to wait; of every kind of job here it rises to one."""
-    assert bench.moves_within("collected") == {"collect/000", "collect/001", "collect/002"}
     assert bench.moves_within("fitted") == {"fit"}
     told = [line["payload"] for line in bench.said["fitted"] if line["kind"] == "progress"]
     assert all(each["seconds_left"] >= 0 for each in told if each["share"] > 0.01)
