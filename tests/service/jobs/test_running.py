@@ -71,7 +71,7 @@ def test_a_stuck_attempt_is_ended_before_the_next_begins(open_house: Open) -> No
     """Two processes on one journal would spoil it; the first must be gone with its children."""
     plan = Plan(steps=2, hang_at=1, children=1, ignores_asking=True)
     house = open_house(crashes=1)
-    job = house.until(house.submit(plan, stall_seconds=3.0), FAILED)
+    job = house.until(house.submit(plan, stall_seconds=8.0), FAILED)
     # The first finished a step, so that it does not count.
     assert attempts(house, job.id) == [AttemptState.STALLED] * 2
     assert processes_of(job.id) == []
