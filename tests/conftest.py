@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.systems import unchecked
+
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
+
+_CHECKED = ("sim", "envs", "surrogates", "training")
+"""Folders whose tests run with every shape checked, but for those marked as long."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Check shapes in short tests: they double a long one's time and tell it nothing new."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    is_checked = folder in _CHECKED and item.get_closest_marker("long") is None
+    with nullcontext() if is_checked else unchecked():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ from training.loop.visits import visit
 from training.plant import Plant
 from training.rllib.settings import Budget, PPOSettings
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.usefixtures("ray_cluster")]
 
 PPO = PPOSettings(hidden=(16,), num_envs=64, rollout_length=8, minibatch_size=256, discount=1.0)
 ITERATION = PPO.transitions_per_iteration
