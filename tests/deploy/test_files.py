@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from service.settings import Settings
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+_LINTERS = {
+    "Dockerfile": ("hadolint", "--no-color"),
+    "compose.yaml": ("check-jsonschema", "--builtin-schema", "vendor.compose-spec"),
+}
 
 
 def _compose() -> dict[str, Any]:
     read: dict[str, Any] = yaml.safe_load((_DEPLOY / "compose.yaml").read_text())
     return read
+
+
+def _complaints(file: Path) -> str:
+    program, *options = _LINTERS[file.name]
+    command = [str(Path(sys.executable).parent / program), *options, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", _LINTERS)
+def test_linters_find_nothing_wrong(name: str) -> None:
+    """No engine builds or starts these here, so that a slip would first be met by an operator."""
+    assert _complaints(_DEPLOY / name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "told"),
+    [
+        ("Dockerfile", "WORKDIR /home/surrogym", "WORKDIR home/surrogym", "DL3000"),
+        ("compose.yaml", "healthcheck:", "healthchecks:", "healthchecks"),
+    ],
+)
+def test_linters_find_a_slip(name: str, right: str, wrong: str, told: str, tmp_path: Path) -> None:
+    """Else their silence would say nothing."""
+    slipped = tmp_path / name
+    slipped.write_text((_DEPLOY / name).read_text().replace(right, wrong, 1))
+    assert told in _complaints(slipped)
 
 
 def test_every_setting_that_is_named_exists() -> None:
