@@ -8,6 +8,7 @@ that standardise, after Gandy and Kvaloy (2013).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -39,12 +40,41 @@ def set_threshold(
     threshold = bisect(
         lambda h: float(np.quantile(_run_lengths(peaks, h), 1.0 - settings.assurance)),
         settings.run_length,
-        float(peaks.max()),
+        peaks.highest,
     )
     each = _run_lengths(peaks, threshold)
     low, high = np.quantile(each, _RESAMPLE_BAND)
     achieved = RunLength(mean=float(np.mean(each)), low=float(low), high=float(high))
     return threshold, achieved
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """Largest two-sided sum so far along chains, told where it rises, which it does seldom.
+
+    All of a chain's days would take a gibibyte where false alarms are to be years apart.
+    """
+
+    steps: int
+    shape: tuple[int, int]
+    """Resamples and chains."""
+    at: Int[np.ndarray, "rise"]
+    """Steps from 0, never falling."""
+    chain: Int[np.ndarray, "rise"]
+    height: Float[np.ndarray, "rise"]
+
+    @property
+    def highest(self) -> float:
+        """Of all chains."""
+        return float(self.height.max(initial=0.0))
+
+    def crossings(self, threshold: float) -> Int[np.ndarray, "resample chain"]:
+        """First step at which each chain is there; `steps` where it never is."""
+        first = np.full(self.shape[0] * self.shape[1], self.steps)
+        # Latest ones first, so that the earliest stays.
+        is_there = np.flatnonzero(self.height >= threshold)[::-1]
+        first[self.chain[is_there]] = self.at[is_there]
+        return first.reshape(self.shape)
 
 
 def simulate_peaks(
@@ -54,27 +84,39 @@ def simulate_peaks(
     steps: int,
     chains: int,
     random: np.random.Generator,
-) -> Float[np.ndarray, "step resample chain"]:
-    """Largest two-sided sum so far, along chains that draw their days from each set."""
+) -> Peaks:
+    """Follow chains that draw their days from each set."""
     resamples, count, hidden = sets.shape
     sums = np.zeros((resamples, chains, 2 * hidden))
-    peaks = np.zeros((steps, resamples, chains))
-    peak = np.zeros((resamples, chains))
+    peak = np.zeros(resamples * chains)
     both = np.concatenate([sets, -sets], axis=2)
     rows = np.arange(resamples)[:, None]
-    for step in range(steps):
+    rises, heights = [], []
+    for _ in range(steps):
         days = random.integers(count, size=(resamples, chains))
         sums = advance(sums, both[rows, days], allowance, clip)
-        peak = np.maximum(peak, sums.max(axis=2))
-        peaks[step] = peak
-    return peaks
+        now = sums.max(axis=2).reshape(-1)
+        risen = np.flatnonzero(now > peak)
+        peak[risen] = now[risen]
+        rises.append(risen)
+        heights.append(now[risen])
+    return Peaks(
+        steps=steps,
+        shape=(resamples, chains),
+        at=np.repeat(np.arange(steps), [len(risen) for risen in rises]),
+        chain=np.concatenate(rises),
+        height=np.concatenate(heights),
+    )
 
 
-def run_length(peaks: Float[np.ndarray, "step *chains"], threshold: float) -> float:
+def run_length(peaks: Peaks, threshold: float) -> float:
     """Mean days to an alarm: all days until alarm or end over the number of alarms."""
-    crossed = peaks >= threshold
-    has_alarm = crossed.any(axis=0)
-    days = np.where(has_alarm, crossed.argmax(axis=0) + 1, len(peaks))
+    return _mean(peaks.crossings(threshold), peaks.steps)
+
+
+def _mean(first: Int[np.ndarray, "*chains"], steps: int) -> float:
+    has_alarm = first < steps
+    days = np.where(has_alarm, first + 1, steps)
     return float(days.sum() / max(1, int(has_alarm.sum())))
 
 
@@ -84,8 +126,8 @@ def mean_run_length(alarms: Sequence[int | None], longest: int) -> float:
     return days / max(1, sum(day is not None for day in alarms))
 
 
-def _run_lengths(peaks: Float[np.ndarray, "step resample chain"], threshold: float) -> list[float]:
-    return [run_length(peaks[:, number], threshold) for number in range(peaks.shape[1])]
+def _run_lengths(peaks: Peaks, threshold: float) -> list[float]:
+    return [_mean(first, peaks.steps) for first in peaks.crossings(threshold)]
 
 
 def _resampled(

@@ -43,6 +43,22 @@ def test_the_assurance_holds_where_the_truth_is_known() -> None:
     assert reached >= 3
 
 
+def test_long_runs_take_little_memory() -> None:
+    """Peaks are kept where they rise, so that years between alarms cost no more than weeks.
+
+    A peak over n days rises about log(n) times more, where all of its days would be n numbers.
+    """
+    days = np.random.default_rng(7).standard_normal((2, 150, 3))
+    risen = []
+    for steps in (500, 5000):
+        peaks = simulate_peaks(days, 1.0, 4.0, steps, 20, np.random.default_rng(7))
+        risen.append(len(peaks.height))
+        crossed = peaks.crossings(peaks.highest)
+        assert np.count_nonzero(crossed < steps) == 1
+        assert np.all(peaks.crossings(0.5) < steps)
+    assert risen[1] < 2 * risen[0]
+
+
 def test_a_kind_of_day_is_measured_against_its_own() -> None:
     """Mondays are busier: their own mean is taken off, drawn to all days when few were seen."""
     random = np.random.default_rng(5)
