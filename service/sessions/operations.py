@@ -27,6 +27,8 @@ from service.sessions.spec import SessionSpec
 from service.sessions.tables import SessionRow, SnapshotRow
 
 _SECONDS_TO_RECORD = 5.0
+_SECONDS_TO_REPLY = 2.0
+"""For commands that are under way when the service is told to stop."""
 _log = structlog.get_logger("surrogym.sessions")
 
 
@@ -53,6 +55,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._handles = count(1)
         self._reaping: asyncio.Task[None] | None = None
+        self._parting: asyncio.Task[None] | None = None
         self._told_used: dict[str, float] = {}
         self._ending: dict[str, Session] = {}
         """Sessions that are over, until that is recorded."""
@@ -63,12 +66,14 @@ class Sessions:
         for row in await run_sync(self.records.prepare):
             self._take_up(row)
         self.playing.start()
+        self._parting = asyncio.create_task(self._part())
         self._reaping = asyncio.create_task(self._reap_for_ever())
 
     async def stop(self) -> None:
         """Lay all down, to be taken up again."""
-        if self._reaping is not None:
-            self._reaping.cancel()
+        for task in (self._reaping, self._parting):
+            if task is not None:
+                task.cancel()
         if self._writing:
             await asyncio.wait(self._writing, timeout=1.0)
         await self.playing.stop()
@@ -211,6 +216,12 @@ class Sessions:
                 what = "not stepped" if session.is_used else "never stepped"
                 detail = f"{what} for {limit:g} seconds"
                 self._end(session, End("expired", "session_expired", detail))
+
+    async def _part(self) -> None:
+        """Once the service stops, keep nobody waiting for a command that takes long."""
+        await self.stopping.wait()
+        await asyncio.sleep(_SECONDS_TO_REPLY)
+        self.playing.part()
 
     async def _reap_for_ever(self) -> None:
         while True:

@@ -62,6 +62,18 @@ class Playing:
             self._watching.cancel()
         await self.workers.stop()
 
+    def part(self) -> None:
+        """Tell all who wait for a reply to ask again; what is done by then is in the log."""
+        content = msgspec.msgpack.encode(["not_ready", "the service stops: ask the same again"])
+        for session in self._sessions.values():
+            waiting = list(session.asked)
+            # Nobody waits for a session that is brought back, and its refusal would end it.
+            session.asked.clear()
+            session.asked.extend(one for one in waiting if one.frame.kind == Kind.OPEN)
+            for one in waiting:
+                if one.frame.kind != Kind.OPEN:
+                    one.tell(Frame(Kind.REFUSED, one.frame.form, session.handle, content))
+
     def hold(self, session: Session) -> None:
         """Take up a session."""
         self._sessions[session.handle] = session
