@@ -1,7 +1,7 @@
 """The whole service, as it is served, under whatever happens to services.
 
-The suite kills 25 times; `SURROGYM_KILLS=200 pytest tests/service/test_chaos.py -k kill` kills 200
-times.
+The suite kills 25 times on SQLite and 5 on PostgreSQL;
+`SURROGYM_KILLS=200 pytest tests/service/test_chaos.py -k kill` kills 200 and 40 times.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tests.service.chaos.victim import Victim
 from tests.service.chaos.zygote import Zygote
 from tests.service.clinic import Clinic, sketched
 from tests.service.conftest import KEY
+from tests.service.databases import fresh_on, mortal_postgresql, url_of
 from tests.service.jobs.conftest import until
 from tests.service.sessions import hostile
 
@@ -96,16 +97,26 @@ def problem(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, str(answer.json()["code"])
 
 
-def test_no_kill_loses_or_doubles_anything(start: Start, clinics: list[Clinic]) -> None:
+@pytest.mark.parametrize(("kind", "kills"), [("sqlite", KILLS), ("postgresql", KILLS // 5)])
+def test_no_kill_loses_or_doubles_anything(
+    kind: str,
+    kills: int,
+    start: Start,
+    tmp_path: Path,
+    clinics: list[Clinic],
+    request: pytest.FixtureRequest,
+) -> None:
     """Whoever was answered relies on it, and whoever was not asks again: so it was promised."""
-    victim = start()
+    url = f"sqlite:///{tmp_path / 'data' / 'surrogym.db'}"
+    victim = start(DATABASE_URL=url if kind == "sqlite" else url_of(kind, tmp_path, request))
     with crowded(victim, clinics):
         killer = Killer(victim, stream(7, "kills"))
-        killer.kill(KILLS)
-        assert killer.killed.total() == KILLS
-        assert killer.killed["service"] > KILLS // 5
-    with closing(sqlite3.connect(victim.data / "surrogym.db")) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        killer.kill(kills)
+        assert killer.killed.total() == kills
+        assert killer.killed["service"] > kills // 5
+    if kind == "sqlite":
+        with closing(sqlite3.connect(victim.data / "surrogym.db")) as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     left = victim.processes()
     assert victim.stop() == 0
     until(lambda: [pid for pid in left if psutil.pid_exists(pid)], lambda pids: not pids, 5.0)
@@ -142,6 +153,37 @@ def test_a_locked_database_is_told_and_nothing_is_lost(
             other.execute("ROLLBACK")
         assert http.delete(over).status_code == 204
         assert http.get("/readyz").status_code == 200
+
+
+def test_a_database_that_is_killed_is_told_and_nothing_is_lost(
+    start: Start, clinics: list[Clinic]
+) -> None:
+    """It restarts for an upgrade, or its machine does; requests say so, and then all goes on."""
+    with mortal_postgresql() as server:
+        victim = start(DATABASE_URL=fresh_on(server.url))
+        with crowded(victim, clinics) as crowd, victim.http() as http:
+            for seconds_away in (0.0, 3.0):
+                server.kill()
+                time.sleep(seconds_away)
+                for ask in (
+                    partial(_submitted, http, 0),
+                    partial(http.get, "/v1/training-jobs"),
+                    partial(http.post, "/v1/sessions", json={"env": "clinic"}),
+                ):
+                    answer = ask()
+                    assert problem(answer) == (503, "storage_unavailable")
+                    assert int(answer.headers["retry-after"]) >= 1
+                ready = http.get("/readyz")
+                assert (ready.status_code, ready.json()["missing"]) == (
+                    503, ["the database does not answer"],
+                )  # fmt: skip
+                assert http.get("/livez").status_code == 200
+                assert http.get("/metrics").status_code == 200
+                server.start()
+                until(partial(http.get, "/readyz"), lambda answer: answer.status_code == 200, 10.0)
+                crowd.go_on()
+        assert "unforeseen" not in (victim.folder / "service.log").read_text()
+        victim.kill()
 
 
 def _submitted(http: httpx2.Client, number: int) -> httpx2.Response:
