@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ def points(served: Served, job_id: str, attempt: int) -> list[dict[str, Any]]:
     return [each for each in items if each["attempt"] == attempt]
 
 
+def process_of_ray(job_id: str, name: str) -> int:
+    (found,) = [
+        each.pid for each in processes_of(job_id) if psutil.Process(each.pid).name() == name
+    ]
+    return found
+
+
 @pytest.mark.ray
 def test_real_jobs_outlive_the_service_and_ray_and_end_when_they_are_told(tmp_path: Path) -> None:
     """What a team relies on, with the simulator and Ray that it uses."""
@@ -51,6 +59,8 @@ def test_real_jobs_outlive_the_service_and_ray_and_end_when_they_are_told(tmp_pa
         "SURROGYM_KEY": KEY,
         "SURROGYM_JOBS__CORES": "2",
         "SURROGYM_JOBS__WAIT_SECONDS": "0",
+        # Ray waits for a minute for its control service to come back before it gives up.
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "2",
     }
     with closing(Served(data=tmp_path / "data", environment=environment)) as served:
         served.start()
@@ -83,15 +93,11 @@ def test_real_jobs_outlive_the_service_and_ray_and_end_when_they_are_told(tmp_pa
             ppo={"hidden": [16], "num_envs": 32, "num_epochs": 1},
         )
         until(lambda: points(served, trained, 1), bool, 60.0)
-        raylets = [
-            each.pid
-            for each in processes_of(trained)
-            if psutil.Process(each.pid).name() == "raylet"
-        ]
-        assert len(raylets) == 1
-        os.kill(raylets[0], signal.SIGKILL)
-        until(lambda: points(served, trained, 2), bool, 90.0)
-        assert story(served, trained)["attempts_made"][0]["state"] == "crashed"
+        for attempt, part in enumerate(("raylet", "gcs_server"), 1):
+            os.kill(process_of_ray(trained, part), signal.SIGKILL)
+            until(partial(points, served, trained, attempt + 1), bool, 90.0)
+            ended = story(served, trained)["attempts_made"][attempt - 1]
+            assert ended["state"] == "crashed", part
         began = time.monotonic()
         served.client().post(f"{JOBS}/{trained}/cancel")
         until(lambda: story(served, trained)["state"], lambda state: state == "cancelled", 10.0)
