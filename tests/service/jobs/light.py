@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from service.jobs.folders import AttemptFolder
-from service.jobs.notes import Notes
+from service.jobs.notes import POINT, Notes
 from service.jobs.pact import die_with_parent, watch_parent
 from service.jobs.progress import Progress
 from service.jobs.results import making
@@ -46,6 +46,8 @@ class Plan:
     """Of what it makes."""
     children: int = 0
     """Processes that leave its group."""
+    learns: bool = False
+    """Whether each step says a point of a learning curve."""
     ignores_asking: bool = False
     """Whether SIGTERM is passed over."""
 
@@ -87,10 +89,11 @@ def work(folder: AttemptFolder, order: dict[str, Any], plan: Plan) -> int:
         write_json(folder.refusal, {"reason": plan.refuse})
         return 3
     names = [f"step/{number}" for number in range(plan.steps)]
-    progress = Progress(Notes(folder.notes), dict.fromkeys(names, 1.0))
+    notes = Notes(folder.notes)
+    progress = Progress(notes, dict.fromkeys(names, 1.0))
     journal = Journal(Path(order["work"]), hear=progress.finished)
     numbers = [
-        journal.step(name, lambda number=number: step(plan, number), NumberForm())  # type: ignore[misc]
+        journal.step(name, lambda number=number: step(plan, number, notes), NumberForm())  # type: ignore[misc]
         for number, name in enumerate(names)
     ]
     with making(folder.result, Path(order["data"])) as result:
@@ -104,8 +107,13 @@ def work(folder: AttemptFolder, order: dict[str, Any], plan: Plan) -> int:
     return 0
 
 
-def step(plan: Plan, number: int) -> int:
+def step(plan: Plan, number: int, notes: Notes) -> int:
     time.sleep(plan.pause)
+    if plan.learns:
+        notes.say(
+            POINT, training="ppo", seconds=float(number), steps=1000 * (number + 1),
+            episodes=number, mean_return=-50.0 / (number + 1), evaluation=None,
+        )  # fmt: skip
     if number == plan.crash_at:
         raise RuntimeError("crashed as planned")
     while number == plan.hang_at:
