@@ -11,9 +11,13 @@ from importlib import import_module
 from threading import Lock
 from typing import Any, Literal
 
+import structlog
+
 from service.jobs.pact import die_with_parent
+from sim.errors import SurrogymError
 from training.rllib.session import THREADS_VARIABLE
 
+_log = structlog.get_logger("surrogym.monitors")
 Work = Literal["calibrate", "observe", "compare", "describe"]
 _WORKS: dict[str, tuple[str, str]] = {
     "calibrate": ("service.monitors.surveillance", "calibrate"),
@@ -32,7 +36,7 @@ def do(work: Work, *args: Any) -> dict[str, Any]:
 
 
 class WorkLost(Exception):
-    """The process ended, or took too long and was ended."""
+    """The work failed, or its process ended, or took too long and was ended."""
 
 
 class Worker:
@@ -43,7 +47,7 @@ class Worker:
         self._lock = Lock()
 
     def run(self, seconds: float, work: Work, *args: Any) -> dict[str, Any]:
-        """What the work gives; raises WorkLost, and what the work itself raises."""
+        """What the work gives; raises WorkLost, and SurrogymError where the work is refused."""
         with self._lock:
             pool = self._pool = self._pool or _started()
         try:
@@ -54,6 +58,12 @@ class Worker:
         except (BrokenProcessPool, CancelledError) as error:
             self.end()
             raise WorkLost("its process ended: the simulator may have crashed") from error
+        except SurrogymError:
+            raise
+        except Exception as error:
+            # Whatever a user's simulator raises, or a machine without enough memory.
+            _log.error("work failed", work=work, exc_info=error)
+            raise WorkLost(f"it failed with {type(error).__name__}") from error
 
     def end(self) -> None:
         """End the process, whatever it is at."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from hypothesis import strategies as st
 
 from service.clock import HandClock
 from service.database import Database
+from service.monitors.workers import Worker, WorkLost
 from tests.service.clinic import Clinic, order, settle, watch
 from tests.service.conftest import InProcess, StartInProcess
+from tests.service.jobs.conftest import until
 
 HOUR = 3600.0
 Start = Callable[..., tuple[InProcess, str]]
@@ -84,6 +88,55 @@ def test_arrival_order_and_repetition_change_no_verdict(
         assert verdicts(service, again) == wanted
 
     in_any_order()
+
+
+def test_a_killed_process_costs_no_day_and_judges_none_twice(
+    watched: tuple[InProcess, str], clinic: Clinic
+) -> None:
+    """The kernel may end it when memory is short, at work or idle; the day is judged anew."""
+    service, undisturbed = watched
+    days = [epoch for day in clinic.days(4) for epoch in day]
+    send(service, undisturbed, days)
+    place = str(service.client.post("/v1/monitors", json=order()).headers["location"])
+    settle(service.app.state.monitors)
+    supervisor = service.app.state.monitors.supervisor
+    with closing(Process()) as process:
+        supervisor._observing = process
+        service.client.post(f"{place}/epochs", json={"epochs": days})
+        with ThreadPoolExecutor(1) as pool:
+            killing = pool.submit(process.kill)
+            supervisor.observe_due()
+            killing.result()
+        assert "its process ended" in service.client.get(place).json()["reason"]
+        assert verdicts(service, place) == {}
+        supervisor.observe_due()
+        assert sorted(verdicts(service, place)) == [0]
+        process.kill()
+        settle(service.app.state.monitors)
+    assert verdicts(service, place) == verdicts(service, undisturbed)
+    told = service.client.get(place).json()
+    assert (told["state"], told["next_day"]) == ("watching", 4)
+
+
+def test_whatever_a_work_raises_is_work_lost() -> None:
+    """Memory may run out, or a user's simulator raise anything: the monitor's turn ends with it."""
+    with closing(Process()) as process, pytest.raises(WorkLost, match="it failed with KeyError"):
+        process.run(60.0, "no such work")  # type: ignore[arg-type]
+
+
+class Process(Worker):
+    """Of observations, and killed by others."""
+
+    def kill(self) -> None:
+        """As soon as it is there."""
+        until(lambda: self._pool and self._pool._processes, bool)
+        assert self._pool is not None
+        for process in list(self._pool._processes.values()):
+            process.kill()
+            process.join()
+
+    def close(self) -> None:
+        self.end()
 
 
 def test_a_changed_epoch_is_refused_and_the_first_one_stays(
