@@ -30,8 +30,15 @@ def list_keys(request: Request, _: Admin) -> Page[Key]:
 
 
 @router.delete("/{key_id}", status_code=204)
-def revoke_key(request: Request, key_id: Annotated[str, Path(max_length=16)], _: Admin) -> None:
-    """Make a key worthless, within seconds everywhere."""
+def revoke_key(
+    request: Request, key_id: Annotated[str, Path(max_length=16)], principal: Admin
+) -> None:
+    """Make a key worthless, within seconds everywhere.
+
+    Not the key that asks: whoever replaces it makes another one, and revokes the old one with that.
+    """
+    if key_id == principal.key_id:
+        raise Problem("conflict", "a key does not revoke itself: do it with another one")
     if not _keyring(request).revoke(key_id):
         raise Problem("not_found", "no key of that id")
 

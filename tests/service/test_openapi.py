@@ -102,3 +102,5 @@ def test_the_service_does_what_its_description_says(tmp_path: Path) -> None:
             line[:400] for line in found.stdout.splitlines()[-120:]
         )
         assert "unforeseen" not in served.log()
+        # A key that is lost on the way would leave nothing of the service to be seen.
+        assert 'status="401"' not in served.client().get("/metrics").text

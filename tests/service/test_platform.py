@@ -59,6 +59,16 @@ def test_a_key_may_do_what_its_scopes_say_until_it_is_revoked(in_process: StartI
     assert service.client.get("/v1/keys", headers=headers).status_code == 401
 
 
+def test_a_key_does_not_revoke_itself(in_process: StartInProcess) -> None:
+    """One slip must not lock everybody out; with a second key the first is replaced."""
+    service = in_process(HandClock())
+    second = service.key("admin")
+    for headers, key_id in (({}, "operator"), (second, second["Authorization"].split("_")[1])):
+        refused = service.client.delete(f"/v1/keys/{key_id}", headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert service.client.delete("/v1/keys/operator", headers=second).status_code == 204
+
+
 def test_no_key_is_stored_as_it_is(service: InProcess) -> None:
     """Whoever steals the database has no key."""
     order = {"name": "night", "owner": "planning", "scopes": ["train", "read"]}
