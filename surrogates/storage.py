@@ -24,6 +24,7 @@ from safetensors.numpy import save as format_safetensors
 
 from sim.description import Description
 from sim.errors import suggestion
+from sim.streams import stream
 from surrogates.errors import TamperedArtefact
 from surrogates.interface import Surrogate
 from surrogates.support import Support
@@ -128,7 +129,8 @@ def save_surrogate(
 def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, Manifest]:
     """Bring back a surrogate for the system described, with its manifest.
 
-    Raises TamperedArtefact for another system's, or one whose names have changed since.
+    Raises TamperedArtefact for another system's, for one whose names have changed since, and for
+    arrays that an older release wrote in a way that this one cannot draw from.
     """
     # Brings torch along, which whoever keeps policies alone has no need of.
     from surrogates.families import LOADERS
@@ -140,13 +142,33 @@ def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, M
             f"{folder}: of unknown family {family!r}{suggestion(family, LOADERS)}; "
             "upgrade, or fit again"
         )
+    own = {k: a for k, a in artefact.tensors.items() if not k.startswith(_SUPPORT)}
     try:
-        own = {k: a for k, a in artefact.tensors.items() if not k.startswith(_SUPPORT)}
-        return LOADERS[family](own, description), artefact.manifest
+        surrogate = LOADERS[family](own, description)
+        _draw_once(surrogate)
+    except TamperedArtefact:
+        raise
     except KeyError as error:
         raise TamperedArtefact(
             f"{folder / WEIGHTS}: lacks the array {error} of family {family!r}: fit and save again"
         ) from error
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise TamperedArtefact(
+            f"{folder / WEIGHTS}: its arrays make no {family!r} of this release "
+            f"({type(error).__name__}), another one wrote them: fit and save again"
+        ) from error
+    return surrogate, artefact.manifest
+
+
+def _draw_once(surrogate: Surrogate) -> None:
+    """Arrays of other shapes may fit together and only fail when the first epoch is drawn."""
+    description = surrogate.description
+    surrogate.sample(
+        surrogate.openings[:1],
+        description.levels_of(np.zeros(1, dtype=int)),
+        description.nominal[None],
+        stream(0, "trial draw"),
+    )
 
 
 def load_as_learnt(folder: Path, description: Description) -> Surrogate:

@@ -249,6 +249,29 @@ def test_a_surrogate_without_one_of_its_arrays_is_refused(
         load_surrogate(tmp_path / "surrogate", description)
 
 
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_arrays_that_an_older_release_shaped_otherwise_are_refused(
+    family: str, fitted: dict[str, Surrogate], description: SystemDescription, tmp_path: Path
+) -> None:
+    """A release that sees one number less has narrower arrays under the same names.
+
+    Whoever loads them must be told to fit again, not be left with an error of some library in the
+    midst of a training.
+    """
+    save_surrogate(tmp_path / "surrogate", fitted[family], {})
+    tensors = load_artefact(tmp_path / "surrogate", kind="surrogate").tensors
+    narrower = {
+        name: np.ascontiguousarray(values[..., :-1]) if values.ndim > 1 else values
+        for name, values in tensors.items()
+    }
+    assert any(values.ndim > 1 for values in tensors.values()) or family in ("mean", "fluid")
+    if family in ("mean", "fluid"):
+        narrower = {name: np.atleast_1d(values)[..., :-1] for name, values in tensors.items()}
+    replace_weights(tmp_path / "surrogate", format_safetensors(narrower))
+    with pytest.raises(TamperedArtefact, match="fit"):
+        load_surrogate(tmp_path / "surrogate", description)
+
+
 def test_an_unknown_family_is_refused_with_the_known_ones(
     description: SystemDescription, fitted: dict[str, Surrogate], tmp_path: Path
 ) -> None:
