@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode
 from jaxtyping import Float
 
 from envs.actions import ActionForm
+from envs.caution import AllCautions, Caution, NoCaution, SupportPenalty, SupportStop
 from envs.environment import Environment
 from envs.masks import Mask
 from envs.objective import Objective
@@ -26,11 +27,12 @@ from envs.vector import VectorEnvironment
 from envs.world import SimulatedWorld, SurrogateWorld
 from sim.description import Description
 from sim.epoch import parameter_vector
+from sim.errors import InvalidSystem
 from sim.recipes import whole_recipe
 from sim.scenario import bundled_scenarios, load_scenario
 from sim.streams import stream
 from surrogates.clock import WithClock
-from surrogates.storage import load_surrogate
+from surrogates.storage import load_support, load_surrogate
 
 NAMESPACE, VERSION = "surrogym", 0
 _GLIMPSE = 200
@@ -86,6 +88,8 @@ def scenario_problem(
     mask: Mask | None = None,
     history: int = 1,
     cost_unit: float | None = None,
+    least_support: float = 0.0,
+    support_weight: float = 0.0,
 ) -> Problem:
     """The decision problem of a scenario: a bundled name, `name:variant`, a file or `module:Class`.
 
@@ -93,6 +97,10 @@ def scenario_problem(
     given, or drawn for each episode. The objective is the scenario's unless given. The cost unit is
     the power of ten nearest to what an epoch costs under random decisions. Scales are set by a
     short run of the true simulator, so both worlds are seen and paid alike.
+
+    On a surrogate an episode is cut where a question has less than `least_support`, and up to
+    `support_weight` is taken off the reward where hardly anything like it was seen (see
+    `envs.caution`). Raises InvalidSystem where the surrogate's folder tells no support.
     """
     read = load_scenario(scenario)
     build = WithClock(build=whole_recipe(read))
@@ -108,6 +116,7 @@ def scenario_problem(
         actions=actions,
         mask=mask,
         history=history,
+        caution=_caution(description, surrogate, least_support, support_weight),
     )
 
 
@@ -123,6 +132,26 @@ def _world(
     if isinstance(parameters, dict):
         return partial(SurrogateWorld, fitted, parameters=_believed(description, parameters))
     return partial(SurrogateWorld, fitted, parameters=parameters)
+
+
+def _caution(
+    description: Description, surrogate: str | Path | None, least: float, weight: float
+) -> Caution:
+    if not least and not weight:
+        return NoCaution()
+    if surrogate is None:
+        raise InvalidSystem(
+            f"least_support {least}, support_weight {weight}: the true simulator is right "
+            "everywhere; give them with a surrogate"
+        )
+    support = load_support(Path(surrogate), description)
+    if support is None:
+        raise InvalidSystem(
+            f"{surrogate} does not tell where the surrogate has been: save it with its support, or "
+            "leave out least_support and support_weight"
+        )
+    stop = SupportStop(support=support, least=least)
+    return AllCautions(cautions=(stop, SupportPenalty(support=support, weight=weight)))
 
 
 def _believed(description: Description, parameters: Parameters) -> Float[np.ndarray, "parameter"]:

@@ -10,12 +10,14 @@ import envs
 import sim
 from envs.environment import Environment
 from envs.registration import scenario_problem
+from sim.errors import InvalidSystem
 from sim.scenario import SimulatorRecipe, bundled_scenarios, load_scenario
 from surrogates.baselines import fit_mean
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
 from surrogates.design import plan_episodes
 from surrogates.storage import save_surrogate
+from surrogates.support import Support
 from tests.systems import unchecked
 
 CLINIC = "surrogym/clinic-v0"
@@ -29,7 +31,9 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with unchecked():
         transitions = run_episodes(build, plan_episodes(description, 6, 1))
         surrogate = fit_mean(transitions, description, None, np.random.default_rng(0))
-    save_surrogate(folder, surrogate, {})
+        support = Support.learn(transitions, description, np.random.default_rng(1), anchors=64)
+    save_surrogate(folder, surrogate, {}, support)
+    save_surrogate(folder.with_name("untold"), surrogate, {})
     return folder
 
 
@@ -87,6 +91,36 @@ def test_parameters_may_be_given_or_drawn(artefact: Path) -> None:
                 world.begin(np.arange(4), np.random.default_rng(0))
             assert len(set(drawn.parameters[:, 0])) == 4
             assert set(given.parameters[:, 0]) == {description.parameters[0].high}
+
+
+def test_a_surrogate_is_left_where_it_has_never_been(artefact: Path) -> None:
+    """Its support lies in its folder, so a name and a folder must be enough to heed it."""
+    with unchecked():
+        problem = scenario_problem(
+            "clinic", surrogate=artefact, least_support=0.01, support_weight=2.0
+        )
+        environment = Environment(problem)
+        environment.reset(seed=0)
+        state = environment.states.copy()
+        _, _, _, is_cut, info = environment.step(0)
+        assert (is_cut, info["penalty"]) == (False, 0.0)
+        nowhere = np.full((1, len(state)), 500.0)
+        nowhere[:, -2:] = state[-2:]
+        description = problem.observation.description
+        judged = problem.caution.judge(
+            nowhere, description.decisions[:1], description.nominal[None]
+        )
+    assert judged.stops.tolist() == [True]
+    assert judged.penalties.tolist() == [2.0]
+
+
+def test_a_support_that_is_not_there_is_not_passed_over(artefact: Path) -> None:
+    """Somebody who asks for caution and gets none would train on what nobody knows."""
+    with unchecked():
+        with pytest.raises(InvalidSystem, match="does not tell where the surrogate has been"):
+            scenario_problem("clinic", surrogate=artefact.with_name("untold"), least_support=0.01)
+        with pytest.raises(InvalidSystem, match="give them with a surrogate"):
+            scenario_problem("clinic", support_weight=1.0)
 
 
 def test_a_name_alone_is_enough_where_it_names_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
