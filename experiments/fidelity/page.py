@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from experiments.fidelity.plots import PICTURES
 from experiments.main_job.plots import draw
+from surrogates.fidelity.one_epoch import middle_half
 from surrogates.fidelity.policies import SMALLEST_DIFFERENCE
 from surrogates.fidelity.verdict import FEWEST_POLICIES
 from training.journal import write_json
@@ -53,6 +54,11 @@ def render(record: dict[str, Any]) -> str:
         record=record,
         pictures=pictures,
         colour=COLOURS[record["verdict"]["use"]],
+        # Earlier releases told of a cell only what is pooled over quantities.
+        by_cell={
+            name: cell for name, cell in record["one_epoch"]["cells"].items() if "pit" in cell
+        },
+        middle_half=middle_half,
         fewest_policies=FEWEST_POLICIES,
         least_different=SMALLEST_DIFFERENCE,
     )

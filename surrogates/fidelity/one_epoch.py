@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from surrogates.fidelity.cells import cells_of
 from surrogates.interface import SupportsLikelihood, Surrogate
 from surrogates.scores import Foretold, Scores, score_foretold
 
-_BINS = 20
+_BINS, _CELL_BINS = 20, 8
 _FEWEST_ROWS = 30
 """Transitions below which a cell's scores say nothing."""
 
@@ -27,6 +28,12 @@ class CellScores:
     energy: float
     coverage: dict[str, float]
     log_likelihood: float | None
+    crps: dict[str, float]
+    """Of each quantity, in its own unit."""
+    log_scores: dict[str, float]
+    """Of each quantity, in nats."""
+    pit: dict[str, tuple[int, ...]]
+    """Histogram of each quantity, in wider bins than over all data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +70,32 @@ def score_one_epoch(
             energy=scores.energy,
             coverage=scores.coverage,
             log_likelihood=scores.log_likelihood,
+            crps=scores.crps_by_output | scores.crps_by_state,
+            log_scores=scores.log_scores,
+            pit=_histograms(foretold.names, pit[rows], _CELL_BINS),
         )
     return OneEpoch(
         rows=len(fresh),
         scores=score_foretold(foretold, pit, _mean(likelihood, slice(None))),
         unconditional_crps=_unconditional(foretold),
-        pit={
-            name: tuple(np.histogram(column, bins=_BINS, range=(0.0, 1.0))[0].tolist())
-            for name, column in zip(foretold.names, pit.T, strict=True)
-        },
+        pit=_histograms(foretold.names, pit, _BINS),
         cells=cells,
     )
+
+
+def middle_half(histogram: Sequence[int]) -> float:
+    """What the central 50% cover, from a histogram of as many bins as four divides."""
+    quarter = len(histogram) // 4
+    return sum(histogram[quarter:-quarter]) / max(1, sum(histogram))
+
+
+def _histograms(
+    names: tuple[str, ...], pit: Float[np.ndarray, "row quantity"], bins: int
+) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(np.histogram(column, bins=bins, range=(0.0, 1.0))[0].tolist())
+        for name, column in zip(names, pit.T, strict=True)
+    }
 
 
 def _mean(likelihood: Float[np.ndarray, "row"] | None, rows: np.ndarray | slice) -> float | None:

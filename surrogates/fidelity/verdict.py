@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from surrogates.fidelity.one_epoch import middle_half
+
 if TYPE_CHECKING:
     from surrogates.fidelity.assessment import Evidence
     from surrogates.fidelity.horizons import Distance
@@ -100,10 +102,7 @@ def _coverage(evidence: Evidence) -> _Found:
 
 def _farthest(pit: dict[str, tuple[int, ...]]) -> str:
     """The quantity whose middle half is most wrong: pooled, one that is too wide can hide it."""
-    middle = {
-        name: sum(counts[len(counts) // 4 : -(len(counts) // 4)]) / max(1, sum(counts))
-        for name, counts in pit.items()
-    }
+    middle = {name: middle_half(counts) for name, counts in pit.items()}
     name = max(middle, key=lambda one: abs(middle[one] - 0.5))
     return f"of single quantities farthest {name.replace('_', ' ')}, 50% covers {middle[name]:.0%}"
 

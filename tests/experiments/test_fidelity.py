@@ -54,6 +54,24 @@ def test_what_is_not_there_is_said_rather_than_drawn(tmp_path: Path) -> None:
         assert said in page
 
 
+def test_every_quantity_is_shown_by_cell_where_the_record_has_it(tmp_path: Path) -> None:
+    """Older records tell of cells only what is pooled over quantities, and still make a page."""
+    record = stored("good")
+    scores = record["one_epoch"]["scores"]
+    for cell in record["one_epoch"]["cells"].values():
+        cell["crps"] = dict.fromkeys(scores["log_scores"], 1.2345)
+        cell["log_scores"] = scores["log_scores"]
+        cell["pit"] = {name: [1, 1, 2, 2, 2, 2, 1, 1] for name in scores["log_scores"]}
+    write_report(tmp_path / "page.html", record)
+    page = (tmp_path / "page.html").read_text()
+    shown = len(record["one_epoch"]["cells"]) * len(scores["log_scores"])
+    assert page.count("<td>1.23 / ") == page.count(" / 67%</td>") == shown
+    for cell in record["one_epoch"]["cells"].values():
+        del cell["crps"], cell["log_scores"], cell["pit"]
+    write_report(tmp_path / "page.html", record)
+    assert "Each quantity in each cell" not in (tmp_path / "page.html").read_text()
+
+
 def test_a_part_is_shown_once_however_often_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
     """A fit says that it is done, and so does whoever waited for it."""
     with Steps(Reporter()) as steps:

@@ -107,6 +107,20 @@ def test_everything_is_told_by_cell(exact: Evidence) -> None:
     assert sum(cell.rows for cell in exact.one_epoch.cells.values()) == exact.one_epoch.rows
 
 
+def test_every_quantity_is_told_by_cell(exact: Evidence) -> None:
+    """Pooled over quantities a cell may look right while its waits are wrong; parts make the whole.
+
+    The floor of a log score comes from the outcomes it is taken over, so that those of cells do not
+    add up to the last digit.
+    """
+    scores, rows = exact.one_epoch.scores, exact.one_epoch.rows
+    cells = exact.one_epoch.cells.values()
+    for name, crps in (scores.crps_by_output | scores.crps_by_state).items():
+        assert sum(c.rows * c.crps[name] for c in cells) / rows == pytest.approx(crps)
+        assert {sum(c.pit[name]) for c in cells} == {c.rows for c in cells}
+        assert all(np.isfinite(c.log_scores[name]) for c in cells)
+
+
 def test_the_record_is_plain_json(exact: Evidence) -> None:
     """The page is made from it, and so is whatever others make of it."""
     record = exact.to_record()
