@@ -34,10 +34,11 @@ _FITTED_FEW = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSteps:
-    """Whole environment steps on the bank: world, objective, observation, new episodes, one core.
+    """Whole environment steps on the bank, on one core.
 
-    A surrogate's step costs the same however large the system is, so that one speed stands against
-    days of the simulator of every size.
+    A step is world, mask, objective, observation and new episodes. A surrogate's step costs the
+    same however large the system is, so that one speed stands against days of the simulator of
+    every size.
     """
 
     batch: int = 4096
@@ -140,4 +141,5 @@ def _problem(surrogate: Surrogate, description: SystemDescription) -> Problem:
         build_world=lambda copies: SurrogateWorld(surrogate, copies),
         objective=Objective.from_costs(description, costs.outputs, costs.at_close),
         observation=Observation(description=description, parameters=description.nominal),
+        mask="feasible",
     )

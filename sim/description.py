@@ -361,6 +361,8 @@ class SystemDescription(Description):
         """All joint choices but those that send customers to a full room."""
         decisions = self.decisions
         allowed = np.ones((len(states), len(decisions)), dtype=bool)
+        if not self.places:
+            return allowed
         names = [stock.name for stock in self.stocks]
         for place in self.places:
             inside = states[:, [names.index(stock) for stock in place.stocks]].sum(axis=1)
