@@ -278,8 +278,8 @@ def test_clients_that_vanish_hold_nothing(start: Start) -> None:
         silent = [stack.enter_context(_connected(victim)) for _ in range(100)]
         slow = [stack.enter_context(_connected(victim)) for _ in range(50)]
         for each in slow:
-            head = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
-            each.sendall(head.encode())
+            head = f"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+            each.sendall((head + "Content-Length: 100\r\n\r\n{").encode())
         for each in silent[50:]:
             each.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: ")
         before = player.steps
