@@ -52,7 +52,9 @@ class Plan:
     """Whether SIGTERM is passed over."""
 
     def title(self) -> str:
-        return json.dumps({k: value for k, value in self.__dict__.items() if value is not None})
+        """What differs from the usual, since a title has 200 characters."""
+        usual = Plan().__dict__
+        return json.dumps({k: value for k, value in self.__dict__.items() if value != usual[k]})
 
 
 @dataclass(frozen=True)
