@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +15,7 @@ from benchmarks.ours import OurBankDay, OurQueue
 from benchmarks.peers import ciw_network, plain_simpy
 from benchmarks.workloads import BankDay, Queue
 from sim.analytic import erlang_a
-from tests.systems import assert_holds, unchecked
+from tests.systems import assert_holds
 
 QUEUE = Queue(arrival_rate=9.6, service_rate=1.0, servers=10, mean_patience=2.0, minutes=300.0)
 RUNS = range(1, 15)
@@ -36,12 +36,6 @@ DAY_PRECISION = {
 
 QUEUES = {"simpy": plain_simpy.simulate_queue, "ciw": ciw_network.simulate_queue}
 DAYS = {"simpy": plain_simpy.simulate_bank_day, "ciw": ciw_network.simulate_bank_day}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_checks() -> Iterator[None]:
-    with unchecked():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from cli.app import main
-from tests.systems import unchecked
 
 
 def surrogym(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -60,8 +59,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_simulated(
     """A report takes minutes, and whoever mistyped a name must not wait for them."""
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
-    with unchecked():
-        assert surrogym(monkeypatch, *arguments) == 2
+    assert surrogym(monkeypatch, *arguments) == 2
     heard = capsys.readouterr().err
     assert told in heard
     assert "%" not in heard
@@ -73,12 +71,11 @@ def test_a_simulator_of_ones_own_is_examined_whole(
 ) -> None:
     """Collecting, fitting, training and judging need no run of the main job."""
     page = tmp_path / "page.html"
-    with unchecked():
-        code = surrogym(
-            monkeypatch, "--scenario", "tests.fakes:TinyQueue", "--family", "bootstrap",
-            "--episodes", "24", "--train-seconds", "1", "--quick", "--json", "--workers", "1",
-            "--output", str(page),
-        )  # fmt: skip
+    code = surrogym(
+        monkeypatch, "--scenario", "tests.fakes:TinyQueue", "--family", "bootstrap",
+        "--episodes", "24", "--train-seconds", "1", "--quick", "--json", "--workers", "1",
+        "--output", str(page),
+    )  # fmt: skip
     told = json.loads(capsys.readouterr().out)
     assert code == 0
     assert told == json.loads(page.with_suffix(".json").read_text())

@@ -16,7 +16,6 @@ from surrogates.collect import run_episodes
 from surrogates.dataset import Transitions, read_transitions, write_transitions
 from surrogates.design import plan_episodes
 from tests.fakes import TinyQueue
-from tests.systems import unchecked
 
 BUILD = WithClock(build=TinyQueue)
 DESCRIPTION = BUILD().describe()
@@ -29,7 +28,7 @@ def surrogym(monkeypatch: pytest.MonkeyPatch, path: Path, epochs: int) -> int:
         "--family", "mean", "--workers", "1", "--json",
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["surrogym", *arguments])
-    with unchecked(), pytest.raises(SystemExit) as stop:
+    with pytest.raises(SystemExit) as stop:
         main()
     return int(stop.value.code or 0)
 

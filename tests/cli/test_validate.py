@@ -13,7 +13,6 @@ import pytest
 from cli.app import main
 from sim.contract import CLAUSES
 from sim.scenario import bundled_scenarios
-from tests.systems import unchecked
 
 SHOP = """
     from tests.sim.faulty import Till, TooFast
@@ -35,8 +34,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     # Tables are laid out for the terminal.
     monkeypatch.setenv("COLUMNS", "110")
-    with unchecked():
-        yield
+    yield
     sys.modules.pop("own_shop", None)
 
 

@@ -22,7 +22,6 @@ from sim.adapting import private_copy
 from sim.contract import check_simulator
 from sim.scenario import SimulatorRecipe, load_scenario
 from tests.sim import faulty
-from tests.systems import unchecked
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "adapting_simpy"
@@ -58,8 +57,7 @@ def _day(clinic: Any, seed: int, doctors: list[float], **parameters: float) -> l
 def test_the_adapter_keeps_the_contract(in_folder: Path) -> None:
     """The example that users copy must not teach them a fault."""
     recipe = SimulatorRecipe(scenario=load_scenario("adapter:Clinic"))
-    with unchecked():
-        checks = check_simulator(recipe, fresh_process=True)
+    checks = check_simulator(recipe, fresh_process=True)
     assert [c for c in checks if c.outcome not in ("passed", "skipped")] == []
     assert [c.name for c in checks if c.outcome == "skipped"] == ["flow_balance"]
 
@@ -189,8 +187,7 @@ def test_the_page_tells_messages_as_they_are() -> None:
         faulty.OutputsTooMany, faulty.WaitIsNaN, faulty.TooFast, faulty.KeepsItsQueue,
         faulty.SharesItsRandomness, faulty.ReusesItsState, faulty.StumblesBeforeReset,
     ]  # fmt: skip
-    with unchecked():
-        messages = [" ".join(check.detail for check in check_simulator(build)) for build in broken]
+    messages = [" ".join(check.detail for check in check_simulator(build)) for build in broken]
     assert len(told) == len(broken)
     for said, message in zip(told, messages, strict=True):
         for part in said.replace("epoch 1 returned", "reset(seed=1) returned").split(" ..."):

@@ -15,7 +15,6 @@ from envs.vector import VectorEnvironment
 from envs.world import SurrogateWorld
 from sim.adapting import private_copy
 from tests.envs.clockwork import DESCRIPTION, ClockworkSurrogate, clockwork_problem
-from tests.systems import unchecked
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "plain_ppo" / "ppo.py"
 
@@ -36,15 +35,14 @@ def test_it_learns_the_best_decisions(ppo: ModuleType) -> None:
     settings = ppo.Settings(updates=10, steps=10, learning_rate=5e-3)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    with unchecked():
-        agent, means = ppo.train(VectorEnvironment(problem, 32), settings)
-        environment = Environment(problem)
-        seen, _ = environment.reset(seed=0)
-        rewards = []
-        for _ in range(5):
-            policy, _ = agent(torch.from_numpy(seen))
-            seen, reward, *_ = environment.step(np.int64(policy.probs.argmax()))
-            rewards.append(reward)
+    agent, means = ppo.train(VectorEnvironment(problem, 32), settings)
+    environment = Environment(problem)
+    seen, _ = environment.reset(seed=0)
+    rewards = []
+    for _ in range(5):
+        policy, _ = agent(torch.from_numpy(seen))
+        seen, reward, *_ = environment.step(np.int64(policy.probs.argmax()))
+        rewards.append(reward)
     torch.set_num_threads(threads)
     assert len(means) == 10
     assert sum(rewards) == 0.0
@@ -57,6 +55,5 @@ def test_the_command_of_its_page_runs(
     command = "ppo.py surrogym/clinic-v0 --updates 1 --envs 2"
     assert "surrogym/clinic-v0 --updates" in (ppo.__doc__ or "")
     monkeypatch.setattr(sys, "argv", command.split())
-    with unchecked():
-        ppo.main()
+    ppo.main()
     assert capsys.readouterr().out.startswith("update   0: mean reward of a step")

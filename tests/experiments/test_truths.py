@@ -48,7 +48,6 @@ from sim.analytic import criss_cross
 from sim.arrivals import RenewalArrivals
 from sim.distributions import Deterministic
 from sim.simulator import ServiceSystem
-from tests.systems import unchecked
 
 SETTING = find_setting("erlang_b_1_1")
 (LOST,) = truths_of(SETTING)
@@ -358,8 +357,7 @@ def test_a_verdict_needs_the_value_and_an_interval_that_could_miss() -> None:
 def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The lines of one setting, measured quickly."""
     path = tmp_path_factory.mktemp("truths") / "rows.jsonl"
-    with unchecked():
-        run([SETTING], "quick", path, InPlace())
+    run([SETTING], "quick", path, InPlace())
     return path.read_text()
 
 
@@ -375,8 +373,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(told: str, measured: Path) 
     """Rows are kept as they are measured, and what they say is not measured again."""
     measured.write_text("".join(told.splitlines(keepends=True)[:-3]))
     heard: list[int] = []
-    with unchecked():
-        run([SETTING], "quick", measured, InPlace(), on_row=lambda row, left: heard.append(left))
+    run([SETTING], "quick", measured, InPlace(), on_row=lambda row, left: heard.append(left))
     assert sorted(heard) == [0, 1, 2]
     rows = read_rows(measured, Row)
     assert {row.seed for row in rows} == set(SETTING.seeds("quick"))

@@ -18,7 +18,6 @@ from sim.description import Description
 from surrogates import FlowSettings, Surrogate, fit_flow, plan_episodes, run_episodes
 from surrogates.baselines import fit_mean
 from surrogates.storage import save_artefact, save_surrogate
-from tests.systems import unchecked
 from training.evaluation import run_day
 from training.policies import NetworkPolicy
 
@@ -73,9 +72,8 @@ def learnt(folder: Path) -> Clinic:
     subject = subject_of(SYSTEM)
     description = subject.description
     random = np.random.default_rng(1)
-    with unchecked():
-        rows = run_episodes(subject.recipe, plan_episodes(description, 40, seed=1))
-        fitted = fit_flow(rows, description, FlowSettings(passes=6), random)
+    rows = run_episodes(subject.recipe, plan_episodes(description, 40, seed=1))
+    fitted = fit_flow(rows, description, FlowSettings(passes=6), random)
     return _kept(folder, fitted, random)
 
 
@@ -116,8 +114,7 @@ class Inline:
     """Does the work of a process at once, in this one."""
 
     def run(self, seconds: float, work: Work, *args: Any) -> dict[str, Any]:
-        with unchecked():
-            return do(work, *args)
+        return do(work, *args)
 
     def end(self) -> None:
         pass

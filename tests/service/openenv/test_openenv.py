@@ -15,7 +15,6 @@ import pytest
 
 from envs.registration import make_environment
 from tests.service.conftest import KEY, Served
-from tests.systems import unchecked
 
 if os.environ.get("SURROGYM_REQUIRE_OPENENV") == "1":
     import openenv
@@ -57,17 +56,15 @@ def client_of(address: str, **given: Any) -> Any:
 
 def test_their_client_plays_a_whole_episode(served: Served) -> None:
     """And sees what a local environment shows."""
-    with unchecked():
-        local = make_environment("clinic")
-        seen, _ = local.reset(seed=4)
+    local = make_environment("clinic")
+    seen, _ = local.reset(seed=4)
     with client_of(f"{served.address}/openenv/clinic") as client:
         result = client.reset(seed=4, episode_id="first")
         np.testing.assert_array_equal(np.float32(result.observation["values"]), seen)
         steps = 0
         while not result.done:
             result = client.step(steps % 24)
-            with unchecked():
-                seen, reward, *_ = local.step(np.int64(steps % 24))
+            seen, reward, *_ = local.step(np.int64(steps % 24))
             np.testing.assert_array_equal(np.float32(result.observation["values"]), seen)
             assert result.reward == reward
             steps += 1

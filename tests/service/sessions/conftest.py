@@ -23,7 +23,6 @@ from surrogates.flow import FlowSettings, fit_flow
 from surrogates.storage import save_surrogate
 from tests.service.conftest import KEY, InProcess
 from tests.service.sessions.hostile import SCENARIO
-from tests.systems import unchecked
 
 SURROGATE = "clinic-flow"
 
@@ -33,12 +32,11 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small flow of the clinic, as it is stored."""
     recipe = SimulatorRecipe(scenario=load_scenario("clinic"))
     description = recipe().describe()
-    with unchecked():
-        seen = run_episodes(recipe, plan_episodes(description, 6, seed=1))
-        settings = FlowSettings(hidden=16, passes=1, least_steps=0)
-        fitted = fit_flow(seen, description, settings, stream(1, "fit"))
-        folder = tmp_path_factory.mktemp("artefacts") / SURROGATE
-        save_surrogate(folder, fitted, {"made_by": "a test"})
+    seen = run_episodes(recipe, plan_episodes(description, 6, seed=1))
+    settings = FlowSettings(hidden=16, passes=1, least_steps=0)
+    fitted = fit_flow(seen, description, settings, stream(1, "fit"))
+    folder = tmp_path_factory.mktemp("artefacts") / SURROGATE
+    save_surrogate(folder, fitted, {"made_by": "a test"})
     return folder
 
 

@@ -20,7 +20,6 @@ from service.sessions.seeds import derived_seed
 from service.sessions.spec import SessionSpec
 from service.sessions.worlds import build_environment
 from tests.service.sessions import hostile
-from tests.systems import unchecked
 
 KEPT = 3
 
@@ -142,7 +141,7 @@ def test_a_session_answers_as_a_local_environment_does(
     num_envs: int | None, mode: str, acts: list[tuple[Any, ...]]
 ) -> None:
     """Repeats, resets, kills, snapshots and restores in any order change no bit of any reply."""
-    with unchecked(), TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         both = Both(Path(folder), num_envs, mode)
         for name, *arguments in acts:
             getattr(both, name)(*arguments)
