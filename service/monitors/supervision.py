@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from service.clock import Clock
 from service.database import Database
+from service.isolation import Worker, WorkLost
 from service.models.operations import Models
 from service.monitors import repository
 from service.monitors.metrics import MonitorMetrics
 from service.monitors.settings import MonitorSettings
 from service.monitors.tables import MonitorDayRow, MonitorRow
 from service.monitors.watched import Shadowed, Tuning, Watched
-from service.monitors.workers import Worker, WorkLost
 from service.scenarios.catalogue import Catalogue
 from sim.errors import SurrogymError
 

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from anyio.to_thread import run_sync
 
-from service.monitors.workers import Worker, WorkLost
+from service.isolation import Worker, WorkLost
 from service.problems import Problem
 from service.scenarios.describing import described, read
 from sim.description import Description

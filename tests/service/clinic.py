@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from jaxtyping import Float
 
+from service.isolation import Work, do
 from service.jobs.subject import subject_of
 from service.monitors.operations import Monitors
-from service.monitors.workers import Work, do
 from sim.description import Description
 from surrogates import FlowSettings, Surrogate, fit_flow, plan_episodes, run_episodes
 from surrogates.baselines import fit_mean

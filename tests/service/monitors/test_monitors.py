@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from service.clock import HandClock
 from service.database import Database
-from service.monitors.workers import Worker, WorkLost
+from service.isolation import Worker, WorkLost
 from tests.service.clinic import Clinic, order, settle, watch
 from tests.service.conftest import InProcess, StartInProcess
 from tests.service.jobs.conftest import until

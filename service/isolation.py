@@ -17,7 +17,7 @@ from service.jobs.pact import die_with_parent
 from sim.errors import SurrogymError
 from training.rllib.session import THREADS_VARIABLE
 
-_log = structlog.get_logger("surrogym.monitors")
+_log = structlog.get_logger("surrogym.isolation")
 Work = Literal["calibrate", "observe", "compare", "describe"]
 _WORKS: dict[str, tuple[str, str]] = {
     "calibrate": ("service.monitors.surveillance", "calibrate"),
