@@ -150,8 +150,13 @@ def _caution(
             f"{surrogate} does not tell where the surrogate has been: save it with its support, or "
             "leave out least_support and support_weight"
         )
-    stop = SupportStop(support=support, least=least)
-    return AllCautions(cautions=(stop, SupportPenalty(support=support, weight=weight)))
+    # Each asks for the support of every question, which is most of what it costs.
+    asked: tuple[Caution, ...] = ()
+    if least:
+        asked += (SupportStop(support=support, least=least),)
+    if weight:
+        asked += (SupportPenalty(support=support, weight=weight),)
+    return AllCautions(cautions=asked)
 
 
 def _believed(description: Description, parameters: Parameters) -> Float[np.ndarray, "parameter"]:
