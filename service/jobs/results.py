@@ -46,13 +46,13 @@ class Making:
 
     def keep(
         self, name: str, kind: str, write: Callable[[Path], None], facts: dict[str, Any]
-    ) -> str:
-        """Add an artefact, which `write` puts into the folder that it is given; its digest."""
+    ) -> Path:
+        """Add an artefact, which `write` puts into the folder that is given to it and returned."""
         folder = self.path / name
         folder.mkdir()
         write(folder)
         self.artefacts.append((name, kind, facts))
-        return digest_of(folder)
+        return folder
 
 
 @contextmanager

@@ -120,12 +120,13 @@ class Work(Generic[S]):
 
     def keep_transitions(self, transitions: Transitions) -> str:
         """Add transitions to what is made; their digest."""
-        return self.making.keep(
+        kept = self.making.keep(
             "transitions",
             "transitions",
             lambda folder: self.transitions_form.write(folder, transitions),
             {**self.lineage, "rows": len(transitions)},
         )
+        return digest_of(kept)
 
     def keep_comparison(self, comparison: Comparison) -> None:
         """Add paired costs to what is made."""
