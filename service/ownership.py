@@ -16,6 +16,11 @@ Place = tuple[datetime, str]
 """In a list by time and id."""
 
 
+def is_seen(owner: str, whose: str | None) -> bool:
+    """Whether what is an owner's is among those of `whose`: all where that is None."""
+    return whose is None or whose == owner
+
+
 def find_owned(
     session: Session,
     table: type[Row],
@@ -30,7 +35,7 @@ def find_owned(
     The same for both, so that nobody learns what others have.
     """
     row: Any = session.get(table, identifier, with_for_update=lock)
-    if row is None or (owner is not None and row.owner != owner):
+    if row is None or not is_seen(row.owner, owner):
         raise Problem("not_found", f"no {what} of that id")
     found: Row = row
     return found

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from anyio.to_thread import run_sync
 
+from service.ownership import is_seen
 from service.platform import Platform
 from service.problems import Problem, retry_after
 from service.scenarios.catalogue import Catalogue
@@ -81,7 +82,7 @@ class Sessions:
 
     def count(self, owner: str | None) -> int:
         """Open ones, of this owner where one is named."""
-        return sum(owner in (None, session.owner) for session in self._sessions.values())
+        return sum(is_seen(session.owner, owner) for session in self._sessions.values())
 
     def missing(self) -> list[str]:
         """What it lacks to be of use."""
@@ -108,8 +109,8 @@ class Sessions:
 
     async def find(self, owner: str, session_id: str) -> Session:
         """An owner's session that can be asked; raises Problem with the reason for any other."""
-        session = self._sessions.get(session_id)
-        if session is not None and session.owner == owner and not session.is_new:
+        session = self.found(owner, session_id)
+        if session is not None:
             return session
         end = self.ending(session_id)
         if end is not None and self._ending[session_id].owner == owner:
@@ -122,7 +123,7 @@ class Sessions:
     def found(self, owner: str | None, session_id: str) -> Session | None:
         """An open one, of this owner where one is named, without asking the database."""
         session = self._sessions.get(session_id)
-        if session is None or owner not in (None, session.owner) or session.is_new:
+        if session is None or session.is_new or not is_seen(session.owner, owner):
             return None
         return session
 
@@ -197,14 +198,14 @@ class Sessions:
             who = "its owner" if owner == session.owner else "an administrator"
             self._end(session, End("closed", "session_closed", f"{who} closed it"))
         ending = self._ending.get(session_id)
-        recorded = None if ending is None or owner not in (None, ending.owner) else ending.recorded
-        if recorded is not None:
+        recorded = None if ending is None else ending.recorded
+        if ending is not None and recorded is not None and is_seen(ending.owner, owner):
             await asyncio.wait([recorded], timeout=_SECONDS_TO_RECORD)
             if not recorded.done():
                 raise Problem("storage_unavailable", "it is over, and will be recorded: ask again")
             return
         row = await run_sync(self.records.find, session_id)
-        if row is None or owner not in (None, row.owner):
+        if row is None or not is_seen(row.owner, owner):
             raise Problem("not_found", "no session of that id")
 
     def reap(self) -> None:
@@ -269,7 +270,7 @@ class Sessions:
     def _next_expiry(self, owner: str | None) -> float:
         """Seconds until a slot may be free at the latest, if nobody steps."""
         now = self._clock.monotonic()
-        mine = [one for one in self._sessions.values() if owner in (None, one.owner)]
+        mine = [one for one in self._sessions.values() if is_seen(one.owner, owner)]
         return max(min((one.last_used + self._limit(one) - now for one in mine), default=1.0), 1.0)
 
     def _take_up(self, row: SessionRow) -> None:

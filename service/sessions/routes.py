@@ -7,6 +7,7 @@ from typing import Annotated
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Request, Response
 
+from service.ownership import is_seen
 from service.paging import Cursor, Limit, Page, decode_place, paged
 from service.problems import Problem
 from service.security import Reader, Stepper, Whose
@@ -64,7 +65,7 @@ def show_session(request: Request, session_id: SessionId, principal: Reader) -> 
     """One session, and why it is over if it is."""
     sessions = _sessions(request)
     row: SessionRow | None = sessions.records.find(session_id)
-    if row is None or principal.whose not in (None, row.owner) or not row.about:
+    if row is None or not row.about or not is_seen(row.owner, principal.whose):
         raise Problem("not_found", "no session of that id")
     return view_of_row(sessions, row)
 
