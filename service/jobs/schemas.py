@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.bodies import Strict
 from service.jobs.states import AttemptState, JobState
 
 KindName = Literal[
@@ -105,11 +106,9 @@ class ArtefactDocument(BaseModel):
     published: dict[str, Any] | None = Field(description="Model and version it was registered as")
 
 
-class CancelOrder(BaseModel):
+class CancelOrder(Strict):
     """Why a job is cancelled."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"reason": "the wrong scenario"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "the wrong scenario"}]})
 
     reason: str | None = Field(default=None, max_length=500)

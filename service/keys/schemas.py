@@ -6,14 +6,14 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.bodies import Strict
 from service.keys.repository import Scope
 
 
-class KeyOrder(BaseModel):
+class KeyOrder(Strict):
     """A key that is wanted."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"name": "night job", "owner": "planning", "scopes": ["train"]}]
         },

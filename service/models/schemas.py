@@ -7,18 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.bodies import Strict
 from service.models.artefacts import Kind
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ALIAS = r"^[a-z][a-z0-9_-]{0,31}$"
 _LARGEST = 4096
 Row = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=_LARGEST)]
-
-
-class Strict(BaseModel):
-    """What is sent to us; a name that nobody reads is a mistake."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Version(BaseModel):
@@ -78,7 +73,6 @@ class AliasOrder(Strict):
     """Which version an alias is to stand for."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"version": 3, "reason": "better on last month's days"}]},
     )
 
@@ -90,7 +84,6 @@ class RollBackOrder(Strict):
     """Why an alias goes back."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"reason": "queues grew since the promotion"}]},
     )
 
@@ -101,7 +94,6 @@ class PromotionOrder(Strict):
     """A wish to make a version champion."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -126,7 +118,7 @@ class Question(Strict):
     """Observations that need decisions: a row each, in the order that the policy was trained on."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"observations": [[0.1, -0.4, 0.0]]}]}
+        json_schema_extra={"examples": [{"observations": [[0.1, -0.4, 0.0]]}]}
     )
 
     observations: list[Row] = Field(min_length=1, max_length=_LARGEST)

@@ -7,23 +7,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from service.bodies import Strict
+
 MonitorState = Literal["calibrating", "watching", "alarm", "answering", "failed"]
 DayOutcome = Literal["open", "observed", "skipped", "kept"]
 DetectorName = Literal["score cusum", "residual cusum", "adwin", "page-hinkley", "kswin"]
 Reference = Annotated[
     str,
-    Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}@[a-z0-9_-]{1,32}$", examples=["clinic@champion"]),
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}@[a-z0-9_-]{1,32}$", examples=["clinic-flow@champion"]
+    ),
 ]
 Day = Annotated[int, Field(ge=0, lt=2**53)]
 Numbers = Annotated[list[FiniteFloat], Field(max_length=4096)]
 Named = Annotated[dict[Annotated[str, Field(max_length=200)], FiniteFloat], Field(max_length=4096)]
 _MOST_EPOCHS = 1_000_000
-
-
-class Strict(BaseModel):
-    """What is sent to us; a name that nobody reads is a mistake."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class WatchOrder(Strict):
@@ -57,14 +55,13 @@ class MonitorOrder(Strict):
     """A monitor that is wanted."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
                     "name": "front desk",
                     "system": "clinic",
                     "surrogate": "clinic-flow@champion",
-                    "policy": "clinic@champion",
+                    "policy": "clinic-policy@champion",
                 }
             ]
         },
@@ -102,7 +99,6 @@ class EpochBatch(Strict):
     """Epochs in any order; what came before may come again."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -236,10 +232,10 @@ class ShadowOrder(Strict):
     """A challenger that is to watch."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"policy": "clinic@challenger"}]}
+        json_schema_extra={"examples": [{"policy": "clinic-policy@challenger"}]}
     )
 
-    policy: Reference = Field(examples=["clinic@challenger"])
+    policy: Reference = Field(examples=["clinic-policy@challenger"])
 
 
 class RelativeCost(BaseModel):
@@ -266,8 +262,6 @@ class ShadowReport(BaseModel):
 class Acknowledgement(Strict):
     """Why an alarm asks for nothing more."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"reason": "a public holiday"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "a public holiday"}]})
 
     reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$")

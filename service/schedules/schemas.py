@@ -75,8 +75,6 @@ class ScheduleOrder(Closed):
     """A schedule that is wanted."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={
             "examples": [
                 {
@@ -113,8 +111,6 @@ class ScheduleChange(Closed):
     """What is to be otherwise; what is not given stays."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={"examples": [{"overlap": "queue", "cool_down_seconds": 3600}]},
     )
 
@@ -138,8 +134,6 @@ class ObjectiveOrder(Closed):
     """Other costs that are wanted from now on; the scenario's for what is not given."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={"examples": [{"costs": {"registration_wait": 2.0}}]},
     )
 
@@ -151,8 +145,6 @@ class BackfillOrder(Closed):
     """Times of the past for which runs are to be made up."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={
             "examples": [{"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}]
         },
@@ -176,7 +168,6 @@ class Why(Closed):
     """A reason, for those who read it later."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True,
         json_schema_extra={"examples": [{"reason": "stock-taking until Friday"}]},
     )  # fmt: skip
 

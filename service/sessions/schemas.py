@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 from envs.actions import ActionForm
 from envs.masks import Mask
+from service.bodies import Strict
 from service.sessions.spec import AutoresetName
 
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
@@ -27,15 +28,14 @@ def refuse_odd_numbers(value: Any) -> None:
         raise ValueError("give whole numbers of at most 64 bits")
 
 
-class SessionOrder(BaseModel):
+class SessionOrder(Strict):
     """A session that is wanted."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"env": "clinic", "seed": 7},
-                {"env": "bank", "world": "bank-flow", "num_envs": 64, "seed": 7},
+                {"env": "bank", "world": "bank-flow@champion", "num_envs": 64, "seed": 7},
             ]
         },
     )
@@ -167,11 +167,10 @@ class SnapshotView(BaseModel):
     expires_at: datetime
 
 
-class RestoreOrder(BaseModel):
+class RestoreOrder(Strict):
     """Which snapshot to go to."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"snapshot_id": "snap_0123456789abcdef01234567"}]},
     )
 

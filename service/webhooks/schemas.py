@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.bodies import Strict
+
 EventName = Literal[
     "monitor.alarm",
     "monitor.failed",
@@ -20,11 +22,10 @@ EventName = Literal[
 TEST = "webhook.test"
 
 
-class WebhookOrder(BaseModel):
+class WebhookOrder(Strict):
     """A receiver that is to be told."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {

@@ -11,21 +11,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import jsonschema_rs
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
 from service.jobs.examples import EXAMPLES
 from service.jobs.specs import KINDS, SPEC, BaseSpec
 from service.settings import Settings
+from tests.service.clinic import SYSTEM, Clinic, sketched
 from tests.service.conftest import KEY, Served
+from tests.service.databases import url_of
+from tests.service.jobs.conftest import until
+from tests.service.knowing import VARIABLE, Known
 
 _CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance",
     "response_schema_conformance", "response_headers_conformance", "use_after_free",
     "ensure_resource_availability", "ignored_auth", "missing_required_header",
 )  # fmt: skip
-_EXAMPLES = os.environ.get("SURROGYM_OPENAPI_EXAMPLES", "5")
+_NEVER_MET = {
+    "POST /v1/models/{name}/versions",
+    "POST /v1/monitors/{monitor_id}/acknowledge",
+}
+"""Operations that refuse all that is sent here: they want files, and an alarm."""
+_BARE = ("/livez", "/readyz", "/metrics")
+_ROOT = Path(__file__).parents[2]
+_EXAMPLES = int(os.environ.get("SURROGYM_OPENAPI_EXAMPLES", "5"))
 """Of each operation in each phase; a hundred find what a few do not, in a quarter of an hour."""
 
 
@@ -76,31 +89,185 @@ def _names(schema: dict[str, Any]) -> list[str]:
     return [each["$ref"].rpartition("/")[2] for each in among if "$ref" in each]
 
 
-def test_the_service_does_what_its_description_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_service_does_what_its_description_says(
+    kind: str, clinic: Clinic, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Whatever is sent: no failure on our side, and no answer that the description does not have.
 
-    Operations are called alone and in sequences in which later ones use what earlier ones made.
+    Operations are called in sequences in which later ones use what earlier ones made, and once
+    also alone with all that the description allows and forbids, which no database has a part in.
     """
-    environment = {
-        "SURROGYM_KEY": KEY,
-        "SURROGYM_LIMITS__FAILURES_PER_MINUTE": "1000000",
-        # Jobs are taken and steered, but not done: that is tested elsewhere.
-        "SURROGYM_JOBS__CORES": "0",
-    }
-    with closing(Served(data=tmp_path / "data", environment=environment)) as served:
+    known = tmp_path / "known.json"
+    served = Served(
+        data=tmp_path / "data",
+        environment={
+            "SURROGYM_KEY": KEY,
+            "SURROGYM_DATABASE_URL": url_of(kind, tmp_path, request),
+            "SURROGYM_LIMITS__FAILURES_PER_MINUTE": "1000000",
+        },
+    )
+    with closing(served):
+        stocked(served.start(), clinic).write(known)
+        served.stop()
+        # Jobs are taken and steered from now on, but not done: that is tested elsewhere.
+        served.environment["SURROGYM_JOBS__CORES"] = "0"
         served.start()
-        found = subprocess.run(
-            [
-                Path(sys.executable).parent / "schemathesis", "run",
-                f"{served.address}/v1/openapi.json", "--header", f"Authorization: Bearer {KEY}",
-                "--checks", ",".join(_CHECKS), "--max-examples", _EXAMPLES, "--seed", "20261126",
-                "--generation-deterministic", "--workers", "1", "--no-color",
-            ],
-            capture_output=True, text=True, cwd=tmp_path, check=False,
-        )  # fmt: skip
-        assert found.returncode == 0, "\n".join(
-            line[:400] for line in found.stdout.splitlines()[-120:]
-        )
+        if kind == "sqlite":
+            explore(served, known, "examples,coverage", _EXAMPLES)
+        explore(served, known, "fuzzing,stateful", 2 * _EXAMPLES)
         assert "unforeseen" not in served.log()
+        answers = told(served.client().get("/metrics").text)
         # A key that is lost on the way would leave nothing of the service to be seen.
-        assert 'status="401"' not in served.client().get("/metrics").text
+        assert 401 not in {status for statuses in answers.values() for status in statuses}
+        if kind == "sqlite":
+            described = served.client().get("/v1/openapi.json").json()["paths"]
+            operations = {
+                f"{way.upper()} {path}" for path, ways in described.items() for way in ways
+            }
+            met = {each for each, statuses in answers.items() if min(statuses) < 300}
+            assert operations - met == _NEVER_MET
+
+
+def explore(served: Served, known: Path, phases: str, examples: int) -> None:
+    """Send what schemathesis makes of the description, and find nothing but what it says."""
+    found = subprocess.run(
+        [
+            Path(sys.executable).parent / "schemathesis", "run",
+            f"{served.address}/v1/openapi.json", "--header", f"Authorization: Bearer {KEY}",
+            "--phases", phases, "--checks", ",".join(_CHECKS), "--max-examples", str(examples),
+            "--seed", "20261126", "--generation-deterministic", "--workers", "1", "--no-color",
+        ],
+        env={
+            **os.environ,
+            VARIABLE: str(known),
+            "SCHEMATHESIS_HOOKS": "tests.service.knowing",
+            "PYTHONPATH": str(_ROOT),
+        },
+        capture_output=True, text=True, cwd=known.parent, check=False,
+    )  # fmt: skip
+    print(found.stdout)
+    assert found.returncode == 0
+
+
+def stocked(served: Served, clinic: Clinic) -> Known:
+    """Models of a clinic, and a job that is done."""
+    client = served.client()
+    for name, kind in (("clinic-flow", "surrogate"), ("clinic-policy", "policy")):
+        upload(client, name, kind, clinic.folder)
+        for alias in ("champion", "challenger"):
+            stand(client, name, alias, 1)
+    # Of which nothing is champion, so that the first may become that without evidence.
+    upload(client, "clinic-spare", "surrogate", clinic.folder)
+    upload(client, "clinic-spare", "surrogate", sketched(served.data.parent / "sketched").folder)
+    for version in (1, 2):
+        stand(client, "clinic-spare", "challenger", version)
+    job = client.post("/v1/training-jobs", json=EXAMPLES["collect"] | {"kind": "collect"}).json()
+    path = f"/v1/training-jobs/{job['id']}"
+    until(lambda: client.get(path).json()["state"], lambda state: state == "done", 120.0)
+    (made_by_it,) = client.get(f"{path}/artefacts").json()["items"]
+    transitions = {"job": job["id"], "artefact": made_by_it["name"]}
+    features = len(clinic.policy.weights[0][0])
+    return Known(
+        address=served.address,
+        key=KEY,
+        ended=job["id"],
+        values={
+            "job_id": [job["id"]],
+            "name": ["clinic-flow", "clinic-policy"],
+            "name /v1/scenarios/{name}": ["clinic", "bank"],
+            "name /v1/training-jobs/{job_id}/artefacts/{name}": [made_by_it["name"]],
+            "name /v1/training-jobs/{job_id}/artefacts/{name}/{file}": [made_by_it["name"]],
+            "file": [made_by_it["files"][0]["name"]],
+            "name /v1/models/{name}/promote": ["clinic-spare"],
+            "name /v1/models/{name}/aliases/{alias}/rollback": ["clinic-spare"],
+            "alias /v1/models/{name}/aliases/{alias}/rollback": ["challenger"],
+            "version": [1],
+            "alias": ["champion", "challenger"],
+            "reference": ["clinic-policy@champion"],
+        },
+        headers={
+            "PUT /v1/models/{name}/aliases/{alias}": {"If-Match": "*"},
+            "POST /v1/models/{name}/aliases/{alias}/rollback": {"If-Match": "*"},
+        },
+        bodies={
+            "POST /v1/sessions": [
+                {"env": "clinic", "seed": 7},
+                {"env": "clinic", "world": "clinic-flow@champion", "num_envs": 3, "seed": 7},
+            ],
+            "POST /v1/sessions/{session_id}/reset": [{}, {"seed": 7}],
+            "POST /v1/sessions/{session_id}/step": [{"action": 3}, {"action": [0, 1, 2]}],
+            "POST /v1/sessions/{session_id}/restore": [{"snapshot_id": "<snapshot_id>"}],
+            "POST /v1/training-jobs": [{"kind": "collect", **EXAMPLES["collect"]}],
+            "POST /v1/monitors": [
+                {
+                    "name": "front desk",
+                    "system": "clinic",
+                    "surrogate": "clinic-flow@champion",
+                    "policy": "clinic-policy@champion",
+                    "watch": {"detectors": ["residual cusum"], "in_control_days": 20},
+                }
+            ],
+            "POST /v1/monitors/{monitor_id}/epochs": [
+                {"epochs": day} for day in clinic.days(count=3)
+            ],
+            "POST /v1/monitors/{monitor_id}/acknowledge": [{"reason": "a holiday"}],
+            "PUT /v1/monitors/{monitor_id}/shadow": [{"policy": "clinic-policy@challenger"}],
+            "POST /v1/schedules": [
+                {
+                    "name": "keep it good",
+                    "monitor": "<monitor_id>",
+                    "on": {
+                        "alarm": True,
+                        "cron": {"expression": "0 3 * * 1", "time_zone": "Europe/London"},
+                    },
+                    "answer": {"budget": {"seconds": 300}, "transitions": transitions},
+                }
+            ],
+            "PATCH /v1/schedules/{schedule_id}": [{"overlap": "queue"}],
+            "PUT /v1/schedules/{schedule_id}/objective": [{"costs": {"registration_wait": 2.0}}],
+            "POST /v1/schedules/{schedule_id}/backfill": [
+                {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}
+            ],
+            "PUT /v1/models/{name}/aliases/{alias}": [{"version": 1, "reason": "it is good"}],
+            "POST /v1/models/{name}/aliases/{alias}/rollback": [{"reason": "it was not"}],
+            "POST /v1/models/{name}/promote": [{"version": 1, "reason": "the first"}],
+            "POST /v1/policies/{reference}/act": [{"observations": [[0.0] * features]}],
+            "POST /v1/keys": [{"name": "night job", "owner": "planning", "scopes": ["train"]}],
+            "POST /v1/webhooks": [
+                {"url": "https://example.invalid/hooks", "events": ["monitor.alarm"]}
+            ],
+        },
+    )
+
+
+def upload(client: httpx2.Client, name: str, kind: str, folder: Path) -> None:
+    """Add a version to a model."""
+    files = {file.stem: (file.name, file.read_bytes()) for file in (folder / kind).iterdir()}
+    made = client.post(
+        f"/v1/models/{name}/versions", data={"kind": kind, "system": SYSTEM}, files=files
+    )
+    assert made.status_code == 201, made.text
+
+
+def stand(client: httpx2.Client, name: str, alias: str, version: int) -> None:
+    """Let an alias stand for a version."""
+    moved = client.put(
+        f"/v1/models/{name}/aliases/{alias}",
+        json={"version": version, "reason": "so that there is one"},
+        headers={"If-None-Match": "*"} if version == 1 else {"If-Match": "*"},
+    )
+    assert moved.status_code == 200, moved.text
+
+
+def told(metrics: str) -> dict[str, set[int]]:
+    """Statuses of the answers of each operation."""
+    found: dict[str, set[int]] = {}
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name == "surrogym_http_requests_total":
+                labels = sample.labels
+                prefix = "" if labels["route"] in _BARE else "/v1"
+                operation = f"{labels['method']} {prefix}{labels['route']}"
+                found.setdefault(operation, set()).add(int(labels["status"]))
+    return found
