@@ -48,9 +48,10 @@ def _sources(rows: Sequence[Row]) -> list[str]:
     sentences = []
     for origin in origins(row for used in last.values() for row in used):
         names = [name for name, used in last.items() if used[0].origin == origin]
-        sentences.append(
-            f"{', '.join(names)}: commit {origin.commit}, {origin.date}, {origin.machine}."
-        )
+        told = f"{', '.join(names)}: commit {origin.commit}, {origin.date}, {origin.machine}"
+        if origin.yardstick is not None:
+            told += f", on which ten million additions in plain Python take {origin.yardstick:.2f} s"
+        sentences.append(f"{told}.")
     return sentences
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import InvalidMeasurement
+from benchmarks.yardstick import plain_python_seconds
 
 Setting = str | int | float
 
@@ -34,6 +35,8 @@ class Origin:
     commit: str
     date: str
     machine: str
+    yardstick: float | None = None
+    """Seconds of `plain_python_seconds`; None in rows from before it was taken."""
 
     @classmethod
     def here(cls) -> Origin:
@@ -48,6 +51,7 @@ class Origin:
             commit=commit(),
             date=now.strftime("%Y-%m-%d"),
             machine=machine(),
+            yardstick=plain_python_seconds(),
         )
 
 
@@ -89,7 +93,10 @@ class Row:
         try:
             return cls(
                 benchmark=record["benchmark"],
-                origin=Origin(**{key: record[key] for key in ("run", "commit", "date", "machine")}),
+                origin=Origin(
+                    **{key: record[key] for key in ("run", "commit", "date", "machine")},
+                    yardstick=record.get("yardstick"),
+                ),
                 measurement=Measurement(
                     **{key: record[key] for key in ("settings", "seconds", "answers")}
                 ),

@@ -11,6 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 _WIDTH, _HEIGHT = 720, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 40
+_EDGE = 48
+"""So near to the right edge a figure ends where it would else have its middle."""
 _MOST_POINTS = 600
 
 
@@ -89,8 +91,11 @@ def _grid(across: _Axis, up: _Axis) -> Iterable[Markup]:
             '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
         ).format(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y + 4, _said(tick))
     for tick in across.ticks:
-        yield Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            _x(across, tick), _HEIGHT - _BOTTOM + 16, _said(tick)
+        x = _x(across, tick)
+        # On a phone the figures are written large, and the last would be cut off.
+        anchor = "end" if x > _WIDTH - _EDGE else "middle"
+        yield Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+            x, _HEIGHT - _BOTTOM + 16, anchor, _said(tick)
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from benchmarks.pairs import alternate, one_core
 from benchmarks.plots import draw_scaling
 from benchmarks.rows import Measurement, Origin, Row, append_row, latest, read_rows
 from benchmarks.scaling import Scaling, curve
+from benchmarks.yardstick import plain_python_seconds
 
 FIGURE_KEYS = {"name", "value", "low", "high", "n", "unit", "goal"}
 
@@ -183,6 +185,20 @@ def test_the_table_says_what_the_summary_says(folder: Path) -> None:
         assert f"| `{figure['name']}` | {figure['value']:,.3g} [" in table
     assert "`bank_day_seconds` | 1 [0.75, 1.5] s | 6 | <= 0.35 | **no** |" in table
     assert "speed, scaling: commit commit1, 2026-01-01, a machine." in table
+
+
+def test_the_machine_is_told_with_its_yardstick() -> None:
+    """Speeds of a machine four times as slow would else look like a slower library."""
+    rows = [replace(row, origin=replace(origin(), yardstick=1.994)) for row in scaling_rows()]
+    read = [Row.from_line(row.to_line()) for row in rows]
+    assert read == rows
+    sentence = "a machine, on which ten million additions in plain Python take 1.99 s."
+    assert sentence in readme.render_table(read)
+
+
+def test_the_yardstick_is_of_ten_million_additions() -> None:
+    """Whatever the machine, each takes a processor some cycles and less than a microsecond."""
+    assert 0.02 < plain_python_seconds() < 10.0
 
 
 def test_only_the_block_of_a_readme_is_rewritten() -> None:
