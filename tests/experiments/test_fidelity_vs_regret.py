@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from experiments.errors import UnknownSetting
 from experiments.fidelity_vs_regret.__main__ import STORED
-from experiments.fidelity_vs_regret.analysis import foretellings, regrets
+from experiments.fidelity_vs_regret.analysis import foretellings, regrets, resampled_taus, tau_of
 from experiments.fidelity_vs_regret.plot import draw_scores
 from experiments.fidelity_vs_regret.rows import Row
 from experiments.fidelity_vs_regret.scores import SCORES
@@ -55,6 +56,16 @@ def test_a_score_that_orders_as_costs_do_foretells(rows: list[Row]) -> None:
     assert best.low <= best.tau <= best.high
     assert best.chosen == pytest.approx(regrets(rows)[[0, 4]].mean())
     assert worst.chosen == pytest.approx(regrets(rows)[[3, 7]].mean())
+
+
+def test_resampled_correlations_are_those_of_the_repeated_rows() -> None:
+    """Ties included, which repetition makes many of, and a side that says nothing."""
+    random = np.random.default_rng(3)
+    left, right = random.integers(4, size=(2, 9)).astype(float)
+    counts = random.integers(3, size=(20, 9))
+    expected = [tau_of(np.repeat(left, each), np.repeat(right, each)) for each in counts]
+    assert resampled_taus(left, right, counts.astype(float)) == pytest.approx(expected)
+    assert resampled_taus(np.ones(9), right, counts.astype(float)).tolist() == [0.0] * 20
 
 
 def test_regret_is_a_share_of_what_the_best_costs(rows: list[Row]) -> None:
