@@ -7,7 +7,17 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: setup demo test check bench format clean
+# A pipe fails with whatever failed in it.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
+# Runs tests under a name that stands before each line, with a Ray of their own.
+define TESTS
+	@folder=$$(mktemp -d /tmp/ray-XXXXXX) && trap 'rm -rf '$$folder EXIT && \
+		RAY_TMPDIR=$$folder $(BIN)/pytest $(2) 2>&1 | sed -u 's/^/$(1) | /'
+endef
+
+.PHONY: setup demo test check lint test-service test-library bench format clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -26,12 +36,21 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/surrogym demo
 
+# Two lanes, side by side: tests of the service wait for processes as much as they compute.
 test: $(READY)
+	@$(MAKE) --jobs=2 --keep-going --no-print-directory test-service lint test-library
+
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+
+test-service: $(READY)
+	$(call TESTS,service,tests/service)
+
+test-library: $(READY)
+	$(call TESTS,library,--ignore=tests/service)
 
 check: test
 

@@ -50,7 +50,9 @@ def _sources(rows: Sequence[Row]) -> list[str]:
         names = [name for name, used in last.items() if used[0].origin == origin]
         told = f"{', '.join(names)}: commit {origin.commit}, {origin.date}, {origin.machine}"
         if origin.yardstick is not None:
-            told += f", on which ten million additions in plain Python take {origin.yardstick:.2f} s"
+            told += (
+                f", on which ten million additions in plain Python take {origin.yardstick:.2f} s"
+            )
         sentences.append(f"{told}.")
     return sentences
 

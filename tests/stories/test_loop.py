@@ -41,7 +41,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str], folder: Path) -> Ended:
-    said, complaints = process.communicate(timeout=400)
+    said, complaints = process.communicate(timeout=1200)
     assert process.returncode == 0, complaints
     done = Counter((folder / "done").read_text().splitlines())
     return Ended(told=json.loads(said.splitlines()[-1]), done=done)

@@ -58,7 +58,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     after_kill = {stage: (run / stage).exists() for stage in STAGES}
     learnt = (run / "learn" / "summary.json").stat().st_mtime_ns
     third = start("demo", "--runs", str(runs), "--run-id", "story", "--resume", "--json")
-    said, complaints = third.communicate(timeout=400)
+    said, complaints = third.communicate(timeout=1200)
     assert third.returncode == 0, complaints
     return {
         "run": run,
