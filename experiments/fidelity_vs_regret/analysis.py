@@ -87,11 +87,12 @@ def resampled_taus(
     signs = [np.sign(side[:, None] - side[None, :]) for side in (left, right)]
 
     def pairs(of: Float[np.ndarray, "row row"]) -> Float[np.ndarray, "resample"]:
-        return np.einsum("ri,ij,rj->r", counts, of, counts, optimize=True)
+        return np.asarray(((counts @ of) * counts).sum(axis=1))
 
     untied = np.sqrt(pairs(np.abs(signs[0])) * pairs(np.abs(signs[1])))
     taus = np.zeros(len(counts))
-    return np.divide(pairs(signs[0] * signs[1]), untied, out=taus, where=untied > 0)
+    np.divide(pairs(signs[0] * signs[1]), untied, out=taus, where=untied > 0)
+    return taus
 
 
 def tau_of(left: Float[np.ndarray, "row"], right: Float[np.ndarray, "row"]) -> float:

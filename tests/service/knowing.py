@@ -25,6 +25,8 @@ _ENOUGH = 8
 """Of one sort: more would only be more to do."""
 _ENDLESS = "/v1/training-jobs/{job_id}/events"
 """Of a job that is over this ends, of one that waits it does not."""
+_LATER = ("/v1/monitors/{monitor_id}/shadow", "/v1/training-jobs/{job_id}/logs")
+"""What a new resource does not have yet."""
 _MAKERS = {
     "session_id": "/v1/sessions",
     "snapshot_id": "/v1/sessions/{session_id}/snapshot",
@@ -87,15 +89,13 @@ class Memory:
             case.headers = {**(case.headers or {}), **self.known.headers.get(operation, {})}
 
     def heed(self, case: Any, response: Any) -> None:
-        """Note what was made, and forget what was deleted."""
-        if response.status_code >= 300:
-            return
-        path, method = case.operation.path, case.method.upper()
-        if method == "DELETE" and "shadow" not in path:
+        """Note what was made, and forget what is gone: deleted, or with that which it was of."""
+        path, method, is_met = case.operation.path, case.method.upper(), response.status_code < 300
+        if path not in _LATER and (response.status_code == 404 or (is_met and method == "DELETE")):
             for name, value in (case.path_parameters or {}).items():
                 if value in self.made.get(name, []):
                     self.made[name].remove(value)
-        elif method == "POST" and path in _MAKERS.values():
+        elif is_met and method == "POST" and path in _MAKERS.values():
             self._note(path, response.json())
 
     def _there(self, path: str, name: str) -> list[Any]:
@@ -150,3 +150,9 @@ if VARIABLE in os.environ:
     def after_call(context: Any, case: Any, response: Any) -> None:
         """Called by schemathesis."""
         _memory.heed(case, response)
+
+    @schemathesis.hook
+    def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
+        """Called by schemathesis, which takes what may come to a resource for a part of it."""
+        is_lack = type(failure).__name__ == "EnsureResourceAvailability"
+        return not (is_lack and case.operation.path in _LATER)
