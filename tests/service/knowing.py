@@ -38,6 +38,8 @@ _MAKERS = {
     "key_id": "/v1/keys",
 }
 """A POST to each answers with such an identifier."""
+_WITHIN = {"monitor_id": ("schedule_id", "run_id"), "schedule_id": ("run_id",)}
+"""What is gone with what it is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,8 @@ class Memory:
             for name, value in (case.path_parameters or {}).items():
                 if value in self.made.get(name, []):
                     self.made[name].remove(value)
+                    for within in _WITHIN.get(name, ()):
+                        self.made.pop(within, None)
         elif is_met and method == "POST" and path in _MAKERS.values():
             self._note(path, response.json())
 
