@@ -16,7 +16,7 @@ from service.errors import install_handlers, problem_responses
 from service.health import router as health
 from service.jobs.routes import router as jobs
 from service.jobs.runtime import Jobs
-from service.keys.repository import Keyring
+from service.keys.repository import Keyring, Scope
 from service.keys.routes import router as keys
 from service.keys.vigil import Vigil
 from service.middleware import BodyLimits, Requests
@@ -84,7 +84,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     install_handlers(app)
     # The last is the first that a request meets.
     app.add_middleware(CommandDoor)
-    app.add_middleware(BodyLimits, limits=settings.limits, larger=_is_artefact)
+    app.add_middleware(BodyLimits, limits=settings.limits, larger=_for_artefacts)
     app.add_middleware(Entrance, is_open=_is_open, turned_away=turned_away)
     app.add_middleware(Requests, metrics=platform.metrics)
     return app
@@ -140,8 +140,9 @@ def _parts(platform: Platform, keyring: Keyring) -> dict[str, object]:
     }
 
 
-def _is_artefact(path: str) -> bool:
-    return path.startswith("/v1/models/") and path.endswith("/versions")
+def _for_artefacts(path: str) -> Scope | None:
+    """What a key must hold to send an artefact to a path; None where none is sent."""
+    return "train" if path.startswith("/v1/models/") and path.endswith("/versions") else None
 
 
 def _is_open(path: str) -> bool:

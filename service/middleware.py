@@ -17,8 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.entrance import READS
 from service.errors import as_problem, respond
 from service.json_limits import check_json
+from service.keys.repository import Principal
+from service.keys.repository import Scope as Permission
 from service.problems import Problem
-from service.security import known_of
+from service.security import demand, known_of
 from service.sessions.commands import MSGPACK
 from service.settings import LimitSettings
 
@@ -118,7 +120,10 @@ def _label(message: Message, identity: str) -> None:
 class BodyLimits:
     """Stops bodies that are too large, too deep or of too many values, before they are parsed."""
 
-    def __init__(self, app: ASGIApp, limits: LimitSettings, larger: Callable[[str], bool]) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: LimitSettings, larger: Callable[[str], Permission | None]
+    ) -> None:
+        """`larger` tells what it takes to send an artefact to a path; None where none is sent."""
         self._app, self._limits, self._larger = app, limits, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,14 +132,16 @@ class BodyLimits:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_artefact = self._larger(scope["path"])
-        most = self._limits.artefact_bytes if is_artefact else self._limits.body_bytes
-        if known_of(scope) is None:
+        permission, known = self._larger(scope["path"]), known_of(scope)
+        most = self._limits.body_bytes if permission is None else self._limits.artefact_bytes
+        if known is None:
             most = min(most, self._limits.stranger_bytes)
         try:
+            if permission is not None and known is not None:
+                _refuse_without(permission, known)
             _refuse_announced(headers, most)
             # An artefact goes to disk as it comes; whatever else is read whole anyway.
-            if is_artefact:
+            if permission is not None:
                 passed = _counted(receive, most)
             else:
                 passed = await self._read(headers, receive, most)
@@ -158,6 +165,15 @@ class BodyLimits:
         if media.startswith("application/json"):
             _refuse_odd_characters(body)
         return _replayed(body, receive)
+
+
+def _refuse_without(permission: Permission, known: Principal) -> None:
+    """Raise Problem for an artefact that its route would refuse when all of it is on disk."""
+    try:
+        demand(known, permission)
+    except Problem as problem:
+        problem.headers["Connection"] = "close"
+        raise
 
 
 async def _whole(receive: Receive) -> bytes:

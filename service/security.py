@@ -168,11 +168,16 @@ def requires(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Principal]]:
     async def asks(connection: HTTPConnection) -> Principal:
         doorkeeper: Doorkeeper = connection.app.state.doorkeeper
         principal = await doorkeeper.principal(connection)
-        if not principal.may(scope):
-            raise Problem("forbidden", f"this needs the scope {scope!r}")
+        demand(principal, scope)
         return principal
 
     return asks
+
+
+def demand(principal: Principal, scope: Scope) -> None:
+    """Raise Problem for who does not hold a scope."""
+    if not principal.may(scope):
+        raise Problem("forbidden", f"this needs the scope {scope!r}")
 
 
 Reader = Annotated[Principal, Depends(requires("read"))]

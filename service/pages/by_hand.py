@@ -18,6 +18,7 @@ from service.pages.rendering import render
 from service.pages.visitors import Visitor
 from service.problems import Problem
 from service.scenarios.catalogue import Known
+from service.security import demand
 from service.sessions.encoding import Form as Encoding
 from service.sessions.frames import Kind
 from service.sessions.operations import Sessions
@@ -268,8 +269,7 @@ def _costs(known: Known, replies: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_readers(visitor: Principal) -> None:
-    if not visitor.may("step"):
-        raise Problem("forbidden", "this needs the scope 'step'")
+    demand(visitor, "step")
 
 
 def _sessions(request: Request) -> Sessions:

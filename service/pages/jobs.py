@@ -18,7 +18,7 @@ from service.pages.charts import Chart, Line
 from service.pages.rendering import live_at, render
 from service.pages.visitors import Visitor
 from service.paging import Cursor, decode_cursor, paged
-from service.problems import Problem
+from service.security import demand
 
 router = APIRouter(include_in_schema=False)
 
@@ -68,8 +68,7 @@ async def do(
     what: Annotated[str, Form(pattern="^(cancel|resume|retry)$")],
 ) -> Response:
     """Cancel a job, let it go on, or begin it anew."""
-    if not visitor.may("train"):
-        raise Problem("forbidden", "this needs the scope 'train'")
+    demand(visitor, "train")
     jobs = _jobs(request)
     act = {"cancel": jobs.cancel, "resume": jobs.resume, "retry": jobs.retry}[what]
     await run_sync(act, job_id, visitor.whose)

@@ -15,6 +15,7 @@ from service.pages.visitors import Visitor
 from service.paging import Cursor, decode_cursor, paged
 from service.platform import Platform
 from service.problems import Problem
+from service.security import demand
 
 router = APIRouter(include_in_schema=False)
 
@@ -79,8 +80,7 @@ async def roll_back(
     reason: Annotated[str, Form(min_length=1, max_length=500)],
 ) -> Response:
     """Let an alias stand for what it stood for before."""
-    if not visitor.may("promote"):
-        raise Problem("forbidden", "this needs the scope 'promote'")
+    demand(visitor, "promote")
     models = request.app.state.models
     await run_sync(models.roll_back, name, alias, visitor.actor, reason)
     return RedirectResponse(f"/models/{name}", status_code=303)

@@ -22,6 +22,7 @@ from service.platform import Platform
 from service.problems import Problem
 from service.schedules import repository as schedules
 from service.schedules.operations import Schedules
+from service.security import demand
 
 router = APIRouter(include_in_schema=False)
 
@@ -181,5 +182,4 @@ def _values(series: Series, what: str) -> list[float]:
 
 
 def _refuse_reader(visitor: Principal) -> None:
-    if not visitor.may("train"):
-        raise Problem("forbidden", "this needs the scope 'train'")
+    demand(visitor, "train")

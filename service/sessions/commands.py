@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.problems import Problem
-from service.security import Doorkeeper
+from service.security import Doorkeeper, demand
 from service.sessions.encoding import Form
 from service.sessions.frames import Kind
 from service.sessions.operations import Sessions
@@ -74,8 +74,7 @@ async def _answered(request: Request, kind: Kind, session_id: str) -> Response:
     doorkeeper: Doorkeeper = state.doorkeeper
     sessions: Sessions = state.sessions
     principal = await doorkeeper.principal(request)
-    if not principal.may("step"):
-        raise Problem("forbidden", "this needs the scope 'step'")
+    demand(principal, "step")
     session = sessions.found(principal.owner, session_id) or await sessions.find(
         principal.owner, session_id
     )

@@ -22,7 +22,7 @@ from starlette.websockets import WebSocketDisconnect
 from service.keys.repository import Principal
 from service.keys.vigil import Vigil
 from service.problems import Problem
-from service.security import COOKIE, Doorkeeper, token_of
+from service.security import COOKIE, Doorkeeper, demand, token_of
 from service.sessions.allowance import Pace
 from service.sessions.connection import connection_of
 from service.sessions.encoding import Form, message_of, write_hello
@@ -67,8 +67,7 @@ async def stepper_of(websocket: WebSocket) -> Principal:
         principal = await doorkeeper.holder(await _key_in_message(websocket), _host(websocket))
     else:
         principal = await doorkeeper.principal(websocket)
-    if not principal.may("step"):
-        raise Problem("forbidden", "this needs the scope 'step'")
+    demand(principal, "step")
     connection = connection_of(websocket)
     if connection is not None:
         connection.trust()

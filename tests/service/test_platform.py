@@ -146,6 +146,14 @@ def test_nothing_of_a_stranger_is_read(service: InProcess, path: str) -> None:
     assert b"connection" not in small[1]
 
 
+def test_no_artefact_is_read_of_who_may_not_send_one(service: InProcess) -> None:
+    """Half a gibibyte would lie on the disk before its route refused it."""
+    multipart = {"content_type": "multipart/form-data; boundary=x", "content_length": "100"}
+    path, key = "/v1/models/x/versions", service.key("read", "step")["Authorization"]
+    status, headers = never_read(service, path, authorization=key, **multipart)
+    assert (status, headers[b"connection"]) == (403, b"close")
+
+
 def test_who_asks_too_often_is_not_read_either(in_process: StartInProcess) -> None:
     """And a request counts once, however often it is asked who sent it."""
     service = in_process(limits=LimitSettings(requests_per_minute=3))
