@@ -49,9 +49,11 @@ def _sources(rows: Sequence[Row]) -> list[str]:
     for origin in origins(row for used in last.values() for row in used):
         names = [name for name, used in last.items() if used[0].origin == origin]
         told = f"{', '.join(names)}: commit {origin.commit}, {origin.date}, {origin.machine}"
-        if origin.yardstick is not None:
+        taken = [row.yardstick for name in names for row in last[name] if row.yardstick is not None]
+        if taken:
             told += (
-                f", on which ten million additions in plain Python take {origin.yardstick:.2f} s"
+                ", on which ten million additions in plain Python took "
+                f"{min(taken):.2f} to {max(taken):.2f} s"
             )
         sentences.append(f"{told}.")
     return sentences

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import InvalidMeasurement
-from benchmarks.yardstick import plain_python_seconds
 
 Setting = str | int | float
 
@@ -35,8 +34,6 @@ class Origin:
     commit: str
     date: str
     machine: str
-    yardstick: float | None = None
-    """Seconds of `plain_python_seconds`; None in rows from before it was taken."""
 
     @classmethod
     def here(cls) -> Origin:
@@ -51,7 +48,6 @@ class Origin:
             commit=commit(),
             date=now.strftime("%Y-%m-%d"),
             machine=machine(),
-            yardstick=plain_python_seconds(),
         )
 
 
@@ -62,6 +58,8 @@ class Row:
     benchmark: str
     origin: Origin
     measurement: Measurement
+    yardstick: float | None = None
+    """Seconds of `plain_python_seconds` right after it; None in rows from before it was taken."""
 
     @property
     def settings(self) -> dict[str, Setting]:
@@ -83,6 +81,7 @@ class Row:
             "benchmark": self.benchmark,
             **asdict(self.origin),
             **asdict(self.measurement),
+            "yardstick": self.yardstick,
         }
         return json.dumps(record, allow_nan=False)
 
@@ -93,13 +92,11 @@ class Row:
         try:
             return cls(
                 benchmark=record["benchmark"],
-                origin=Origin(
-                    **{key: record[key] for key in ("run", "commit", "date", "machine")},
-                    yardstick=record.get("yardstick"),
-                ),
+                origin=Origin(**{key: record[key] for key in ("run", "commit", "date", "machine")}),
                 measurement=Measurement(
                     **{key: record[key] for key in ("settings", "seconds", "answers")}
                 ),
+                yardstick=record.get("yardstick"),
             )
         except KeyError as error:
             raise InvalidMeasurement(f"a row without {error}: {line[:80]}") from error

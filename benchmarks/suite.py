@@ -21,6 +21,7 @@ from benchmarks.speed import Speed
 from benchmarks.stepping import Stepping
 from benchmarks.training_speed import TrainingSpeed
 from benchmarks.updating import Updating
+from benchmarks.yardstick import plain_python_seconds
 from sim.errors import suggestion
 
 
@@ -62,9 +63,14 @@ def measure(
     kind = find(name)
     benchmark = kind.quick() if is_quick else kind.whole()
     for measurement in benchmark.measure():
-        append_row(
-            folder / "rows.jsonl", Row(benchmark=name, origin=origin, measurement=measurement)
+        row = Row(
+            benchmark=name,
+            origin=origin,
+            measurement=measurement,
+            # Of every row, for machines that are shared may be three times as slow in one run.
+            yardstick=plain_python_seconds(),
         )
+        append_row(folder / "rows.jsonl", row)
         seconds = ", ".join(f"{who} {took:.3g} s" for who, took in measurement.seconds.items())
         say(f"{name}: {seconds}")
 
