@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import solve_triangular
@@ -16,6 +18,9 @@ _LEAST_EXPLAINED = 0.02
 """Share of a direction's prior variance below which what the data say of it is left out: doubt is
 then overstated by at most this."""
 
+_MOST_LEVERAGE = 1.0 - 1e-6
+"""Beyond it what the other rows tell of a row is lost in rounding."""
+
 
 def solve(
     lessons: Lessons,
@@ -25,6 +30,10 @@ def solve(
     shape: Shape,
 ) -> dict[str, np.ndarray]:
     """The posterior of one process: with even noise first, then with the noise its misses show.
+
+    Misses are those of each row by what the others tell: a process follows the rows it has learnt
+    from, the closer the fewer they are. Part of such a miss is the doubt that the process owns up
+    to at the row, which must not be counted as noise once more.
 
     Exact, but for the jitter, where `rows` are all rows.
     """
@@ -37,10 +46,13 @@ def solve(
     targets = lessons.targets[position, free].astype(float)
 
     def fit(noise: Float[np.ndarray, "row"]) -> tuple[np.ndarray, Noise]:
-        readout = _posterior(kernel, prior, targets - straight, noise)
-        mean = straight + kernel @ readout[:, 0]
-        spreads = spreads_of(inputs, targets, targets - mean)
-        return readout, fit_noise(np.column_stack([inputs, mean]), spreads)
+        found = _posterior(kernel, prior, targets - straight, noise)
+        mean = straight + kernel @ found.readout[:, 0]
+        missed = (targets - mean) / (1.0 - found.leverage)
+        unexplained = np.maximum(shape.output_scale - found.reached, 0.0)
+        doubt = noise * found.leverage / (1.0 - found.leverage) + unexplained
+        spreads = spreads_of(inputs, targets, missed, doubt)
+        return found.readout, fit_noise(np.column_stack([inputs, mean]), spreads)
 
     _, first = fit(np.full(len(free), max(shape.noise, SMALLEST_NOISE**2)))
     readout, noise = fit(first.fitted)
@@ -66,12 +78,23 @@ def prior_at(
     return prior
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Posterior:
+    """What the data say of a process, and how each row takes part in it."""
+
+    readout: Float[np.ndarray, "point readout"]
+    leverage: Float[np.ndarray, "row"]
+    """How much of a row's own deviation the mean there follows."""
+    reached: Float[np.ndarray, "row"]
+    """Prior variance at the row that the inducing points could explain."""
+
+
 def _posterior(
     kernel: Float[np.ndarray, "row point"],
     prior: Float[np.ndarray, "point point"],
     residual: Float[np.ndarray, "row"],
     variance: Float[np.ndarray, "row"],
-) -> Float[np.ndarray, "point readout"]:
+) -> _Posterior:
     """Weights of the mean, and lower triangular factors whose squared sum is what data explain.
 
     With prior = L L' and what the data say, in whitened coordinates, U diag(b) U', the explained
@@ -89,7 +112,13 @@ def _posterior(
     explained = strengths / (1.0 + strengths)
     factors = (outward * np.sqrt(explained))[:, explained > _LEAST_EXPLAINED]
     # Any factors with the same products will do; those with zeros above cost less to apply.
-    return np.column_stack([weights, np.asarray(np.linalg.qr(factors.T, mode="r")).T])
+    readout = np.column_stack([weights, np.asarray(np.linalg.qr(factors.T, mode="r")).T])
+    seen = np.square(kernel @ outward)
+    return _Posterior(
+        readout=readout,
+        leverage=np.minimum(seen @ (1.0 / (1.0 + strengths)) / variance, _MOST_LEVERAGE),
+        reached=seen.sum(axis=1),
+    )
 
 
 def remaining_root(

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from sim.description import SystemDescription
 from surrogates.dataset import Transitions
@@ -113,10 +114,14 @@ def test_with_every_row_an_inducing_point_inference_is_exact() -> None:
         for rows in (seen, asked)
     )
     # The noise that the posterior used is the first fit's: find it as `solve` does.
-    even = np.full(60, SHAPE.noise)
-    mean = between @ np.linalg.solve(between + np.diag(even), lessons.targets[0])
-    misses = lessons.targets[0] - mean
-    spreads = spreads_of(seen.astype(float), lessons.targets[0].astype(float), misses)
+    precision = np.linalg.inv(between + SHAPE.noise * np.eye(60))
+    mean = between @ precision @ lessons.targets[0]
+    # Without its own row, each has a miss with this variance (Rasmussen and Williams 2006, 5.4.2).
+    variance = 1.0 / np.diag(precision)
+    misses = (lessons.targets[0] - mean) * variance / SHAPE.noise
+    spreads = spreads_of(
+        seen.astype(float), lessons.targets[0].astype(float), misses, variance - SHAPE.noise
+    )
     noise = fit_noise(np.column_stack([seen, mean]), spreads).fitted
     gain = np.linalg.solve(between + np.diag(noise), across.T).T
     belief = processes.predict(0, asked)
@@ -142,12 +147,47 @@ def test_functions_drawn_have_the_mean_and_doubt_of_the_process() -> None:
     assert drawn.var(axis=1) == pytest.approx(belief.doubt, rel=0.25, abs=0.01)
 
 
+@pytest.mark.parametrize(("rows", "points"), [(120, 120), (600, 20)])
+def test_intervals_hold_what_they_promise(rows: int, points: int) -> None:
+    """A mean that follows its own rows must not hide noise, nor one that cannot follow be noise.
+
+    The truth is a draw of the process, so only the noise can be wrong. Tolerance: four standard
+    errors of twenty fits are four points, the jitter and the directions left out another one.
+    """
+    covered = np.mean([coverage_of_a_fit(rows, points, seed) for seed in range(20)], axis=0)
+    assert covered == pytest.approx([0.5, 0.8, 0.95], abs=0.05)
+
+
+def coverage_of_a_fit(rows: int, points: int, seed: int) -> list[float]:
+    """Shares of 400 new rows in the intervals of 50%, 80% and 95%."""
+    random = np.random.default_rng(seed)
+    features = random.uniform(-2.0, 2.0, size=(rows + 400, 2))
+    # Student's t with five degrees of freedom is the spectrum of Matérn 5/2.
+    frequencies = random.normal(size=(2, 300)) / np.sqrt(random.chisquare(5, 300) / 5)
+    angles = features @ frequencies / 0.8 + random.uniform(0, 2 * np.pi, 300)
+    truth = np.sqrt(2.0 / 300) * np.cos(angles) @ random.normal(size=300)
+    targets = truth + 0.5 * random.normal(size=len(truth))
+    shape = Shape(length_scale=np.full(5, 0.8), output_scale=1.0, noise=0.25)
+    lessons = Lessons(
+        shared=np.column_stack([features, targets]).astype(np.float32),
+        bounds=np.zeros((1, len(targets), 2), np.float32),
+        targets=targets[None].astype(np.float32),
+        is_free=np.arange(len(targets))[None] < rows,
+    )
+    solved = solve(lessons, 0, np.zeros(6), np.arange(points), shape)
+    asked = np.arange(rows, len(targets))
+    belief = processes_of(solved).predict(0, lessons.inputs(0, asked))
+    off = np.abs(targets[asked] - belief.mean) / np.sqrt(belief.doubt + belief.noise)
+    return [float(np.mean(off < edge)) for edge in map(norm.ppf, (0.75, 0.9, 0.975))]
+
+
 def test_repeated_questions_tell_the_noise_without_a_model() -> None:
     """The spread of replications about their own mean holds no error of any fitted mean."""
     inputs = np.repeat([[0.0], [1.0], [2.0]], [4, 1, 2], axis=0)
     targets = np.array([1.0, 2.0, 3.0, 2.0, 7.0, 4.0, 6.0])
-    spreads = spreads_of(inputs, targets, targets - 100.0)
+    spreads = spreads_of(inputs, targets, targets - 100.0, np.full(7, 0.3))
     assert spreads.squared == pytest.approx([2 / 3] * 4 + [93.0**2] + [2.0] * 2)
+    assert spreads.doubt == pytest.approx([0.0] * 4 + [0.3] + [0.0] * 2)
     assert spreads.weight == pytest.approx([0.75] * 4 + [1.0] + [0.5] * 2)
 
 
