@@ -1,7 +1,7 @@
 """Settled numbers as cells of a latent normal: the likelihood that networks climb.
 
-A whole number is the cell that rounds to it, and the cells at a bound hold the whole tail; a
-measure above zero stands for a narrow cell whose probability becomes a density.
+A whole number is the cell that rounds to it, and the cells at a bound hold the whole tail; other
+numbers have a density, and measures at zero the mass of all that is clipped there.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from torch import Tensor
 from surrogates.coordinates import Coordinates
 from surrogates.dataset import Transitions
 
-_MEASURE_CELL = 0.1
-"""Width, in the number's unit, of the cell that stands for a density."""
+_LOG_ROOT = 0.5 * math.log(2.0 * math.pi)
 _NARROW_CELL = 0.1
 """Below this width, in deviations, a cell's probability is its middle density times its width."""
 
@@ -32,8 +31,9 @@ class Cells:
     upper: Tensor
     at_low: Tensor
     at_high: Tensor
-    log_width: Tensor
-    """Log width of the cells that stand for a density, 0 elsewhere."""
+    is_density: Tensor
+    log_slope: Tensor
+    """Log of how fast the scale on which a density is modelled grows with its number."""
 
     @classmethod
     def of(
@@ -44,7 +44,7 @@ class Cells:
     ) -> Cells:
         """The cells of observed epochs."""
         values, low, high = free.encode(transitions)
-        halves = np.array([0.5 if c.is_whole else _MEASURE_CELL / 2 for c in free.coordinates])
+        halves = np.array([0.5 if c.is_whole else 0.0 for c in free.coordinates])
 
         def standard(natural: Float[np.ndarray, "row coordinate"]) -> Tensor:
             columns = zip(free.coordinates, natural.T, strict=True)
@@ -52,13 +52,17 @@ class Cells:
             return torch.from_numpy(((scaled - scale[0]) / scale[1]).astype(np.float32))
 
         is_density = np.array([not c.is_whole for c in free.coordinates]) & (values > low)
+        is_root = is_density & np.array([c.kind == "measure" for c in free.coordinates])
+        # d sqrt(v) / dv = 1 / (2 sqrt(v)); real numbers are modelled as they are.
+        slope = np.where(is_root, 0.5 / np.sqrt(np.where(is_root, values, 1.0)), 1.0) / scale[1]
         return cls(
             seen=standard(values),
             lower=standard(values - halves),
             upper=standard(values + halves),
             at_low=torch.from_numpy(values <= low),
             at_high=torch.from_numpy(values >= high),
-            log_width=torch.from_numpy(np.float32(math.log(_MEASURE_CELL)) * is_density),
+            is_density=torch.from_numpy(is_density),
+            log_slope=torch.from_numpy(np.log(slope).astype(np.float32)),
         )
 
     def take(self, rows: Tensor) -> Cells:
@@ -66,20 +70,22 @@ class Cells:
         return Cells(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def log_prob(self, mean: Tensor, deviation: Tensor) -> Tensor:
-        """Log probability under a normal for each number, summed over the numbers."""
+        """Log probability or density under a normal for each number, summed over the numbers."""
         cells = _log_mass(
             (self.lower - mean) / deviation,
             (self.upper - mean) / deviation,
             self.at_low,
             self.at_high,
         )
-        return (cells - self.log_width).sum(dim=-1)
+        score = (self.seen - mean) / deviation
+        density = self.log_slope - torch.log(deviation) - 0.5 * score**2 - _LOG_ROOT
+        return torch.where(self.is_density, density, cells).sum(dim=-1)
 
 
 def _log_mass(lower: Tensor, upper: Tensor, at_low: Tensor, at_high: Tensor) -> Tensor:
     """Log normal probability of (lower, upper), with the tail beyond a bound added to its cell."""
     middle, width = (lower + upper) / 2, upper - lower
-    density = -0.5 * middle**2 - 0.5 * math.log(2 * math.pi) + torch.log(width.clamp_min(1e-6))
+    density = -0.5 * middle**2 - _LOG_ROOT + torch.log(width.clamp_min(1e-6))
     # Flipped to the left tail, where the logarithm of the distribution function is exact.
     sign = torch.where(middle > 0, -1.0, 1.0)
     far, near = torch.minimum(sign * lower, sign * upper), torch.maximum(sign * lower, sign * upper)

@@ -8,7 +8,8 @@ today's surprises, because a flexible fit to the few hundred days of a data set 
 persistent a busy day is.
 
 Whole numbers have the probability of their rounding cell, and the cells at a bound take the whole
-tail: an empty queue or a fully busy team is an atom, not a density.
+tail: an empty queue or a fully busy team is an atom, not a density. A measure has a density where
+it is above its bound, and there the mass of all that is clipped to it.
 """
 
 from __future__ import annotations
@@ -28,10 +29,9 @@ from surrogates.flow.ridge import ridge
 
 SMALLEST_SPREAD = 0.02
 LARGEST_RESIDUAL = 4.0
-_MEASURE_CELL = 0.1
-"""Width in minutes of the cell that stands for a measure; its probability becomes a density."""
 _NARROW_CELL = 0.1
 """Below this width, in spreads, a cell's probability is its middle density times its width."""
+_LOG_ROOT = 0.5 * math.log(2.0 * math.pi)
 _EDGE = 30.0
 """Spreads beyond which a cell at a bound reaches."""
 
@@ -131,7 +131,10 @@ def _scaled(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """Transitions as tensors: inputs, coordinates, and the edges of their cells."""
+    """Transitions as tensors: inputs, coordinates, and the edges of their cells.
+
+    Where there is a density the edges are both at the value.
+    """
 
     inputs: Tensor
     seen: Tensor
@@ -139,15 +142,16 @@ class Cells:
     upper: Tensor
     at_low: Tensor
     at_high: Tensor
-    log_cell: Tensor
-    """Log width of the cells that stand for a density, 0 elsewhere."""
+    is_density: Tensor
+    log_slope: Tensor
+    """Log of how fast the scale on which a density is modelled grows with its number."""
 
     @classmethod
     def of(cls, transitions: Transitions, balance: FlowBalance, scaling: Scaling) -> Cells:
         """The cells in which observed epochs lie."""
         values, low, high = balance.encode(transitions)
         is_whole = np.array([c.is_whole for c in balance.coordinates])
-        half = np.where(is_whole, 0.5, _MEASURE_CELL / 2)
+        half = np.where(is_whole, 0.5, 0.0)
         seen, lower, upper = (
             (_scaled(values + shift * half, balance) - scaling.target_centre) / scaling.target_width
             for shift in (0.0, -1.0, 1.0)
@@ -162,7 +166,11 @@ class Cells:
             upper=_tensor(upper),
             at_low=torch.from_numpy(values <= low),
             at_high=torch.from_numpy(values >= high),
-            log_cell=_tensor(math.log(_MEASURE_CELL) * is_density),
+            is_density=torch.from_numpy(is_density),
+            # d sqrt(v) / dv = 1 / (2 sqrt(v)), in widths.
+            log_slope=_tensor(
+                -np.log(2.0 * np.sqrt(np.where(is_density, values, 1.0)) * scaling.target_width)
+            ),
         )
 
     def __len__(self) -> int:
@@ -173,7 +181,11 @@ class Cells:
         return Cells(**{f.name: getattr(self, f.name).index_select(0, rows) for f in fields(self)})
 
     def log_prob(self, network: nn.Module, rows: slice) -> Tensor:
-        """Log probability of the cells of the given rows, summed over coordinates."""
+        """Log probability of the given rows, summed over coordinates."""
+        return self.log_probs(network, rows).sum(dim=1)
+
+    def log_probs(self, network: nn.Module, rows: slice) -> Tensor:
+        """Log probability or density of each coordinate of the given rows, given those before."""
         assert isinstance(network, Chain)
         location, spread, regimes = network(self.inputs[rows])
         residuals = ((self.seen[rows] - location) / spread).clamp(
@@ -182,7 +194,9 @@ class Cells:
         mean = location + spread * network.pushes(residuals, regimes)
         lower = ((self.lower[rows] - mean) / spread).masked_fill(self.at_low[rows], -_EDGE)
         upper = ((self.upper[rows] - mean) / spread).masked_fill(self.at_high[rows], _EDGE)
-        return (_log_mass(lower, upper) - self.log_cell[rows]).sum(dim=1)
+        score = (self.seen[rows] - mean) / spread
+        density = self.log_slope[rows] - torch.log(spread) - 0.5 * score**2 - _LOG_ROOT
+        return torch.where(self.is_density[rows], density, _log_mass(lower, upper))
 
 
 def _tensor(values: Float[np.ndarray, "..."]) -> Tensor:
@@ -192,7 +206,7 @@ def _tensor(values: Float[np.ndarray, "..."]) -> Tensor:
 def _log_mass(lower: Tensor, upper: Tensor) -> Tensor:
     """Log normal probability of (lower, upper)."""
     middle, width = (lower + upper) / 2, upper - lower
-    density = -0.5 * middle**2 - 0.5 * math.log(2 * math.pi) + torch.log(width.clamp_min(1e-6))
+    density = -0.5 * middle**2 - _LOG_ROOT + torch.log(width.clamp_min(1e-6))
     # Flipped to the left tail, where the logarithm of the distribution function is exact.
     is_right = middle > 0
     near, far = torch.where(is_right, -lower, upper), torch.where(is_right, -upper, lower)
