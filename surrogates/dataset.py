@@ -49,12 +49,32 @@ class Transitions:
         return Transitions(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def split(self, share: float, random: np.random.Generator) -> tuple[Transitions, Transitions]:
-        """Set aside a share of whole episodes of each behaviour policy: (kept, held out)."""
+        """Set aside a share of whole episodes of each behaviour policy: (kept, held out).
+
+        At least one episode of each policy is on either side; policies that decided a single
+        episode share one draw, and so do those that met the same episodes. Of a single episode in
+        all nothing is held out.
+        """
         held: list[int] = []
-        for policy in np.unique(self.policy):
-            episodes = np.unique(self.episode[self.policy == policy])
-            count = max(1, round(share * len(episodes)))
+        for episodes in self._strata():
+            count = min(len(episodes) - 1, max(1, round(share * len(episodes))))
             held += random.permutation(episodes)[:count].tolist()
+        return self._part(np.array(held, dtype=self.episode.dtype))
+
+    def _strata(self) -> list[Int[np.ndarray, "episode"]]:
+        """Episodes by who decided in them, those of single ones together at the end."""
+        deciders: dict[int, list[str]] = {int(episode): [] for episode in np.unique(self.episode)}
+        for policy in np.unique(self.policy):
+            for episode in np.unique(self.episode[self.policy == policy]):
+                deciders[int(episode)].append(str(policy))
+        strata: dict[tuple[str, ...], list[int]] = {}
+        for episode, policies in deciders.items():
+            strata.setdefault(tuple(policies), []).append(episode)
+        several = [np.array(strata[key]) for key in sorted(strata) if len(strata[key]) > 1]
+        single = [strata[key][0] for key in sorted(strata) if len(strata[key]) == 1]
+        return [*several, np.array(sorted(single))] if single else several
+
+    def _part(self, held: Int[np.ndarray, "held"]) -> tuple[Transitions, Transitions]:
         out = np.isin(self.episode, held)
         return self.take(~out), self.take(out)
 

@@ -1,0 +1,52 @@
+"""Which episodes are learnt from and which are kept to judge by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogates.dataset import Transitions
+
+
+def played(episodes: list[int], policies: list[str], rows: int = 3) -> Transitions:
+    """So many rows of each episode, of a system with one number."""
+    count = rows * len(episodes)
+    return Transitions(
+        state=np.zeros((count, 1)),
+        decision=np.zeros((count, 1)),
+        parameters=np.zeros((count, 1)),
+        next_state=np.zeros((count, 1)),
+        outputs=np.zeros((count, 1)),
+        duration=np.ones(count),
+        episode=np.repeat(episodes, rows),
+        policy=np.repeat(policies, rows),
+    )
+
+
+def test_a_share_of_the_episodes_of_each_policy_is_held_out() -> None:
+    """A policy that is in one part only is scored by nobody, or learnt by nobody."""
+    data = played(list(range(40)), ["a"] * 30 + ["b"] * 10)
+    kept, held = data.split(0.2, np.random.default_rng(0))
+    assert [len(np.unique(held.episode[held.policy == p])) for p in "ab"] == [6, 2]
+    assert not set(kept.episode) & set(held.episode)
+    assert len(kept) + len(held) == len(data)
+
+
+def test_policies_of_one_episode_are_not_all_held_out() -> None:
+    """One of each policy at least would leave nothing to learn from."""
+    data = played(list(range(11)), ["many"] * 3 + [f"one {i}" for i in range(8)])
+    kept, held = data.split(0.2, np.random.default_rng(0))
+    assert len(np.unique(held.episode)) == 1 + 2
+    assert len(np.unique(kept.episode)) == 2 + 6
+
+
+def test_both_episodes_of_a_policy_are_not_held_out() -> None:
+    """However large the share, something must be learnt."""
+    kept, held = played([4, 9], ["a", "a"]).split(0.9, np.random.default_rng(0))
+    assert len(kept) == len(held) == 3
+
+
+def test_policies_that_met_the_same_episodes_are_held_out_together() -> None:
+    """A share of each policy's by itself would add up to most of the episodes."""
+    data = played(list(range(20)) * 8, [f"policy {i}" for i in range(8) for _ in range(20)])
+    _, held = data.split(0.1, np.random.default_rng(0))
+    assert len(np.unique(held.episode)) == 2
