@@ -74,9 +74,32 @@ class Transitions:
         single = [strata[key][0] for key in sorted(strata) if len(strata[key]) == 1]
         return [*several, np.array(sorted(single))] if single else several
 
+    def set_aside(self, share: float) -> tuple[Transitions, Transitions]:
+        """Episodes to learn from and about this share of them to choose by, by a fixed rule.
+
+        Whether an episode is set aside hangs on its number alone, so that one that a model was
+        chosen by is never learnt from when more have come. Of a few episodes at least one is on
+        either side; where there is only one it is on both.
+        """
+        episodes = np.unique(self.episode)
+        if len(episodes) == 1:
+            return self, self
+        place = _place(episodes)
+        held = episodes[place < np.clip(share, place.min() + 1e-12, place.max())]
+        return self._part(held)
+
     def _part(self, held: Int[np.ndarray, "held"]) -> tuple[Transitions, Transitions]:
         out = np.isin(self.episode, held)
         return self.take(~out), self.take(out)
+
+
+def _place(episodes: Int[np.ndarray, "episode"]) -> Float[np.ndarray, "episode"]:
+    """A number in [0, 1) for each episode, evenly spread over any stretch of their numbers.
+
+    Multiples of the golden ratio, modulo 1 (Knuth 1998, 6.4).
+    """
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    return np.asarray((episodes.astype(np.uint64) * golden) / 2.0**64)
 
 
 def concatenate(parts: list[Transitions]) -> Transitions:

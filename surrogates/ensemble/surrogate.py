@@ -317,20 +317,11 @@ def _teach(
     random: np.random.Generator,
     on_progress: Progress,
 ) -> tuple[dict[str, np.ndarray], Int[np.ndarray, "elite"]]:
-    kept, held = (
-        _rows(part, free, scales) for part in _parts(transitions, settings.held_out, random)
-    )
+    parts = transitions.set_aside(settings.held_out)
+    kept, held = (_rows(part, free, scales) for part in parts)
     weights, values = train(members, kept, held, settings, random, on_progress)
     on_progress(1.0)
     return weights, np.sort(np.argsort(-values, kind="stable")[: settings.elites])
-
-
-def _parts(
-    transitions: Transitions, share: float, random: np.random.Generator
-) -> tuple[Transitions, Transitions]:
-    """Rows to learn from and rows kept aside; the same rows where there is one episode only."""
-    kept, held = transitions.split(share, random)
-    return (kept, held) if len(kept) else (transitions, transitions)
 
 
 def _rows(transitions: Transitions, free: Coordinates, scales: Scales) -> Rows:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surrogates.dataset import Transitions
 from surrogates.flow.settings import FlowSettings
 
 _STEEPEST = 5.0
@@ -31,17 +30,6 @@ class Likelihood(Protocol):
     def log_prob(self, network: nn.Module, rows: slice) -> Tensor:
         """Log likelihood of each of the rows, in nats."""
         ...
-
-
-def set_aside(
-    transitions: Transitions, share: float, random: np.random.Generator
-) -> tuple[Transitions, Transitions]:
-    """Episodes to learn from and episodes to choose the best pass by.
-
-    The same for both where there are so few that none would be left to learn from.
-    """
-    kept, held = transitions.split(share, random)
-    return (kept, held) if len(kept) else (transitions, transitions)
 
 
 def unheard(share: float) -> None:

@@ -18,7 +18,7 @@ from surrogates.ahead import rows_of
 from surrogates.coordinates import FlowBalance
 from surrogates.dataset import Transitions
 from surrogates.features import SystemFeatures
-from surrogates.flow.ascent import climb, set_aside
+from surrogates.flow.ascent import climb
 from surrogates.flow.chain import (
     Cells,
     Chain,
@@ -110,7 +110,7 @@ class IntervalLaw:
         on_progress: Callable[[float], None],
     ) -> IntervalLaw:
         """Learn on from here on all these transitions."""
-        kept, held = set_aside(transitions, settings.held_out, random)
+        kept, held = transitions.set_aside(settings.held_out)
         train = Cells.of(kept, self._balance, self._scaling)
         test = Cells.of(held, self._balance, self._scaling)
         network = _network(self._network.state_dict())
@@ -160,7 +160,7 @@ def fit_intervals(
     """Fit by maximum likelihood, keeping the best pass by held-out likelihood."""
     balance = FlowBalance.learn(description, transitions)
     scaling = Scaling.of(transitions, balance)
-    kept, held = set_aside(transitions, settings.held_out, random)
+    kept, held = transitions.set_aside(settings.held_out)
     train, test = (Cells.of(part, balance, scaling) for part in (kept, held))
     torch.manual_seed(int(random.integers(2**31)))
     features, coordinates = train.inputs.shape[1], len(balance.coordinates)

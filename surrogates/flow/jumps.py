@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from sim.description import SystemDescription
 from surrogates.ahead import rows_of
 from surrogates.dataset import Transitions
-from surrogates.flow.ascent import climb, set_aside
+from surrogates.flow.ascent import climb
 from surrogates.flow.patterns import Patterns
 from surrogates.flow.questions import Asked, smooth_inputs
 from surrogates.flow.routing import SHORTEST, Routing
@@ -240,7 +240,7 @@ class JumpLaw:
         patterns = Patterns.learn(self._patterns.description, transitions)
         network = _network(self._weights_for(patterns, transitions))
         routing = Routing.learn(transitions, patterns)
-        train, test = _sides(transitions, routing, settings, random)
+        train, test = _sides(transitions, routing, settings)
         passes = settings.update_passes_over(len(train))
         best = climb(network, train, test, settings, passes, random, on_progress)
         return JumpLaw(routing, _plainest(_network(best), test))
@@ -279,7 +279,7 @@ def fit_jumps(
     """Fit by maximum likelihood, keeping the best pass by held-out likelihood."""
     patterns = Patterns.learn(description, transitions)
     routing = Routing.learn(transitions, patterns)
-    train, test = _sides(transitions, routing, settings, random)
+    train, test = _sides(transitions, routing, settings)
     torch.manual_seed(int(random.integers(2**31)))
     network = Race(train.inputs.shape[1], len(patterns), settings.hidden)
     spread = train.inputs.std(dim=0)
@@ -308,10 +308,10 @@ def _plainest(network: Race, held: Events) -> Race:
 
 
 def _sides(
-    transitions: Transitions, routing: Routing, settings: FlowSettings, random: np.random.Generator
+    transitions: Transitions, routing: Routing, settings: FlowSettings
 ) -> tuple[Events, Events]:
     """The rows that a network learns from, and those that choose the best pass."""
-    kept, held = set_aside(transitions, settings.held_out, random)
+    kept, held = transitions.set_aside(settings.held_out)
     return Events.of(kept, routing), Events.of(held, routing)
 
 

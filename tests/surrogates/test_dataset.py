@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from surrogates.dataset import Transitions
 
@@ -50,3 +51,29 @@ def test_policies_that_met_the_same_episodes_are_held_out_together() -> None:
     data = played(list(range(20)) * 8, [f"policy {i}" for i in range(8) for _ in range(20)])
     _, held = data.split(0.1, np.random.default_rng(0))
     assert len(np.unique(held.episode)) == 2
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2])
+@pytest.mark.parametrize("stride", [1, 3, 8])
+def test_what_was_learnt_from_is_never_set_aside_later(share: float, stride: int) -> None:
+    """A model has seen its rows: they cannot tell which pass of an update is the best.
+
+    Episodes of several policies often take turns, hence the strides.
+    """
+    learnt: set[int] = set()
+    for count in (1, 2, 5, 12, 30, 100):
+        numbers = [7000 + stride * i for i in range(count)]
+        kept, held = played(numbers, ["a"] * count).set_aside(share)
+        if count > 1:
+            assert not set(kept.episode) & set(held.episode)
+            assert len(kept)
+            assert len(held)
+            assert not learnt & set(held.episode.tolist())
+            learnt |= set(kept.episode.tolist())
+    assert 100 - len(learnt) == pytest.approx(share * 100, abs=3)
+
+
+def test_a_single_episode_is_learnt_from_and_chosen_by() -> None:
+    """The first day of a new system is when a surrogate is wanted most."""
+    kept, held = played([5], ["a"]).set_aside(0.1)
+    assert len(kept) == len(held) == 3
