@@ -173,19 +173,26 @@ class EnsembleSurrogate:
         random: np.random.Generator,
         on_progress: Progress | None = None,
     ) -> EnsembleSurrogate:
-        """Train all members on from where they stand, on all these transitions."""
+        """Train all members on from where they stand, on all these transitions.
+
+        Where these have other free numbers, such as one that is negative for the first time, the
+        members begin anew.
+        """
         refuse_unusable(transitions, self.description.name)
+        free = learn_coordinates(self.description, transitions)
+        if free.coordinates != self._coordinates.coordinates:
+            return fit_ensemble(transitions, self.description, self.settings, random, on_progress)
         members = _build(self._weights)
         weights, elites = _teach(
             members,
             transitions,
-            self._coordinates,
+            free,
             self._scales,
             self.settings,
             random,
             on_progress or unheard,
         )
-        return EnsembleSurrogate(self._coordinates, self._scales, weights, elites, self.settings)
+        return EnsembleSurrogate(free, self._scales, weights, elites, self.settings)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again, and to be taught more."""

@@ -109,7 +109,15 @@ class IntervalLaw:
         random: np.random.Generator,
         on_progress: Callable[[float], None],
     ) -> IntervalLaw:
-        """Learn on from here on all these transitions."""
+        """Learn on from here on all these transitions.
+
+        Where another way out of a team is the largest by now, or servers are shared, other
+        numbers are free and the network begins anew.
+        """
+        description = self._balance.description
+        balance = FlowBalance.learn(description, transitions)
+        if balance.coordinates != self._balance.coordinates:
+            return fit_intervals(transitions, description, settings, random, on_progress)
         kept, held = transitions.set_aside(settings.held_out)
         train = Cells.of(kept, self._balance, self._scaling)
         test = Cells.of(held, self._balance, self._scaling)

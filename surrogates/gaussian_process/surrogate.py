@@ -137,9 +137,15 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         random: np.random.Generator,
         on_progress: Progress | None = None,
     ) -> GaussianProcessSurrogate:
-        """Fit to all these transitions from the present shapes, in a quarter of the steps."""
+        """Fit to all these transitions from the present shapes, in a quarter of the steps.
+
+        Where these have other free numbers, such as one that is negative for the first time, the
+        shapes are learnt anew.
+        """
         refuse_unusable(transitions, self.description.name)
-        free = learn_coordinates(self.description, transitions)
+        free, d = learn_coordinates(self.description, transitions), self.description
+        if free.coordinates != self._coordinates.coordinates:
+            return fit_gaussian_process(transitions, d, self.settings, random, on_progress)
         scales, lessons = prepare(transitions, free)
         hurried = replace(self.settings, steps=max(1, round(_WARM_SHARE * self.settings.steps)))
         start = self._processes.shapes(self._scales, scales)

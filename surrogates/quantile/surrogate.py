@@ -131,13 +131,20 @@ class QuantileSurrogate(LikelyStepwiseSurrogate):
         random: np.random.Generator,
         on_progress: Progress | None = None,
     ) -> QuantileSurrogate:
-        """Train the networks on from where they stand, in a quarter of the passes."""
+        """Train the networks on from where they stand, in a quarter of the passes.
+
+        Where the transitions have other free numbers, such as one that is negative for the first
+        time, they begin anew.
+        """
         refuse_unusable(transitions, self.description.name)
-        targets = _Targets.of(transitions, self._coordinates, self._scales)
+        free = learn_coordinates(self.description, transitions)
+        if free.coordinates != self._coordinates.coordinates:
+            return fit_quantile(transitions, self.description, self.settings, random, on_progress)
+        targets = _Targets.of(transitions, free, self._scales)
         networks = _Networks.of(self._weights)
         passes = max(1, round(_WARM_SHARE * self.settings.passes))
         _train(networks, targets, self.settings, passes, random, on_progress or unheard)
-        return QuantileSurrogate(self._coordinates, self._scales, networks.arrays(), self.settings)
+        return QuantileSurrogate(free, self._scales, networks.arrays(), self.settings)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again."""

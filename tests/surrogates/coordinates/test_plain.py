@@ -18,7 +18,7 @@ from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
 from surrogates.errors import InvalidDataset
 from surrogates.families import FAMILIES, LOADERS, families_for, fit_family
-from surrogates.interface import SupportsLikelihood, Surrogate
+from surrogates.interface import SupportsLikelihood, SupportsUpdate, Surrogate
 from surrogates.scores import score
 from tests.fakes import TinyQueue
 from tests.surrogates.conftest import SMALL_SETTINGS
@@ -122,6 +122,40 @@ def test_signs_are_learnt_from_the_data(rounds: Transitions, tiny: Description) 
         "waiting": "count",
         "mood": "real",
     }
+
+
+@pytest.mark.parametrize("family", ["ensemble", "gp", "quantile"])
+def test_learning_on_takes_in_what_was_never_negative_before(
+    family: str, rounds: Transitions, tiny: Description
+) -> None:
+    """A number that was thought to stop at 0 would never be drawn where it is now."""
+    profit = tiny.output_names.index("profit")
+    gains = rounds.outputs.copy()
+    gains[:, profit] = np.abs(gains[:, profit])
+    settings = SMALL_SETTINGS[family]
+    before = FAMILIES[family](
+        replace(rounds, outputs=gains), tiny, settings, np.random.default_rng(3)
+    )
+    assert isinstance(before, SupportsUpdate)
+    after = before.update(rounds, np.random.default_rng(4))
+    asked = rounds.state, rounds.decision, rounds.parameters
+    least = [
+        surrogate.sample(*asked, np.random.default_rng(5)).outputs[:, profit].min()
+        for surrogate in (before, after)
+    ]
+    assert least[0] >= 0.0 > least[1]
+
+
+@pytest.mark.parametrize("family", ["ensemble", "gp", "quantile"])
+def test_learning_on_opens_as_all_episodes_did(
+    family: str, rounds: Transitions, tiny: Description
+) -> None:
+    """A system that opens otherwise since a change is to be trained on from where it opens now."""
+    early = rounds.take(rounds.episode < np.median(rounds.episode))
+    before = FAMILIES[family](early, tiny, SMALL_SETTINGS[family], np.random.default_rng(3))
+    assert isinstance(before, SupportsUpdate)
+    after = before.update(rounds, np.random.default_rng(4))
+    assert np.array_equal(after.openings, rounds.openings)
 
 
 def test_what_was_learnt_survives_as_arrays(rounds: Transitions, tiny: Description) -> None:

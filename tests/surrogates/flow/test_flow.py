@@ -258,6 +258,25 @@ def test_learning_on_beats_standing_still_on_a_new_regime() -> None:
     assert all(np.array_equal(before[name], v) for name, v in flow.to_tensors().items())
 
 
+def test_learning_on_begins_anew_where_another_way_out_is_the_largest() -> None:
+    """What follows from the others should be the largest; weights of other numbers are no use."""
+    build = partial(ServiceSystem, small_centre())
+    description = build().describe()
+    old = run_episodes(build, plan_episodes(description, 4, seed=1))
+    settings = FlowSettings(hidden=8, passes=2, least_steps=0)
+    flow = fit_flow(old, description, settings, np.random.default_rng(0))
+    names = ("tier1_calls_to_escalation", "tier1_calls_finished")
+    ways = [description.output_names.index(name) for name in names]
+    swapped = old.outputs.copy()
+    swapped[:, ways] = swapped[:, ways[::-1]]
+    new = replace(old, outputs=swapped)
+    after = flow.update(new, np.random.default_rng(1))
+    learnt, known = (learn_coordinates(description, data).coordinates for data in (new, old))
+    assert learnt != known
+    afresh = fit_flow(new, description, settings, np.random.default_rng(1))
+    assert np.array_equal(after.log_prob(new), afresh.log_prob(new))
+
+
 def test_learning_on_takes_events_in_that_were_never_seen(
     race: FlowSurrogate, events: Transitions
 ) -> None:
