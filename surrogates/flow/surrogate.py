@@ -24,6 +24,7 @@ from surrogates.flow.interval import IntervalLaw, fit_intervals
 from surrogates.flow.jumps import JumpLaw, fit_jumps
 from surrogates.flow.settings import FlowSettings
 from surrogates.interface import Epochs
+from surrogates.recorded import settings_from_tensors, settings_to_tensors
 
 __all__ = ["FlowSettings", "FlowSurrogate", "fit_flow", "obstacle_to_flow"]
 
@@ -103,7 +104,7 @@ class FlowSurrogate:
         self, description: SystemDescription, law: Law, settings: FlowSettings | None = None
     ) -> None:
         self.description, self.law = description, law
-        self._settings = settings or FlowSettings()
+        self.settings = settings or FlowSettings()
         self.openings = law.openings
 
     def sample(
@@ -140,12 +141,12 @@ class FlowSurrogate:
         """Learn on from the present weights with a share of the passes of a fit."""
         refuse_unusable(transitions, self.description.name)
         hear = on_progress or unheard
-        law = self.law.updated(transitions, self._settings, random, hear)
-        return FlowSurrogate(self.description, law, self._settings)
+        law = self.law.updated(transitions, self.settings, random, hear)
+        return FlowSurrogate(self.description, law, self.settings)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
-        """Everything needed to rebuild it with `from_tensors`."""
-        return self.law.to_tensors()
+        """Everything needed to rebuild it with `from_tensors`, and to learn on as it was fitted."""
+        return {**self.law.to_tensors(), **settings_to_tensors(self.settings)}
 
     @classmethod
     def from_tensors(
@@ -154,7 +155,8 @@ class FlowSurrogate:
         """Rebuild a saved surrogate for the system it was fitted on."""
         system = _refuse_unknown(description)
         kind: type[JumpLaw] | type[IntervalLaw] = JumpLaw if system.is_event_driven else IntervalLaw
-        return cls(system, kind.from_tensors(tensors, system))
+        settings = settings_from_tensors(FlowSettings, tensors)
+        return cls(system, kind.from_tensors(tensors, system), settings)
 
 
 def fit_flow(

@@ -12,6 +12,7 @@ from safetensors.numpy import save as format_safetensors
 from sim.description import SystemDescription
 from surrogates.errors import TamperedArtefact
 from surrogates.families import FAMILIES
+from surrogates.flow import FlowSettings, FlowSurrogate
 from surrogates.interface import Surrogate
 from surrogates.storage import (
     MANIFEST,
@@ -23,6 +24,7 @@ from surrogates.storage import (
     save_artefact,
     save_surrogate,
 )
+from tests.surrogates.conftest import SMALL_SETTINGS
 
 TENSORS = {"slope": np.arange(6.0).reshape(2, 3), "count": np.array([7])}
 
@@ -230,13 +232,30 @@ def test_a_surrogate_of_other_parameters_is_refused(
         load_surrogate(tmp_path / "surrogate", swapped)
 
 
-def test_the_manifest_tells_the_settings_of_the_fit(
-    fitted: dict[str, Surrogate], tmp_path: Path
+@pytest.mark.parametrize("family", ["ensemble", "flow", "gp", "quantile", "trees"])
+def test_the_settings_of_the_fit_are_kept_and_told(
+    family: str, fitted: dict[str, Surrogate], description: SystemDescription, tmp_path: Path
 ) -> None:
-    """Whoever reads a score wants to know of which network it is, without our code."""
-    save_surrogate(tmp_path / "surrogate", fitted["ensemble"], {})
+    """A saved surrogate learns on as it was fitted, not by defaults.
+
+    Whoever reads a score wants to know of which network it is, without our code.
+    """
+    save_surrogate(tmp_path / "surrogate", fitted[family], {})
+    loaded, _ = load_surrogate(tmp_path / "surrogate", description)
+    settings: Any = SMALL_SETTINGS[family]
+    assert getattr(loaded, "settings", None) == settings
     manifest = json.loads((tmp_path / "surrogate" / MANIFEST).read_text())
-    assert manifest["settings"]["members"] == 3
+    assert manifest["settings"] == dataclasses.asdict(settings)
+
+
+def test_a_flow_of_an_older_release_learns_on_by_defaults(
+    fitted: dict[str, Surrogate], description: SystemDescription
+) -> None:
+    """It was saved without its settings; what it believes is all there."""
+    flow = fitted["flow"]
+    assert isinstance(flow, FlowSurrogate)
+    tensors = {k: v for k, v in flow.to_tensors().items() if not k.startswith("settings.")}
+    assert FlowSurrogate.from_tensors(tensors, description).settings == FlowSettings()
 
 
 def test_a_surrogate_without_one_of_its_arrays_is_refused(
