@@ -8,6 +8,8 @@ only the folder's permissions do.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -34,6 +36,8 @@ SCHEMA = 1
 WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
 _SUPPORT = "support."
 """Before the names of the arrays that say where a surrogate has been."""
+_HERE, _RENAME_EXCHANGE = -100, 2
+"""AT_FDCWD, and a flag of renameat2 (Linux)."""
 
 Manifest = dict[str, Any]
 """A JSON object."""
@@ -85,6 +89,20 @@ def load_artefact(folder: Path, *, kind: str, system: str | None = None) -> Arte
 
     Raises TamperedArtefact, with the reason and the way out, for anything but what was saved.
     """
+    try:
+        return _load_artefact(_standing(folder), kind, system)
+    except TamperedArtefact:
+        # Where the folder was replaced between two reads, the new one is whole by now.
+        return _load_artefact(_standing(folder), kind, system)
+
+
+def _standing(folder: Path) -> Path:
+    """The folder, or the one it was when its replacement was cut short."""
+    aside = _aside(folder)
+    return aside if aside.exists() and not folder.exists() else folder
+
+
+def _load_artefact(folder: Path, kind: str, system: str | None) -> Artefact:
     manifest = _read_manifest(folder)
     _expect(folder, manifest, "kind", kind)
     if system is not None:
@@ -310,19 +328,43 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _put_in_place(fresh: Path, folder: Path) -> None:
-    """Rename the new folder to its name; one that is there steps aside and is then removed."""
+    """Give the new folder its name; one that is there is removed afterwards.
+
+    The two change places at once where the system can do that. Elsewhere the old one steps aside,
+    where readers find it should the writer be killed before the new one has the name.
+    """
     # mkdtemp is for its owner only; artefacts are shared.
     fresh.chmod(0o755)
+    aside = _aside(folder)
     if not folder.exists():
         fresh.rename(folder)
-        _sync_folder(folder.parent)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    folder.rename(aside)
-    try:
-        fresh.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
+    elif not _exchange(fresh, folder):
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            aside.rename(folder)
+            raise
     _sync_folder(folder.parent)
-    shutil.rmtree(aside)
+    for old in (fresh, aside):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    """Where a folder is while another takes its place."""
+    return folder.parent / f".{folder.name}-old"
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two folders change their names at once; False where system or disk cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    names = os.fsencode(first), os.fsencode(second)
+    if rename(_HERE, names[0], _HERE, names[1], _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(second))

@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import json
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,70 @@ def test_saving_again_replaces_the_artefact(folder: Path) -> None:
     assert artefact.tensors.keys() == {"slope"}
     assert sorted(f.name for f in folder.iterdir()) == [MANIFEST, WEIGHTS]
     assert list(folder.parent.iterdir()) == [folder]
+
+
+class _Killed(BaseException):
+    """The end of a process, which nothing may handle."""
+
+
+def test_a_writer_killed_between_two_renames_leaves_the_old_artefact(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where two folders cannot change places at once there is a moment in which none has the name.
+
+    The next save is to leave the new artefact and nothing else.
+    """
+    rename = Path.rename
+
+    def until_killed(path: Path, target: Path) -> Path:
+        if target == folder:
+            raise _Killed
+        return rename(path, target)
+
+    monkeypatch.setattr("surrogates.storage._exchange", lambda *_: False)
+    monkeypatch.setattr(Path, "rename", until_killed)
+    with pytest.raises(_Killed):
+        save_artefact(folder, TENSORS, {"kind": "policy", "seeds": [9]})
+    assert not folder.exists()
+    assert load_artefact(folder, kind="policy").manifest["seeds"] == [1, 2]
+    monkeypatch.setattr(Path, "rename", rename)
+    for seed in (10, 11):
+        save_artefact(folder, TENSORS, {"kind": "policy", "seeds": [seed]})
+        assert load_artefact(folder, kind="policy").manifest["seeds"] == [seed]
+        assert list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has renameat2")
+def test_a_replaced_artefact_never_lacks_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads at any moment must find it, so nothing may be renamed away first."""
+
+    def refuse(path: Path, _: Path) -> Path:
+        raise AssertionError(f"{path} is renamed")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    save_artefact(folder, TENSORS, {"kind": "policy", "seeds": [9]})
+    assert load_artefact(folder, kind="policy").manifest["seeds"] == [9]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_reader_that_meets_a_replacement_half_way_reads_the_new_artefact(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the manifest of the one and the weights of the other, which nobody has changed."""
+    replaced = [False]
+
+    def slowly(at: Path, name: str) -> bytes:
+        if name == WEIGHTS and not replaced[0]:
+            replaced[0] = True
+            save_artefact(folder, {"slope": np.ones(2)}, {"kind": "policy", "seeds": [9]})
+        return (at / name).read_bytes()
+
+    monkeypatch.setattr("surrogates.storage._read", slowly)
+    artefact = load_artefact(folder, kind="policy")
+    assert artefact.manifest["seeds"] == [9]
+    assert artefact.tensors.keys() == {"slope"}
 
 
 def test_a_surrogate_of_a_changed_system_is_refused(
