@@ -39,11 +39,13 @@ class Scores:
     density, from draws (see `log_scores_of_draws`)."""
     standardised_crps: float
     """Mean over outputs and state of CRPS over the held-out standard deviation; 0 is perfect.
-    What only counts an output again is left out."""
+    What only counts an output again is left out, and what never varied adds its error, in its own
+    unit, without counting as one more quantity to be right about."""
     energy: float
     """Energy score of state and outputs together, each over its held-out standard deviation."""
     coverage: dict[str, float]
-    """Share of outcomes within the central interval, by its percentage."""
+    """Share of outcomes within the central interval, by its percentage. Outcomes are left out that
+    every draw equals (see `Foretold.told_apart`); nominal where these are all."""
     bias: dict[str, float]
     """Mean of draws less outcome, in the quantity's own unit."""
     log_likelihood: float | None
@@ -111,8 +113,26 @@ class Foretold:
     @property
     def spread(self) -> Float[np.ndarray, "quantity"]:
         """Deviation of the outcomes; 1 for what never varied, which is measured in its own unit."""
-        deviation = self.seen.std(axis=0)
-        return np.where(deviation > 1e-9, deviation, 1.0)
+        return np.where(self._varies, self.seen.std(axis=0), 1.0)
+
+    @property
+    def varied(self) -> int:
+        """How many of the counted quantities had different outcomes; one at least."""
+        return max(1, int(self._varies[self.counted].sum()))
+
+    @property
+    def told_apart(self) -> Bool[np.ndarray, "row quantity"]:
+        """Where the outcome or a draw differs from another.
+
+        Elsewhere the rank is nothing but chance, so that numbers which hardly ever vary would
+        draw any coverage to the nominal one. Whether all are alike does not depend on which of
+        them is the outcome: among the others the rank of a right model stays uniform.
+        """
+        return np.asarray((self.drawn != self.seen[:, None]).any(axis=1))
+
+    @property
+    def _varies(self) -> Bool[np.ndarray, "quantity"]:
+        return np.asarray(self.seen.std(axis=0) > 1e-9)
 
     def pit(self, random: np.random.Generator) -> Float[np.ndarray, "row quantity"]:
         """The outcome's rank among the draws, ties and the place within the rank at random."""
@@ -134,15 +154,16 @@ def score_foretold(
     foretold: Foretold,
     pit: Float[np.ndarray, "row quantity"],
     likelihood: float | None = None,
-    spread: Float[np.ndarray, "quantity"] | None = None,
+    whole: Foretold | None = None,
 ) -> Scores:
-    """Scores of draws that were made already, each quantity over `spread` where they are pooled.
+    """Scores of draws that were made already, each quantity over its spread where they are pooled.
 
-    Without it the spread is that of these very outcomes.
+    The spread is that of these very outcomes, or of the `whole` that they are a part of.
     """
     counted, states = foretold.counted, foretold.states
+    scale = foretold if whole is None else whole
     crps = crps_of_draws(foretold.drawn, foretold.seen)
-    unit = (foretold.spread if spread is None else spread)[counted]
+    unit, told_apart = scale.spread[counted], foretold.told_apart[:, counted]
     log_scores = log_scores_of_draws(foretold.drawn, foretold.seen, foretold.is_count)
     bias = (foretold.drawn.mean(axis=1) - foretold.seen).mean(axis=0)
     named = list(zip(foretold.names, crps.tolist(), strict=True))
@@ -150,9 +171,11 @@ def score_foretold(
         crps_by_output=dict(named[states:]),
         crps_by_state=dict(named[:states]),
         log_scores=dict(zip(foretold.names, log_scores.tolist(), strict=True)),
-        standardised_crps=float((crps[counted] / unit).mean()),
+        standardised_crps=float((crps[counted] / unit).sum() / scale.varied),
         energy=_energy(foretold.drawn[:, :, counted] / unit, foretold.seen[:, counted] / unit),
-        coverage={percent(level): _coverage(pit[:, counted], level) for level in LEVELS},
+        coverage={
+            percent(level): _coverage(pit[:, counted][told_apart], level) for level in LEVELS
+        },
         bias=dict(zip(foretold.names, bias.tolist(), strict=True)),
         log_likelihood=likelihood,
     )
@@ -160,13 +183,23 @@ def score_foretold(
 
 def pit_values(
     surrogate: Surrogate, held_out: Transitions, random: np.random.Generator, draws: int = 64
-) -> dict[str, Float[np.ndarray, "row"]]:
+) -> dict[str, Float[np.ndarray, "_"]]:
     """Randomised probability integral transforms of each quantity, for histograms.
 
-    Uniform on (0, 1) when the surrogate is right, for counts and any number of draws too.
+    Uniform on (0, 1) when the surrogate is right, for counts and any number of draws too. Rows
+    where an outcome and all its draws are alike are left out, so that a quantity may have fewer
+    than others, or none.
     """
     foretold = Foretold.by(surrogate, held_out, random, draws)
-    return dict(zip(foretold.names, foretold.pit(random).T, strict=True))
+    return told_apart_by_name(foretold, foretold.pit(random))
+
+
+def told_apart_by_name(
+    foretold: Foretold, pit: Float[np.ndarray, "row quantity"]
+) -> dict[str, Float[np.ndarray, "_"]]:
+    """Of each quantity the transforms that are more than chance."""
+    columns = zip(foretold.names, pit.T, foretold.told_apart.T, strict=True)
+    return {name: column[told_apart] for name, column, told_apart in columns}
 
 
 def percent(level: float) -> str:
@@ -245,8 +278,8 @@ class Scorable:
         )
 
 
-def _coverage(pit: Float[np.ndarray, "row quantity"], level: float) -> float:
-    return float((np.abs(pit - 0.5) <= level / 2).mean())
+def _coverage(pit: Float[np.ndarray, "outcome"], level: float) -> float:
+    return float((np.abs(pit - 0.5) <= level / 2).mean()) if len(pit) else level
 
 
 def _energy(

@@ -85,8 +85,7 @@ def score_conditional(
         crps_held=scores.standardised_crps,
         coverage_held=scores.coverage,
         coverage_error={
-            percent(level): _error(_covered(pit[:, given.counted], level), observed.episode)
-            for level in LEVELS
+            percent(level): _error(given, pit, level, observed.episode) for level in LEVELS
         },
         cells=_cells(given, pit, observed.parameters, surrogate.description),
         bias_held={
@@ -96,18 +95,28 @@ def score_conditional(
     )
 
 
-def _covered(pit: Float[np.ndarray, "row quantity"], level: float) -> Float[np.ndarray, "row"]:
-    """Share of each epoch's quantities within their central intervals."""
-    return np.asarray((np.abs(pit - 0.5) <= level / 2).mean(axis=1))
+def _error(
+    given: Foretold,
+    pit: Float[np.ndarray, "row quantity"],
+    level: float,
+    episodes: Int[np.ndarray, "row"],
+) -> float:
+    """Standard error of the coverage, rows of one episode being one draw.
 
-
-def _error(covered: Float[np.ndarray, "row"], episodes: Int[np.ndarray, "row"]) -> float:
-    """Standard error of the mean, rows of one episode being one draw."""
+    Rows have different numbers of outcomes that count, so that it is the error of a ratio.
+    """
+    told_apart = given.told_apart[:, given.counted]
+    within = (np.abs(pit[:, given.counted] - 0.5) <= level / 2) & told_apart
+    count = told_apart.sum()
+    if not count:
+        return 0.0
     _, number = np.unique(episodes, return_inverse=True)
-    off = np.bincount(number, weights=covered - covered.mean())
+    off = np.bincount(
+        number, weights=within.sum(axis=1) - within.sum() / count * told_apart.sum(axis=1)
+    )
     if len(off) < 2:
         return 1.0
-    return float(np.sqrt(np.square(off).sum() * len(off) / (len(off) - 1)) / len(covered))
+    return float(np.sqrt(np.square(off).sum() * len(off) / (len(off) - 1)) / count)
 
 
 def _cells(
@@ -120,7 +129,7 @@ def _cells(
     for name, rows in cells_of(description, parameters):
         if rows.sum() < _FEWEST_ROWS:
             continue
-        scores = score_foretold(given.take(rows), pit[rows], spread=given.spread)
+        scores = score_foretold(given.take(rows), pit[rows], whole=given)
         found[name] = CellCoverage(
             rows=int(rows.sum()),
             crps_held=scores.standardised_crps,

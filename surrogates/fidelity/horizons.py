@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from sim.description import Description
 from surrogates.fidelity.cells import cells_of
@@ -43,7 +43,11 @@ class Distance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Horizons:
-    """Distances between the marginal distributions at each horizon, meaned over quantities."""
+    """Distances between the marginal distributions at each horizon, meaned over quantities.
+
+    A quantity counts for the mean at a horizon where it was not the same in every episode of all
+    batches: nobody can miss it there, and it would hide how far away the others are.
+    """
 
     episodes: int
     epochs: tuple[int, ...]
@@ -81,7 +85,7 @@ def horizon_distances(
     """
     names, dreamt = _quantities(description, imagined)
     (_, one), (_, other) = _quantities(description, first), _quantities(description, second)
-    values, chance = _distances(dreamt, one, other, random, swaps)
+    values, chance, varies = _distances(dreamt, one, other, random, swaps)
     cells = {
         name: _overall(*_distances(dreamt[rows], one[rows], other[rows], random, swaps))
         for name, rows in cells_of(description, parameters)
@@ -90,7 +94,7 @@ def horizon_distances(
     return Horizons(
         episodes=len(dreamt),
         epochs=tuple(horizons.tolist()),
-        overall=_overall(values, chance),
+        overall=_overall(values, chance, varies),
         by_quantity={name: _told(values[:, i], chance[:, :, i]) for i, name in enumerate(names)},
         cells=cells,
     )
@@ -117,8 +121,15 @@ def _distances(
     second: Float[np.ndarray, "episode horizon quantity"],
     random: np.random.Generator,
     swaps: int,
-) -> tuple[Float[np.ndarray, "horizon quantity"], Float[np.ndarray, "swap horizon quantity"]]:
-    """Distances of the surrogate, and of pairs of batches that chance might have given."""
+) -> tuple[
+    Float[np.ndarray, "horizon quantity"],
+    Float[np.ndarray, "swap horizon quantity"],
+    Bool[np.ndarray, "horizon quantity"],
+]:
+    """Distances of the surrogate, and of pairs of batches that chance might have given.
+
+    And which quantities differ at all, in any of the three batches.
+    """
     both = np.concatenate([first, second])
     # A number that is nearly sure at one moment of the day would else count for all others there.
     deviation = np.maximum(both.std(axis=0), _SMALLEST_SPREAD * both.std(axis=(0, 1)))
@@ -129,7 +140,8 @@ def _distances(
         chance.append(
             _apart(np.where(swapped, second, first), np.where(swapped, first, second)) / scale
         )
-    return _apart(imagined, second) / scale, np.array(chance)
+    varies = np.ptp(np.concatenate([imagined, both]), axis=0) > 1e-9
+    return _apart(imagined, second) / scale, np.array(chance), varies
 
 
 def _apart(
@@ -143,8 +155,11 @@ def _apart(
 def _overall(
     values: Float[np.ndarray, "horizon quantity"],
     chance: Float[np.ndarray, "swap horizon quantity"],
+    varies: Bool[np.ndarray, "horizon quantity"],
 ) -> tuple[Distance, ...]:
-    return _told(values.mean(axis=1), chance.mean(axis=2))
+    # What never varies is nowhere apart, so that it adds nothing to the sums.
+    count = np.maximum(1, varies.sum(axis=1))
+    return _told(values.sum(axis=1) / count, chance.sum(axis=2) / count)
 
 
 def _told(

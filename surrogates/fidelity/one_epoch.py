@@ -11,7 +11,7 @@ from jaxtyping import Float
 from surrogates.dataset import Transitions
 from surrogates.fidelity.cells import cells_of
 from surrogates.interface import SupportsLikelihood, Surrogate
-from surrogates.scores import Foretold, Scores, score_foretold
+from surrogates.scores import Foretold, Scores, score_foretold, told_apart_by_name
 
 _BINS, _CELL_BINS = 20, 8
 _FEWEST_ROWS = 30
@@ -33,7 +33,8 @@ class CellScores:
     log_scores: dict[str, float]
     """Of each quantity, in nats."""
     pit: dict[str, tuple[int, ...]]
-    """Histogram of each quantity, in wider bins than over all data."""
+    """Histogram of each quantity, in wider bins than over all data; outcomes that every draw
+    equals are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,8 @@ class OneEpoch:
     """What somebody scores, on the scale of `scores.standardised_crps`, who knows how often each
     outcome comes and never looks at the question."""
     pit: dict[str, tuple[int, ...]]
-    """Histogram in equal bins of the probability integral transform of each quantity."""
+    """Histogram in equal bins of the probability integral transform of each quantity; outcomes
+    that every draw equals are left out."""
     cells: dict[str, CellScores]
 
 
@@ -61,9 +63,8 @@ def score_one_epoch(
     for name, rows in cells_of(surrogate.description, fresh.parameters):
         if rows.sum() < _FEWEST_ROWS:
             continue
-        scores = score_foretold(
-            foretold.take(rows), pit[rows], _mean(likelihood, rows), foretold.spread
-        )
+        inside = foretold.take(rows)
+        scores = score_foretold(inside, pit[rows], _mean(likelihood, rows), foretold)
         cells[name] = CellScores(
             rows=int(rows.sum()),
             standardised_crps=scores.standardised_crps,
@@ -72,29 +73,32 @@ def score_one_epoch(
             log_likelihood=scores.log_likelihood,
             crps=scores.crps_by_output | scores.crps_by_state,
             log_scores=scores.log_scores,
-            pit=_histograms(foretold.names, pit[rows], _CELL_BINS),
+            pit=_histograms(inside, pit[rows], _CELL_BINS),
         )
     return OneEpoch(
         rows=len(fresh),
         scores=score_foretold(foretold, pit, _mean(likelihood, slice(None))),
         unconditional_crps=_unconditional(foretold),
-        pit=_histograms(foretold.names, pit, _BINS),
+        pit=_histograms(foretold, pit, _BINS),
         cells=cells,
     )
 
 
 def middle_half(histogram: Sequence[int]) -> float:
-    """What the central 50% cover, from a histogram of as many bins as four divides."""
-    quarter = len(histogram) // 4
-    return sum(histogram[quarter:-quarter]) / max(1, sum(histogram))
+    """What the central 50% cover, from a histogram of as many bins as four divides.
+
+    Nominal for an empty one: there was nothing to be wrong about.
+    """
+    quarter, count = len(histogram) // 4, sum(histogram)
+    return sum(histogram[quarter:-quarter]) / count if count else 0.5
 
 
 def _histograms(
-    names: tuple[str, ...], pit: Float[np.ndarray, "row quantity"], bins: int
+    foretold: Foretold, pit: Float[np.ndarray, "row quantity"], bins: int
 ) -> dict[str, tuple[int, ...]]:
     return {
-        name: tuple(np.histogram(column, bins=bins, range=(0.0, 1.0))[0].tolist())
-        for name, column in zip(names, pit.T, strict=True)
+        name: tuple(np.histogram(values, bins=bins, range=(0.0, 1.0))[0].tolist())
+        for name, values in told_apart_by_name(foretold, pit).items()
     }
 
 
@@ -107,4 +111,4 @@ def _unconditional(foretold: Foretold) -> float:
     seen = np.sort(foretold.seen[:, foretold.counted], axis=0)
     count = len(seen)
     rank = (2 * np.arange(1, count + 1) - count - 1) / max(1, count * (count - 1))
-    return float((rank @ seen / foretold.spread[foretold.counted]).mean())
+    return float((rank @ seen / foretold.spread[foretold.counted]).sum() / foretold.varied)

@@ -9,7 +9,7 @@ from surrogates.baselines import MeanSurrogate
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.interface import Epochs, Surrogate
-from surrogates.scores import crps_of_draws, pit_values, score
+from surrogates.scores import Foretold, crps_of_draws, pit_values, score, score_foretold
 
 
 class PoissonWorld:
@@ -82,11 +82,14 @@ def test_crps_of_the_estimator_does_not_depend_on_the_number_of_draws() -> None:
     assert few == pytest.approx(many, abs=0.012)
 
 
-@pytest.mark.parametrize("mean", [0.3, 4.0, 300.0])
+@pytest.mark.parametrize("mean", [0.01, 0.3, 4.0, 300.0])
 def test_pit_is_uniform_for_a_right_model_of_counts(
     mean: float, transitions: Transitions, description: SystemDescription
 ) -> None:
-    """Small counts tie with their draws, and untied randomly they would look overconfident."""
+    """Small counts tie with their draws, and untied randomly they would look overconfident.
+
+    Nor does leaving out those where all are alike prefer some ranks to others.
+    """
     world = PoissonWorld(description, mean)
     values = pit_values(world, observe(world, transitions), np.random.default_rng(3), draws=16)
     together = np.concatenate(list(values.values()))
@@ -101,6 +104,56 @@ def test_coverage_is_nominal_for_a_right_model_of_counts(
     world = PoissonWorld(description, 2.0)
     scores = score(world, observe(world, transitions), np.random.default_rng(4), draws=16)
     assert scores.coverage == pytest.approx({"50": 0.5, "80": 0.8, "95": 0.95}, abs=0.01)
+
+
+def foretold(drawn: np.ndarray, seen: np.ndarray) -> Foretold:
+    """Outputs only, all of them counted."""
+    names = tuple(f"output {i}" for i in range(seen.shape[1]))
+    return Foretold(
+        names=names, states=0, counted=list(range(len(names))),
+        is_count=np.zeros(len(names), dtype=bool), drawn=drawn, seen=seen,
+    )  # fmt: skip
+
+
+def test_numbers_that_never_vary_do_not_hide_one_that_is_foretold_too_surely() -> None:
+    """A spread of 0.8 covers 41%, 69% and 88%; among ten constants that would read as 49%."""
+    random = np.random.default_rng(6)
+    drawn, seen = 0.8 * random.standard_normal((2000, 64, 1)), random.standard_normal((2000, 1))
+    alone = foretold(drawn, seen)
+    among = foretold(
+        np.concatenate([drawn, np.zeros((2000, 64, 10))], axis=2),
+        np.concatenate([seen, np.zeros((2000, 10))], axis=1),
+    )
+    pit = among.pit(random)
+    one, all_of_them = score_foretold(alone, pit[:, :1]), score_foretold(among, pit)
+    assert all_of_them.coverage == one.coverage
+    expected = [2 * stats.norm.cdf(0.8 * stats.norm.ppf((1 + level) / 2)) - 1
+                for level in (0.5, 0.8, 0.95)]  # fmt: skip
+    # Four binomial deviations of 2000 outcomes; the ends of 64 draws are drawn a little outwards.
+    assert list(one.coverage.values()) == pytest.approx(expected, abs=0.045)
+    assert all_of_them.standardised_crps == pytest.approx(one.standardised_crps)
+
+
+def test_what_never_varies_is_missed_in_its_own_unit() -> None:
+    """An error about a constant must not disappear with the constant; nor may it help."""
+    random = np.random.default_rng(7)
+    drawn, seen = random.standard_normal((500, 16, 2)), random.standard_normal((500, 2))
+    drawn[:, :, 1] = seen[:, 1] = 0.0
+    right = score_foretold(foretold(drawn, seen), np.full((500, 2), 0.5))
+    drawn[:, :, 1] = 3.0
+    wrong = foretold(drawn, seen)
+    scores = score_foretold(wrong, wrong.pit(random))
+    assert scores.standardised_crps == pytest.approx(right.standardised_crps + 3.0)
+    # Every second outcome is below all draws; four deviations of the others are 0.04.
+    assert scores.coverage["95"] < 0.9
+
+
+def test_where_nothing_can_be_missed_coverage_is_nominal() -> None:
+    """There is no share of no outcomes, and a record takes no NaN."""
+    sure = foretold(np.ones((4, 3, 2)), np.ones((4, 2)))
+    scores = score_foretold(sure, sure.pit(np.random.default_rng(0)))
+    assert scores.coverage == {"50": 0.5, "80": 0.8, "95": 0.95}
+    assert scores.standardised_crps == 0.0
 
 
 def test_a_wrong_mean_costs_score_and_shows_as_bias(

@@ -13,9 +13,9 @@ from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.fidelity.cells import cells_of
 from surrogates.fidelity.conditional import obstacle_to_conditioning, score_conditional
-from surrogates.fidelity.episodes import as_episodes
+from surrogates.fidelity.episodes import Episodes, as_episodes
 from surrogates.fidelity.gap import optimism
-from surrogates.fidelity.horizons import chosen_horizons
+from surrogates.fidelity.horizons import chosen_horizons, horizon_distances
 from surrogates.fidelity.policies import (
     SMALLEST_DIFFERENCE,
     Constant,
@@ -163,6 +163,27 @@ def test_horizons_reach_the_end_of_any_episode() -> None:
     long = chosen_horizons(1000)
     assert (long[0], long[-1]) == (1, 1000)
     assert len(long) <= 40
+
+
+def test_a_distance_is_not_shared_with_numbers_that_never_vary() -> None:
+    """One queue a deviation away is that far away, however many others stay empty."""
+    random = np.random.default_rng(4)
+    description = TinyQueue().describe()
+
+    def batch(shift: float) -> Episodes:
+        states, totals = np.zeros((60, 2, 2)), np.zeros((60, 2, 5))
+        states[:, :, 0] = shift + random.normal(size=(60, 2))
+        return Episodes(states=states, totals=totals, costs=np.zeros(60))
+
+    found = horizon_distances(
+        description, np.array([1, 2]), batch(1.0), batch(0.0), batch(0.0), np.ones((60, 1)),
+        random, swaps=20,
+    )  # fmt: skip
+    assert found.overall == found.by_quantity["waiting"]
+    told = [distance.value for distance in found.overall]
+    assert [d.value for d in found.cells["arrival_scale middle"]] == told
+    # One of seven quantities: shared among all, a distance of 1 would read as 0.14.
+    assert min(told) > 0.4
 
 
 def test_cells_of_one_parameter_are_a_partition() -> None:
