@@ -2,8 +2,8 @@
 
 The values are mean costs over the same days: of each day the parameters are the same in both
 worlds, and the simulator gives every policy the same customers. Its means are of few days, so even
-the simulator does not rank policies as it does itself on other days: the tau between its own
-halves is what can be attained.
+the simulator does not rank policies as it does itself on other days: the tau between its values
+and those of as many other days is what can be attained, estimated from its own halves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Tau:
     low: float
     high: float
     attainable: float
-    """Mean tau between two random halves of the simulator's days."""
+    """Tau of the simulator with itself on as many other days: that between two random halves of
+    its days, brought to the full number (see `at_twice_the_days`)."""
     days: int
 
 
@@ -162,7 +163,21 @@ def _attainable(
                 simulated[:, half].mean(axis=1), simulated[:, rest].mean(axis=1), np.ones(policies)
             )
         )
-    return float(np.mean(found))
+    return at_twice_the_days(float(np.mean(found)))
+
+
+def at_twice_the_days(tau: float) -> float:
+    """What a tau between two means of so many days becomes when both are of twice as many.
+
+    Ranks of jointly normal values have tau = 2 / pi * arcsin(r) (Greiner 1909), and twice the days
+    bring r to 2 r / (1 + r) (Spearman and Brown 1910). Values of any other law come close, since
+    few pairs are in doubt and these lie evenly about 0; simulated uniform, skewed and clustered
+    values are within 0.04 of it. Not above 0 there is nothing that more days could make clearer.
+    """
+    if tau <= 0.0:
+        return tau
+    correlation = np.sin(np.pi / 2 * tau)
+    return float(2 / np.pi * np.arcsin(2 * correlation / (1 + correlation)))
 
 
 def weighted_tau(

@@ -151,8 +151,9 @@ def _tau(evidence: Evidence) -> _Found:
     tau = evidence.ranking.overall
     told = (
         f"tau {tau.value:.2f} [{tau.low:.2f}, {tau.high:.2f}] over "
-        f"{evidence.ranking.distinct} policies that decide differently, the simulator's halves "
-        f"agree to {tau.attainable:.2f}; {LARGEST_TAU_LOSS} less is allowed"
+        f"{evidence.ranking.distinct} policies that decide differently, the simulator agrees "
+        f"with itself on as many other days to {tau.attainable:.2f}; {LARGEST_TAU_LOSS} less is "
+        "allowed"
     )
     if evidence.ranking.distinct < FEWEST_POLICIES:
         return "unknown", f"{told}; fewer than {FEWEST_POLICIES} policies rank too few pairs"

@@ -24,7 +24,7 @@ from surrogates.fidelity.policies import (
     decide_each,
     varied_policies,
 )
-from surrogates.fidelity.ranking import rank_policies, weighted_tau
+from surrogates.fidelity.ranking import at_twice_the_days, rank_policies, weighted_tau
 from surrogates.fidelity.settings import FidelitySettings
 from surrogates.given import SupportsGivenArrivals
 from surrogates.interface import Surrogate
@@ -44,6 +44,56 @@ def test_tau_is_the_known_one_and_a_resample_counts_its_pairs() -> None:
         np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]), np.array([2.0, 1.0, 1.0])
     )
     assert pairs == pytest.approx((2 + 2 - 1) / 5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "noise", "tolerance"),
+    [
+        ("normal", 0.5, 0.02),
+        ("normal", 1.5, 0.03),
+        ("uniform", 1.5, 0.03),
+        ("skewed", 1.5, 0.05),
+        ("clustered", 1.5, 0.05),
+    ],
+)
+def test_what_is_attainable_is_the_tau_of_all_days_with_other_days(
+    shape: str, noise: float, tolerance: float
+) -> None:
+    """Halves agree less: as a bar for the values of all days they would let errors pass.
+
+    Known means, a day's noise and what all policies share in a day; the tau of 24 days with 24
+    others is simulated. The means of 40 sets differ by 0.01 by chance, and those of laws far from
+    the normal by 0.04 more; halves are 0.03 to 0.1 too low, which no tolerance here lets pass.
+    """
+    random, days = np.random.default_rng(12), 24
+    true, estimated = [], []
+    for _ in range(40):
+        z = random.standard_normal(21)
+        means = {
+            "normal": z,
+            "uniform": random.uniform(-1.7, 1.7, 21),
+            "skewed": np.exp(z),
+            "clustered": np.where(np.arange(21) < 10, -1.0, 1.0) + 0.3 * z,
+        }[shape]
+        batches = means[:, None] + noise * random.standard_normal((12, 21, days))
+        one, *others = batches.mean(axis=2)
+        true += [weighted_tau(one, other, np.ones(21)) for other in others]
+        shared = batches[0] + 3.0 * random.standard_normal(days)
+        ranked = rank_policies(
+            small_centre().describe(), tuple("abcdefghijklmnopqrstu"), 21, shared, shared,
+            np.full((days, 4), 0.4), random, resamples=10,
+        )  # fmt: skip
+        estimated.append(ranked.overall.attainable)
+    assert np.mean(estimated) == pytest.approx(np.mean(true), abs=tolerance)
+
+
+def test_more_days_make_an_order_clearer_but_make_none() -> None:
+    """Ranks that agree altogether cannot agree better, and noise is no ranking."""
+    assert at_twice_the_days(1.0) == pytest.approx(1.0)
+    assert at_twice_the_days(0.0) == 0.0
+    assert at_twice_the_days(-0.2) == -0.2
+    # r = 1/2 becomes 2/3.
+    assert at_twice_the_days(1 / 3) == pytest.approx(2 / np.pi * np.arcsin(2 / 3))
 
 
 def test_values_that_are_all_alike_rank_nothing() -> None:
