@@ -32,7 +32,8 @@ class FidelitySettings:
     copies: int = 8
     """Imagined episodes for each of these."""
     gap_days: int = 160
-    """Simulated episodes of the policy trained on the surrogate."""
+    """Simulated episodes of the policy trained on the surrogate. The interval of its gap is to lie
+    within the bound, for which costs that vary as much as they are high need about 1500."""
     gap_episodes: int = 1024
     """Imagined episodes of it."""
 

@@ -37,8 +37,6 @@ simulator itself then orders more than three pairs in twenty otherwise on other 
 LARGEST_GAP = 0.1
 """Optimism about a trained policy that is bearable: a tenth of its cost is what the demo's
 policy gains on the best rule, so that more could be all of the gain."""
-WIDEST_GAP = 0.2
-"""Length of the gap's interval on one side beyond which it says nothing: twice what is bearable."""
 UNFAMILIAR, MOST_UNFAMILIAR = 0.05, 0.2
 """Score below which a question is farther out than 95% of the data's, and the largest share of
 such questions: four times what is expected of questions like the data's."""
@@ -68,7 +66,8 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     """Train on it if every check holds; short rollouts if those hold that these need.
 
-    What could not be measured does not count as holding. A question that cannot be put to the
+    What could not be measured does not count as holding, nor does an interval that reaches both
+    sides of its bound. A question that cannot be put to the
     surrogate at all counts neither way, and the reason stands beside it.
     """
     findings = tuple(
@@ -172,12 +171,13 @@ def _gap(evidence: Evidence) -> _Found:
         return "unknown", "no policy was trained on it"
     told = (
         f"of a trained policy's cost the surrogate hides {gap.value:+.1%} [{gap.low:+.1%}, "
-        f"{gap.high:+.1%}]; refused is what is surely more than {LARGEST_GAP:.0%} either way"
+        f"{gap.high:+.1%}]; {LARGEST_GAP:.0%} either way is allowed"
     )
-    if max(gap.high - gap.value, gap.value - gap.low) > WIDEST_GAP:
-        return "unknown", f"{told}; an interval this wide says nothing: simulate more"
-    held = gap.low <= LARGEST_GAP and gap.high >= -LARGEST_GAP
-    return ("holds" if held else "fails"), told
+    if gap.low > LARGEST_GAP or gap.high < -LARGEST_GAP:
+        return "fails", told
+    if gap.low < -LARGEST_GAP or gap.high > LARGEST_GAP:
+        return "unknown", f"{told}, and the interval reaches beyond: simulate more days of it"
+    return "holds", told
 
 
 def _support(evidence: Evidence) -> _Found:

@@ -25,9 +25,10 @@ from tests.systems import unchecked
 
 BUILD = WithClock(build=TinyQueue)
 SETTINGS = FidelitySettings(
-    episodes=96, scored_rows=400, draws=32, swaps=60, policies=20, days=16, gap_days=60,
-    gap_episodes=400,
+    episodes=96, scored_rows=400, draws=32, swaps=60, policies=20, days=16, gap_days=1200,
+    gap_episodes=4000,
 )  # fmt: skip
+"""Days enough to know the gap of the simulator's own law to about 5%, half of what is allowed."""
 
 
 class InPlace(Executor):
@@ -193,6 +194,27 @@ def test_a_question_that_cannot_be_put_counts_neither_way(exact: Evidence) -> No
     (finding,) = (f for f in judge(exact).findings if f.name == "the same customers")
     assert finding.outcome == "does not apply"
     assert "cannot be told who comes: the other checks judge alone" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "outcome"),
+    [
+        (0.01, -0.05, 0.09, "holds"),
+        (0.29, 0.095, 0.485, "unknown"),
+        (0.05, -0.05, 0.15, "unknown"),
+        (-0.05, -0.15, 0.05, "unknown"),
+        (0.0, -0.6, 0.6, "unknown"),
+        (0.29, 0.11, 0.47, "fails"),
+        (-0.29, -0.47, -0.11, "fails"),
+    ],
+)
+def test_a_gap_is_bearable_only_where_its_whole_interval_is(
+    exact: Evidence, value: float, low: float, high: float, outcome: str
+) -> None:
+    """Not to be surely too much is not to be little: few days would let any promise pass."""
+    assert exact.gap is not None
+    gap = replace(exact.gap, value=value, low=low, high=high)
+    assert outcomes(replace(exact, gap=gap))["exploitation"] == outcome
 
 
 def test_a_ranking_of_few_policies_is_not_taken_for_one(exact: Evidence) -> None:
