@@ -99,7 +99,9 @@ class PlainObservation:
         numbers -= self.centre
         np.divide(numbers, self.width, out=seen[:, :shown], casting="same_kind")
         if self._hands is not None:
-            seen[:, shown:] = self._hands[states[:, -1].astype(int)]
+            # Beyond the last epoch the clock stands still, as the calendar does.
+            epochs = np.minimum(states[:, -1].astype(int), self.description.epochs)
+            seen[:, shown:] = self._hands[epochs]
         return seen
 
 
@@ -217,7 +219,8 @@ class Observation:
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float32[np.ndarray, "batch observation"]:
         """Observations of states, rosters scaled by what is believed in each row."""
-        days, epochs = states[:, -2].astype(int), states[:, -1].astype(int)
+        days = states[:, -2].astype(int)
+        epochs = np.minimum(states[:, -1].astype(int), self.description.epochs)
         return self._beside_state(states, self._calendar(days, epochs, parameters))
 
     def _beside_state(
@@ -262,7 +265,7 @@ class Observation:
             * (epochs + k < d.epochs)[:, None]
             for k in range(_AHEAD)
         ]
-        rest = self._remaining(columns)[days, np.minimum(epochs, d.epochs)]
+        rest = self._remaining(columns)[days, epochs]
         told = np.concatenate([*ahead, rest, _clock(epochs, d)], axis=1)
         seen = np.zeros((len(days), len(self.names)), dtype=np.float32)
         seen[:, self._places.servers.stop :] = told

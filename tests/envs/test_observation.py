@@ -1,7 +1,9 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
-from envs.observation import Observation
+from envs.observation import Observation, PlainObservation
 from sim.arrivals import DoublyStochasticArrivals, TraceArrivals
 from sim.description import SystemDescription
 from tests.systems import MakeSimulator, run_day, small_centre
@@ -94,6 +96,21 @@ def test_nothing_is_seen_beyond_close(description: SystemDescription) -> None:
     assert seen["tier1_in_0"] > 0
     assert [seen[f"{name}_in_{k}"] for name in ("tier1", "tier2") for k in (1, 2)] == [0.0] * 4
     assert seen["expected_arrivals_in_1"] == 0.0
+
+
+def test_the_clock_stands_still_beyond_close(description: SystemDescription) -> None:
+    """Worlds without an end count epochs on, and every view has to answer as at close."""
+    beliefs = description.nominal
+    states = np.stack([description.initial_state(0)] * 2)
+    states[:, -1] = description.epochs, description.epochs + 3
+    views = (
+        PlainObservation.of(description, states),
+        _observation(description),
+        partial(_observation(description).believing, parameters=np.stack([beliefs, beliefs])),
+    )
+    for view in views:
+        at_close, later = view(states)
+        np.testing.assert_array_equal(at_close, later)
 
 
 def test_the_clock_runs_from_opening_to_close(description: SystemDescription) -> None:
