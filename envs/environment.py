@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
 
+from envs.actions import choices_in
 from envs.masks import find_mask
 from envs.problem import Problem, Rollouts
 from envs.sight import Sight, observation_space
@@ -68,12 +69,16 @@ class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], Action]):
         info = {name: float(values[0]) for name, values in self._rollouts.facts(step).items()}
         return self._sight.seen[0], float(step.rewards[0]), is_last, is_cut, self._masked(info)
 
-    def action_masks(self) -> Bool[np.ndarray, "decision"]:
-        """Which choices the problem's mask allows now, as masking learners ask for it; else all."""
+    def action_masks(self) -> Bool[np.ndarray, "choice"]:
+        """Which choices the problem's mask allows now, as masking learners ask for it; else all.
+
+        A bool for each joint choice, or for each level of one lever after another; none where
+        actions are numbers.
+        """
         description, mask = self._rollouts.world.description, self._rollouts.problem.mask
-        allowed: Bool[np.ndarray, "decision"] = find_mask(mask or "everything")(
-            description, self._rollouts.states
-        )[0]
+        if mask is None:
+            return np.ones(choices_in(self.action_space), dtype=bool)
+        allowed: Bool[np.ndarray, "choice"] = find_mask(mask)(description, self._rollouts.states)[0]
         return allowed
 
     def _masked(self, info: dict[str, Any]) -> dict[str, Any]:

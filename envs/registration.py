@@ -32,6 +32,7 @@ from sim.recipes import whole_recipe
 from sim.scenario import bundled_scenarios, load_scenario
 from sim.streams import stream
 from surrogates.clock import WithClock
+from surrogates.fidelity.policies import number_of_choices
 from surrogates.storage import load_support, load_surrogate
 
 NAMESPACE, VERSION = "surrogym", 0
@@ -169,10 +170,11 @@ def _glimpse(
 ) -> tuple[Float[np.ndarray, "moment state"], Float[np.ndarray, "epoch output"]]:
     """States and outputs of the first episode, or of its beginning, under random decisions."""
     simulator, random = build(), stream(0, "glimpse")
-    decisions = simulator.describe().decisions
+    description = simulator.describe()
     states, outputs = [simulator.reset(0)], []
-    for choice in random.integers(len(decisions), size=_GLIMPSE):
-        epoch = simulator.advance(decisions[choice])
+    choices = random.integers(number_of_choices(description), size=_GLIMPSE)
+    for decision in description.levels_of(choices):
+        epoch = simulator.advance(decision)
         states.append(epoch.state)
         outputs.append(epoch.outputs)
         if epoch.is_last:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from sim.description import Description
+from sim.errors import InvalidSystem
 from sim.streams import stream
 from surrogates.design import RoughView
 from surrogates.pilot import Decides, seated
@@ -27,6 +30,8 @@ _SMALLEST_SPREAD = 0.1
 """Spread below which an input is not stretched further: it hardly ever changes."""
 _TRIES = 40
 """Rules that are drawn for each policy wanted before it is held that there are no more."""
+_MOST_CHOICES = 2**63 - 1
+"""Joint choices that a policy can tell apart by their numbers."""
 
 
 @runtime_checkable
@@ -111,9 +116,27 @@ def varied_policies(
 
 def constants(description: Description, most: int) -> tuple[Constant, ...]:
     """Constant policies spread over the joint choices."""
-    choices = len(description.decisions)
-    spread = np.linspace(0, choices - 1, min(choices, most)).round().astype(int).tolist()
+    choices = number_of_choices(description)
+    count = min(choices, most)
+    # In whole numbers: beyond 2 ** 53 the last choice is no float.
+    spread = (round(Fraction((choices - 1) * k, max(1, count - 1))) for k in range(count))
     return tuple(Constant(name=f"constant {choice}", choice=choice) for choice in spread)
+
+
+def number_of_choices(description: Description) -> int:
+    """How many joint choices there are, without listing them where all combinations are offered.
+
+    Raises InvalidSystem where there are more than numbers of 64 bits.
+    """
+    if type(description).decisions is not Description.decisions:
+        return len(description.decisions)
+    choices = prod(len(lever.levels) for lever in description.levers)
+    if choices > _MOST_CHOICES:
+        raise InvalidSystem(
+            f"{choices} joint choices of {len(description.levers)} levers, more than there are "
+            f"numbers for ({_MOST_CHOICES}): take levers together, or give them fewer levels"
+        )
+    return choices
 
 
 def count_distinct(policies: Sequence[Decider], states: Float[np.ndarray, "seen state"]) -> int:

@@ -1,6 +1,8 @@
 """A world without chance: what it answers can be worked out by hand."""
 
+from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -108,6 +110,19 @@ class ClockworkWorlds(ClockworkSurrogate):
 
 
 OBSERVATION = PlainObservation(description=DESCRIPTION, centre=np.zeros(2), width=np.ones(2))
+
+
+class ManyDials(Clockwork):
+    """The same, wound by the first of twelve dials of ten levels: 10 ** 12 joint choices."""
+
+    costs: ClassVar = COSTS
+
+    def describe(self) -> Description:
+        dials = tuple(
+            Lever(name=f"dial_{k}", levels=tuple(map(float, range(10))), decides="value")
+            for k in range(12)
+        )
+        return replace(DESCRIPTION, levers=dials)
 
 
 def clockwork_problem(**changes: object) -> Problem:

@@ -139,6 +139,26 @@ def test_a_form_that_cannot_be_is_refused() -> None:
         clockwork_problem(actions="levers", mask="feasible")
 
 
+def test_more_joint_choices_than_can_be_listed_are_played_by_lever() -> None:
+    """A table of 10 ** 12 rows is 90 TB: neither scales nor masks may ask for it."""
+    with unchecked():
+        problem = scenario_problem("tests.envs.clockwork:ManyDials", actions="levers")
+        environment = Environment(problem)
+        environment.reset(seed=0)
+        environment.action_space.seed(0)
+        environment.step(environment.action_space.sample())
+    assert environment.action_masks().tolist() == [True] * 120
+
+
+def test_every_form_of_actions_may_be_asked_for_a_mask() -> None:
+    """One bool for each logit of a masking learner's head, as gymnasium's spaces count them."""
+    sizes = {
+        form: Environment(clockwork_problem(actions=form)).action_masks().shape
+        for form in ("joint", "levers", "continuous")
+    }
+    assert sizes == {"joint": (3,), "levers": (3,), "continuous": (0,)}
+
+
 def test_a_scenario_can_be_played_by_lever() -> None:
     """As by its name, so from a configuration."""
     with unchecked():

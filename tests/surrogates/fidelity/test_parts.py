@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from sim.description import Description, SystemDescription
+from sim.description import Description, Lever, SystemDescription
+from sim.errors import InvalidSystem
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.fidelity.cells import cells_of
@@ -169,6 +171,36 @@ def test_no_policy_is_made_up_where_there_are_no_more() -> None:
     states = np.zeros((50, len(description.state_names)))
     policies = varied_policies(description, states, 20, seed=1)
     assert len(policies) == count_distinct(policies, states) <= len(description.decisions) < 20
+
+
+def test_constants_are_spread_over_more_choices_than_can_be_listed() -> None:
+    """Forty levers of two levels or so must not take the memory of all combinations."""
+    many = replace(TinyQueue().describe(), levers=tuple(levers(40)))
+    first, *_, last = constants(many, 10)
+    assert (first.choice, last.choice) == (0, 2**40 - 1)
+    assert many.levels_of(last.decide(np.zeros((1, 2)))).tolist() == [[1.0] * 40]
+    states = np.random.default_rng(0).random((50, 2))
+    assert len(varied_policies(many, states, 10, seed=1)) == 10
+
+
+def test_the_last_of_very_many_choices_is_a_choice() -> None:
+    """2 ** 62 - 1 is no float: rounded up it would be one more than there are."""
+    many = replace(TinyQueue().describe(), levers=tuple(levers(62)))
+    (*_, last) = constants(many, 2)
+    assert many.levels_of(last.decide(np.zeros((1, 2)))).tolist() == [[1.0] * 62]
+
+
+def test_more_choices_than_numbers_are_refused() -> None:
+    """A number that overflowed would stand for another decision."""
+    many = replace(TinyQueue().describe(), levers=tuple(levers(63)))
+    with pytest.raises(InvalidSystem, match="9223372036854775808 joint choices of 63 levers"):
+        constants(many, 2)
+
+
+def levers(count: int) -> Iterator[Lever]:
+    """Of two levels each."""
+    for number in range(count):
+        yield Lever(name=f"lever_{number}", levels=(0.0, 1.0), decides="value")
 
 
 def test_copies_of_a_policy_are_counted_once() -> None:
