@@ -42,18 +42,35 @@ class _Trial:
 
     def played(self) -> list[tuple[Any, ...]]:
         """Observation, reward, terminated, truncated and info of each step from the seed on."""
-        env = self.build()
-        seen, info = env.reset(seed=self.seed)
+        return self.play(self.build(), self.seed)
+
+    def play(self, env: gymnasium.Env[Any, Any], seed: int | None) -> list[tuple[Any, ...]]:
+        """The same in an environment that is there; without a seed it goes on from where it was.
+
+        The actions are those of the trial's seed in either case.
+        """
+        seen, info = env.reset(seed=seed)
+        env.action_space.seed(self.seed)
         steps: list[tuple[Any, ...]] = [(seen, 0.0, False, False, info)]
-        for action in self._actions(env):
-            steps.append(env.step(action))
+        for _ in range(self.steps):
+            steps.append(env.step(_allowed(env.action_space, steps[-1][4])))
             if steps[-1][2] or steps[-1][3]:
                 break
         return steps
 
-    def _actions(self, env: gymnasium.Env[Any, Any]) -> list[Any]:
-        env.action_space.seed(self.seed)
-        return [env.action_space.sample() for _ in range(self.steps)]
+
+def _allowed(space: gymnasium.Space[Any], info: dict[str, Any]) -> Any:
+    """A random action, one that the mask allows where one of the right form is told."""
+    mask = info.get("action_mask")
+    if mask is None or np.shape(mask) != (choices_in(space),):
+        return space.sample()
+    sizes = space.nvec if isinstance(space, gymnasium.spaces.MultiDiscrete) else [len(mask)]
+    parts = np.split(np.asarray(mask, dtype=np.int8), np.cumsum(sizes)[:-1])
+    if not all(part.any() for part in parts):
+        return space.sample()
+    return space.sample(
+        mask=parts[0] if isinstance(space, gymnasium.spaces.Discrete) else (*parts,)
+    )
 
 
 def check_environment(
@@ -121,17 +138,9 @@ def _seeds(trial: _Trial) -> Verdict:
 
 def _fresh(trial: _Trial) -> Verdict:
     """A reset without a seed goes on to another episode."""
-    env, episodes = trial.build(), []
-    for seed in (trial.seed, None):
-        seen, _ = env.reset(seed=seed)
-        rewards = []
-        for _ in range(trial.steps):
-            seen, reward, terminated, truncated, _ = env.step(np.int64(0))
-            rewards.append((reward, *map(float, seen)))
-            if terminated or truncated:
-                break
-        episodes.append(rewards)
-    if episodes[0] == episodes[1]:
+    env = trial.build()
+    one, other = (trial.play(env, seed) for seed in (trial.seed, None))
+    if _same([step[:2] for step in one[1:]], [step[:2] for step in other[1:]]):
         return noted("two episodes in a row are the same: right only where nothing is random")
     return holds()
 
@@ -139,9 +148,10 @@ def _fresh(trial: _Trial) -> Verdict:
 def _kept(trial: _Trial) -> Verdict:
     """What was observed stays as it was when the environment goes on."""
     env = trial.build()
-    seen, _ = env.reset(seed=trial.seed)
+    seen, info = env.reset(seed=trial.seed)
     before = np.array(seen)
-    env.step(np.int64(0))
+    env.action_space.seed(trial.seed)
+    env.step(_allowed(env.action_space, info))
     has_changed = not np.array_equal(before, seen)
     env.reset()
     if has_changed or not np.array_equal(before, seen):
@@ -151,18 +161,15 @@ def _kept(trial: _Trial) -> Verdict:
 
 def _end(trial: _Trial) -> Verdict:
     """A step after the end of an episode is refused, and a reset goes on."""
-    env, steps = trial.build(), trial.played()
-    if not (steps[-1][2] or steps[-1][3]):
+    env = trial.build()
+    *_, last = trial.play(env, trial.seed)
+    if not (last[2] or last[3]):
         return skipped(f"no episode ends within {trial.steps} steps")
-    env.reset(seed=trial.seed)
-    env.action_space.seed(trial.seed)
-    for _ in steps[1:]:
-        env.step(env.action_space.sample())
     try:
-        env.step(np.int64(0))
+        env.step(_allowed(env.action_space, last[4]))
     except Exception:
-        env.reset()
-        env.step(np.int64(0))
+        _, info = env.reset()
+        env.step(_allowed(env.action_space, info))
         return holds()
     return fails("a step after the end was answered")
 

@@ -79,3 +79,42 @@ def test_what_is_broken_is_named(fault: str) -> None:
     """A contract that nothing can break would vouch for nothing."""
     with pytest.raises(EnvironmentBroken, match=f"  {fault}: "):
         assert_holds(check_environment(partial(Broken, fault), steps=8))
+
+
+@pytest.mark.parametrize("form", ["joint", "levers", "continuous"])
+def test_the_contract_is_kept_in_every_form_of_actions(form: str) -> None:
+    """Action 0 is a decision of one form only; to the others it is an error of the caller's."""
+    with unchecked():
+        problem = clockwork_problem(actions=form)
+        checks = check_environment(partial(Environment, problem), steps=8)
+    assert_holds(checks)
+    assert {check.name: check.outcome for check in checks}["end"] == "passed"
+
+
+class Strict(Broken):
+    """Allows one joint choice or the other by turns, and refuses what it does not allow."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.turn = 0
+
+    def step(self, action: Any) -> Any:
+        if not self.allowed()[action]:
+            raise ValueError(f"action {action} is not allowed now")
+        self.turn += 1
+        return super().step(action)
+
+    def _broken(self, seen: np.ndarray, info: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
+        return seen, info | {"action_mask": self.allowed()}
+
+    def allowed(self) -> np.ndarray:
+        return np.array([False, self.turn % 2 == 0, self.turn % 2 == 1])
+
+
+def test_an_environment_that_refuses_what_its_mask_forbids_keeps_the_contract() -> None:
+    """It told the caller; gymnasium's own checker is the one that does not listen."""
+    checks = check_environment(Strict, steps=8)
+    broken = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+    assert len(broken) <= 1
+    assert all(one.startswith("gymnasium: ") for one in broken), broken
+    assert {check.name: check.outcome for check in checks}["end"] == "passed"
