@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from envs.objective import Objective
 from sim.epoch import Epoch, parameter_vector
-from sim.errors import InvalidSample
+from sim.errors import InvalidParameters, InvalidSample
 from sim.output import Estimate, mean_interval, paired_interval, paired_ratio
 from sim.simulator import Simulator
 from sim.streams import stream
@@ -141,7 +141,11 @@ def compare(
     chunk: int = 10,
     on_progress: Callable[[int], None] | None = None,
 ) -> Comparison:
-    """Run every controller on every seed, in parallel; `on_progress` gets days finished."""
+    """Run every controller on every seed, in parallel; `on_progress` gets days finished.
+
+    Raises InvalidParameters for controllers of equal names: costs are told apart by them.
+    """
+    _refuse_equal_names(controllers)
     parts = [seeds[i : i + chunk] for i in range(0, len(seeds), chunk)]
     jobs = {}
     for controller in controllers:
@@ -159,6 +163,16 @@ def compare(
             for c in controllers
         }
     )
+
+
+def _refuse_equal_names(controllers: Sequence[Controller]) -> None:
+    names = [controller.name for controller in controllers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidParameters(
+            f"{', '.join(map(repr, twice))} given more than once among {len(names)} controllers to "
+            "compare: give each a name of its own"
+        )
 
 
 def _costs(

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
 import pytest
 
-from training.evaluation import relative_difference
+from envs.objective import Objective
+from sim.errors import InvalidParameters
+from sim.simulator import ServiceSystem
+from tests.training.conftest import SmallCentre
+from training.evaluation import compare, relative_difference
+from training.heuristics import ConstantRule
 
 NOISE = np.random.default_rng(3).normal(0.0, 1.0, 40)
 
@@ -34,3 +42,15 @@ def test_costs_about_nothing_are_measured_by_their_size() -> None:
 def test_costs_of_nothing_at_all_do_not_differ() -> None:
     """An objective that prices nothing that happened leaves nobody ahead."""
     assert difference(np.zeros(5), np.zeros(5)) == (0.0, 0.0, 0.0)
+
+
+def test_controllers_of_one_name_are_not_taken_for_one(small_centre: SmallCentre) -> None:
+    """Costs are kept by name, so one of two would be reported as the other's."""
+    build = partial(ServiceSystem, small_centre.system)
+    objective = Objective.from_costs(build().describe(), {"call_wait": 1.0}, {})
+    rules = [ConstantRule(choice=0), ConstantRule(choice=1)]
+    with (
+        ThreadPoolExecutor(max_workers=1) as executor,
+        pytest.raises(InvalidParameters, match="'constant' given more than once among 2"),
+    ):
+        compare(build, rules, objective, (1, 2), executor)
