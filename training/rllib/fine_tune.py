@@ -86,7 +86,7 @@ def fine_tune(
     system that counts. `spaces` are those that the policy was made for and those of the
     environment: inputs and decisions are matched by name, differences refused (ChangedSpaces)
     unless `adapt`. `optimiser` is that of an earlier training (`Training.optimiser`), for the same
-    spaces. Settings are `gentle` ones unless given.
+    spaces. Settings are `gentle` ones of `seed` unless given.
 
     Of the policies on the way, each `evaluate_every` iterations, the cheapest on episodes of their
     own is taken, the given one among them; it replaces the given one only if its paired costs on
@@ -97,7 +97,7 @@ def fine_tune(
         start = adapt_policy(policy, *spaces, across_changes=adapt)
     training = train_ppo(
         make_env,
-        settings or gentle(PPOSettings(hidden=policy.hidden, memory=policy.units)),
+        settings or gentle(PPOSettings(hidden=policy.hidden, memory=policy.units, seed=seed)),
         budget,
         warm_start=start,
         optimiser=optimiser,

@@ -70,6 +70,16 @@ def test_a_policy_that_can_still_learn_gets_better() -> None:
     assert "fine-tuning is cheaper" in tuned.reason
 
 
+def test_another_seed_is_another_training() -> None:
+    """Whoever repeats a fine-tuning under other seeds wants to see how much of it was luck."""
+    first, again, other = (
+        fine_tune(untrained(), MakeChain(LENGTH), Budget(steps=1), costs, seed=seed).training
+        for seed in (1, 1, 2)
+    )
+    assert first.curve[-1].mean_return == again.curve[-1].mean_return
+    assert first.curve[-1].mean_return != other.curve[-1].mean_return
+
+
 def test_a_training_that_ruins_a_policy_returns_the_one_it_was_given(solved: Training) -> None:
     """Steps a hundred times too large must cost time, never the policy."""
     wild = replace(SETTINGS, learning_rate=0.5)
