@@ -221,7 +221,7 @@ def measure(wards: Wards, origin: tuple[str, str]) -> Iterator[Row]:
     learnt, training = learn_exceptions(wards, best)
     scratch, cold = learn_from_scratch(wards) if s.learns_from_scratch else (None, None)
     gate = wards.compare([best, learnt], "gate", s.gated_by)
-    verdict = decide_promotion(gate, best.name, (learnt.name,), stream(wards.seed, "gate"))
+    verdict = decide_promotion(gate, best.name, (learnt.name,))
     shown = _best_of_kinds(rules, chosen)
     shown_too = [learnt] if scratch is None else [learnt, scratch]
     table = wards.compare([*shown, *shown_too], "report", s.reported_on)

@@ -19,11 +19,10 @@ from typing import Any
 
 from sim.errors import InvalidParameters
 from sim.output import Estimate
-from sim.streams import stream
 from surrogates.interface import Surrogate
 from training.evaluation import Comparison, compare
 from training.forms import CostsForm, PolicyForm
-from training.gate import decide_promotion
+from training.gate import FEWEST_EPISODES, decide_promotion
 from training.journal import Journal
 from training.loop.decision import Decision
 from training.loop.learning import (
@@ -67,9 +66,13 @@ class RetrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("choose_episodes", "gate_episodes"):
-            if getattr(self, name) < 1:
-                raise InvalidParameters(f"{name} {getattr(self, name)}: at least 1")
+        if self.choose_episodes < 1:
+            raise InvalidParameters(f"choose_episodes {self.choose_episodes}: at least 1")
+        if self.gate_episodes < FEWEST_EPISODES:
+            raise InvalidParameters(
+                f"gate_episodes {self.gate_episodes}: at least {FEWEST_EPISODES}, or nothing says "
+                "how far costs differ by chance; a small gain takes 10 or more to show"
+            )
 
     def numbered(self, number: int) -> RetrainSettings:
         """The same for the answer of that number, which meets other chance."""
@@ -136,9 +139,7 @@ def retrain(
     best = job.retrained if choice is None else choice.best(tuple(challengers))
     challenger = challengers[best].policy
     comparison = job.compare(challenger)
-    verdict = decide_promotion(
-        comparison, incumbent.policy.name, (best,), stream(settings.seed, "gate")
-    )
+    verdict = decide_promotion(comparison, incumbent.policy.name, (best,))
     policy = challenger if verdict.is_promotion else incumbent.policy
     return Retrained(
         incumbent=replace(incumbent, policy=policy, surrogate=surrogate, transitions=transitions),

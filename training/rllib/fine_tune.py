@@ -9,7 +9,6 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Float
 
 from sim.output import Estimate
-from sim.streams import stream
 from training.evaluation import Comparison
 from training.gate import decide_promotion
 from training.policies import NetworkPolicy
@@ -108,7 +107,7 @@ def fine_tune(
     )
     trained = training.policy
     comparison = Comparison(costs={each.name: judge(each, GATE) for each in (trained, start)})
-    verdict = decide_promotion(comparison, start.name, (trained.name,), stream(seed, "fine-tuning"))
+    verdict = decide_promotion(comparison, start.name, (trained.name,))
     return FineTuned(
         policy=trained if verdict.is_promotion else start,
         is_improved=verdict.is_promotion,
