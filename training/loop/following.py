@@ -20,7 +20,7 @@ from training.calibrate import Calibration, calibrate_parameters
 from training.forms import RecordForm
 from training.journal import Journal
 from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate
-from training.loop.decision import Decision, corrected
+from training.loop.decision import Change, Decision, Findings, corrected, decide
 from training.loop.investigating import Found
 from training.loop.renewal import Incumbent, RenewalSettings, renew
 from training.plant import Plant
@@ -47,6 +47,14 @@ class Following:
     """Simulated at each new place, to know what its days look like in control."""
     given: tuple[str, ...] = ()
     """Parameters that are left as they are believed."""
+    smallest_change: float = 0.05
+    """Relative change of a parameter that is answered."""
+
+    def leads_on(self, calibration: Calibration) -> bool:
+        """Whether what has moved pushes against the box; what stayed at a bound does not."""
+        findings = Findings(calibration=calibration)
+        due = decide(findings, smallest_change=self.smallest_change, given=self.given)
+        return due.change is Change.OUTSIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +65,7 @@ class Followed:
     """With the surrogate of the wider box, what it was fitted to, and the new beliefs."""
     calibration: Calibration
     simulator_epochs: int
+    """Of the true simulator: learnt from, and simulated to estimate again."""
 
 
 def follow(
@@ -74,7 +83,7 @@ def follow(
     """
     calibration, epochs = first, 0
     for number in range(_MOST_BOXES):
-        if calibration.is_inside_box:
+        if not following.leads_on(calibration):
             break
         part = journal.within(f"box-{number}")
         renewed = renew(plant, incumbent, decision, following.renewal(number), part, executor)

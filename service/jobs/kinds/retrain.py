@@ -24,7 +24,7 @@ from training.loop import (
     RetrainSettings,
     retrain,
 )
-from training.loop.decision import corrected
+from training.loop.decision import Findings, corrected, decide
 from training.loop.following import Followed, Following, follow
 from training.loop.learning import seeds_of
 from training.loop.visits import visit
@@ -124,7 +124,9 @@ def _followed(
     if not _may_follow(spec):
         return None
     calibration = _CALIBRATION.read(work.inputs["calibration"])
-    if calibration.is_inside_box or not isinstance(incumbent.surrogate, LikelihoodSurrogate):
+    findings = Findings(calibration=calibration)
+    is_beyond = decide(findings).change is Change.OUTSIDE
+    if not is_beyond or not isinstance(incumbent.surrogate, LikelihoodSurrogate):
         return None
 
     def simulate(there: Incumbent, place: Float[np.ndarray, "parameter"], days: int) -> Transitions:
@@ -156,7 +158,7 @@ def _followed(
         lambda folder: _CALIBRATION.write(folder, followed.calibration),
         work.lineage,
     )
-    return followed
+    return replace(followed, simulator_epochs=followed.simulator_epochs + len(in_control))
 
 
 def _settings(work: Work[RetrainSpec]) -> RetrainSettings:
