@@ -24,7 +24,7 @@ from training.forms import RecordForm, TransitionsForm
 from training.journal import Journal
 from training.likelihood import split_days
 from training.loop.decision import Change, Decision, Findings, corrected, decide
-from training.loop.following import Following, follow
+from training.loop.following import Followed, Following, follow
 from training.loop.investigating import Found
 from training.loop.learning import seeds_of
 from training.loop.pretraining import Pretrained, PretrainSettings, pretrain
@@ -56,16 +56,26 @@ class Event:
 
     wanted: Objective | None
     """The objective; None for an alarm."""
+    label: str | None = None
+    """What the caller calls it, so that it is known again."""
 
     def to_record(self) -> dict[str, Any]:
         """As JSON takes it."""
-        return {"wanted": None if self.wanted is None else self.wanted.to_record()}
+        wanted = None if self.wanted is None else self.wanted.to_record()
+        return {"wanted": wanted, "label": self.label}
+
+    def repeats(self, other: Event) -> bool:
+        """Whether this is the other asked again, though it may have come later."""
+        return self.label is not None and self.label == other.label
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Event:
         """Rebuild from a record."""
         wanted = record["wanted"]
-        return cls(wanted=None if wanted is None else Objective.from_record(wanted))
+        return cls(
+            wanted=None if wanted is None else Objective.from_record(wanted),
+            label=record.get("label"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +87,8 @@ class Response:
     """What was behind an alarm; None for another objective."""
     retrained: Retrained | None
     """None where no training was due."""
+    simulator_epochs: int
+    """Of the true simulator in all: to find out, to follow, to learn from and to compare."""
 
 
 class RetrainingLoop:
@@ -88,6 +100,8 @@ class RetrainingLoop:
         self.plant, self.settings = plant, settings
         self._journal, self._executor = journal, executor
         self.responses: list[Response] = []
+        self._wants: list[tuple[Event, Response]] = []
+        self._in_control_epochs = 0
         self.pretrained: Pretrained = pretrain(
             plant, settings.pretraining, journal.within("pretrain"), executor
         )
@@ -104,6 +118,12 @@ class RetrainingLoop:
     def controller(self) -> PolicyController:
         """Who decides from now on."""
         return self.incumbent.controller(self.plant)
+
+    @property
+    def simulator_epochs(self) -> int:
+        """Epochs of the true simulator so far: pre-training, days in control and answers."""
+        answered = sum(response.simulator_epochs for response in self.responses)
+        return self.pretrained.simulator_epochs + self._in_control_epochs + answered
 
     @property
     def watch(self) -> Watch:
@@ -138,15 +158,39 @@ class RetrainingLoop:
             return self._carry_out(decision, found, self._go_beyond(decision, found.calibration))
         return self._carry_out(decision, found)
 
-    def want(self, objective: Objective) -> Response:
+    def want(self, objective: Objective, label: str | None = None) -> Response:
         """Serve another objective from now on: no simulation but the gate's.
 
         Who is in charge stays so until somebody is surely better; a policy that sees the objective
         answers it at once.
+
+        A program that was killed asks again when it is started again. What was wanted last, and
+        what was wanted under this `label` before, is not served again: the response is that of
+        then. Raises InvalidDataset for a label of another objective.
         """
-        self._note(Event(wanted=objective))
+        event = Event(wanted=objective, label=label)
+        if (served := self._served(event, objective)) is not None:
+            return served
+        self._note(event)
         self.plant = self.plant.wanting(objective)
-        return self._carry_out(decide(Findings(objective_changed=True)), None)
+        response = self._carry_out(decide(Findings(objective_changed=True)), None)
+        self._wants.append((event, response))
+        return response
+
+    def _served(self, event: Event, objective: Objective) -> Response | None:
+        """The response to what was wanted before, where this is the same."""
+        wanted = objective.to_record()
+        for known, response in reversed(self._wants):
+            if event.repeats(known):
+                if known.to_record()["wanted"] != wanted:
+                    raise InvalidDataset(
+                        f"label {event.label!r} was of another objective: give a label of its own"
+                    )
+                return response
+        if event.label is None and self._wants:
+            last, response = self._wants[-1]
+            return response if last.to_record()["wanted"] == wanted else None
+        return None
 
     @property
     def _part(self) -> Journal:
@@ -167,6 +211,7 @@ class RetrainingLoop:
             TransitionsForm(description=description),
             {"days": settings.watching.in_control_days, "seed": settings.seed},
         )
+        self._in_control_epochs += len(days)
         self._surveillance = Surveillance.calibrated(
             self.incumbent.surrogate,
             self.incumbent.beliefs,
@@ -183,13 +228,10 @@ class RetrainingLoop:
             if event.wanted is None:
                 self.respond()
             else:
-                self.want(event.wanted)
+                self.want(event.wanted, event.label)
 
-    def _go_beyond(self, decision: Decision, first: Calibration) -> Decision:
-        """Take the surrogate after parameters that leave its box.
-
-        What is left to do then is what a change inside the box asks for.
-        """
+    def _go_beyond(self, decision: Decision, first: Calibration) -> Followed:
+        """Take the surrogate after parameters that leave its box."""
         watching = self.settings.watching
         recent = split_days(self.watch.recent(watching.most_days_back))
         followed = follow(
@@ -204,12 +246,13 @@ class RetrainingLoop:
                 simulate=partial(self._simulated_under, purpose="beyond"),
                 refining_days=watching.refining_days,
                 given=self.settings.given,
+                smallest_change=self.settings.smallest_change,
             ),
             self._part.within("answer"),
             self._executor,
         )
         self.incumbent = followed.incumbent
-        return replace(decision, change=Change.INSIDE)
+        return followed
 
     def _find(self) -> Found:
         recent = self.watch.recent(self.settings.watching.most_days_back)
@@ -245,23 +288,27 @@ class RetrainingLoop:
         self.incumbent = replace(self.incumbent, beliefs=beliefs)
 
     def _carry_out(
-        self, decision: Decision, found: Found | None, left: Decision | None = None
+        self, decision: Decision, found: Found | None, followed: Followed | None = None
     ) -> Response:
-        """Re-train as `left` says, where a part of the decision has been carried out already."""
+        """Re-train; what is left once an estimate was followed is a change inside the box."""
         settings, number = self.settings.retraining, len(self.responses) + 1
         done = None
         if decision.retrains:
             done = retrain(
                 self.plant,
                 self.incumbent,
-                left or decision,
+                decision if followed is None else replace(decision, change=Change.INSIDE),
                 settings.numbered(number),
                 self._part.within("answer"),
                 self._executor,
                 number=number,
             )
             self.incumbent = done.incumbent
-        response = Response(decision=decision, found=found, retrained=done)
+        simulated = 0 if found is None else found.simulated_days * self.plant.description.epochs
+        simulated += sum(part.simulator_epochs for part in (followed, done) if part is not None)
+        response = Response(
+            decision=decision, found=found, retrained=done, simulator_epochs=simulated
+        )
         self.responses.append(response)
         self._watches.append(self._begin_watch())
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,7 @@ from surrogates.design import plan_episodes
 from surrogates.errors import InvalidDataset
 from surrogates.interface import SupportsLikelihood
 from tests.training.conftest import SmallCentre
+from training.calibrate import Calibration, Estimate
 from training.drift import DetectorSettings
 from training.journal import InvalidJournal, Journal, Step
 from training.loop import (
@@ -35,6 +37,7 @@ from training.loop import (
     pretrain,
     retrain,
 )
+from training.loop.following import Following, follow
 from training.loop.renewal import around, widened
 from training.loop.visits import visit
 from training.plant import Plant
@@ -231,6 +234,78 @@ def test_a_loop_that_is_opened_again_is_where_it_was(
     assert np.array_equal(again.incumbent.beliefs, loop.incumbent.beliefs)
     for name, tensor in loop.incumbent.policy.to_tensors().items():
         assert np.array_equal(again.incumbent.policy.to_tensors()[name], tensor)
+
+
+def test_every_true_epoch_of_the_loop_is_counted(loop: RetrainingLoop) -> None:
+    """Days in control are simulated too, before and after the answer, and to find out."""
+    (response,) = loop.responses
+    assert response.retrained is not None
+    assert response.found is not None
+    epochs = loop.plant.description.epochs
+    found = response.found.simulated_days * epochs
+    assert response.simulator_epochs == response.retrained.simulator_epochs + found
+    in_control = 2 * SETTINGS.watching.in_control_days * epochs
+    before = loop.pretrained.simulator_epochs
+    assert loop.simulator_epochs == before + in_control + response.simulator_epochs
+
+
+def test_a_wish_that_is_told_again_is_served_once(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """A script that was killed tells all its wishes again, in their order."""
+    shutil.copytree(loop._journal.path, tmp_path / "loop")
+    cases = Objective.from_costs(loop.plant.description, {"case_wait": 1.0}, {})
+    calls = Objective.from_costs(loop.plant.description, {"call_wait": 1.0}, {})
+
+    def run() -> tuple[RetrainingLoop, list[str]]:
+        done: list[str] = []
+        journal = Journal(
+            tmp_path / "loop", hear=lambda s: None if s.was_there else done.append(s.name)
+        )
+        found = RetrainingLoop(loop.plant, SETTINGS, journal, executor)
+        found.want(cases, "first")
+        found.want(calls, "second")
+        found.want(calls)
+        return found, done
+
+    first, done = run()
+    assert len(first.responses) == 3
+    assert done
+    again, done = run()
+    assert len(again.responses) == 3
+    assert done == []
+    assert again.plant.objective.to_record() == calls.to_record()
+    assert again.want(cases, "first") is again.responses[1]
+    with pytest.raises(InvalidDataset, match="'first' was of another objective"):
+        again.want(calls, "first")
+
+
+def test_what_stayed_at_a_bound_is_not_followed(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """A parameter that is believed at its bound already does not say that the truth is beyond."""
+    at_bound = Estimate(
+        name="patience_scale", start=1.5, value=1.5, standard_error=0.1, low=1.3, high=1.7,
+        at_bound=True,
+    )  # fmt: skip
+    first = Calibration(
+        estimates=(at_bound,), parameters=(1.0, 1.0, 1.5), days=1, log_likelihood=-1.0
+    )
+    following = Following(
+        days=loop._watches[0].days[0].telemetry,
+        control=loop._surveillance.investigation.control,
+        renewal=lambda number: RenewalSettings(episodes=1),
+        simulate=partial(loop._simulated_under, purpose="beyond"),
+        refining_days=1,
+    )
+    decision = Decision(change=Change.OUTSIDE, moved=("handle_time_scale",), reason="beyond")
+    journal = Journal(tmp_path)
+    done = follow(loop.plant, loop.incumbent, decision, first, following, journal, executor)
+    assert done.simulator_epochs == 0
+    assert done.incumbent is loop.incumbent
+    moved = replace(first, estimates=(replace(at_bound, start=1.0),))
+    assert following.leads_on(moved)
+    assert not replace(following, given=("patience_scale",)).leads_on(moved)
 
 
 def test_a_day_is_taken_in_once(loop: RetrainingLoop, executor: Executor) -> None:
