@@ -18,7 +18,7 @@ from jaxtyping import Float
 from surrogates.dataset import Transitions
 from training.calibrate import Calibration, calibrate_parameters
 from training.forms import RecordForm
-from training.journal import Journal
+from training.journal import Journal, digest_of
 from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate
 from training.loop.decision import Change, Decision, Findings, corrected, decide
 from training.loop.investigating import Found
@@ -92,6 +92,14 @@ def follow(
             "find",
             partial(_estimate, incumbent, following),
             RecordForm(from_record=Found.from_record),
+            {
+                "days": digest_of(following.days),
+                "data": digest_of(incumbent.transitions),
+                "beliefs": incumbent.beliefs.tolist(),
+                "policy": digest_of(incumbent.policy.to_tensors()),
+                "simulator": digest_of(plant.build, plant.description),
+                "refining_days": following.refining_days,
+            },
         )
         calibration = found.calibration
         beliefs = corrected(plant.description, incumbent.beliefs, calibration, following.given)

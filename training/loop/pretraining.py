@@ -23,7 +23,7 @@ from surrogates.fidelity.gap import Gap, optimism
 from surrogates.interface import Surrogate
 from training.evaluation import compare
 from training.forms import CostsForm, PolicyForm, RecordForm, SurrogateForm, TransitionsForm
-from training.journal import Journal
+from training.journal import Journal, digest_of
 from training.loop.learning import OnPoint, Trained, TrainedForm, refit, seeds_of, train_imagined
 from training.loop.visits import Visit, VisitForm, visit
 from training.plant import Plant, Where
@@ -131,7 +131,7 @@ def pretrain(
     Every step is kept in the journal: a job that was killed goes on after its last finished one.
     """
     refuse_unfit(settings.family, plant.description)
-    job = _Pretraining(plant, settings, journal, executor, where, on_point)
+    job = _Pretraining(plant, settings, journal, executor, where, transitions, on_point)
     gathered = job.collect() if transitions is None else transitions
     surrogate = job.fit(gathered)
     policies: list[NetworkPolicy] = []
@@ -169,6 +169,7 @@ class _Pretraining:
     journal: Journal
     executor: Executor
     where: Where
+    given: Transitions | None
     on_point: OnPoint | None
 
     def collect(self) -> Transitions:
@@ -183,7 +184,7 @@ class _Pretraining:
                 on_progress=self.journal.counting(len(plans)),
             ),
             TransitionsForm(description=description, lineage=self._lineage),
-            {"seed": settings.seed, "episodes": settings.episodes},
+            self._simulated,
         )
 
     def fit(self, gathered: Transitions) -> Surrogate:
@@ -193,7 +194,7 @@ class _Pretraining:
             "fit",
             lambda: fit_family(family, gathered, description, random, self.journal.at),
             self._surrogates,
-            {"family": family, "rows": len(gathered)},
+            self._fitted,
         )
 
     def train(self, number: int, surrogate: Surrogate, before: NetworkPolicy | None) -> Trained:
@@ -213,7 +214,7 @@ class _Pretraining:
             TrainedForm(
                 policies=PolicyForm(system=self.plant.description.name, lineage=self._lineage)
             ),
-            {"ppo": asdict(settings.ppo), "budget": asdict(settings.budget)},
+            self._trained,
         )
 
     def visit(self, number: int, policy: NetworkPolicy) -> Visit:
@@ -230,7 +231,7 @@ class _Pretraining:
                 on_progress=self.journal.counting(len(seeds)),
             ),
             VisitForm(description=self.plant.description, lineage=self._lineage),
-            {"seeds": list(seeds)},
+            self._trained,
         )
 
     def judge(self, number: int, surrogate: Surrogate, trained: Trained, seen: Visit) -> Round:
@@ -248,7 +249,10 @@ class _Pretraining:
             return Round(gap=gap, steps=trained.steps, seconds=trained.seconds)
 
         return self.journal.step(
-            f"round-{number + 1}/judge", make, RecordForm(from_record=Round.from_record)
+            f"round-{number + 1}/judge",
+            make,
+            RecordForm(from_record=Round.from_record),
+            {"imagined": settings.imagined, **self._trained},
         )
 
     def reason_to_end(self, rounds: list[Round], spent: int) -> str | None:
@@ -268,7 +272,7 @@ class _Pretraining:
             f"round-{number + 1}/refit",
             lambda: refit(surrogate, gathered, random, self.journal.at),
             self._surrogates,
-            {"rows": len(gathered)},
+            self._trained,
         )
 
     def choose(self, policies: list[NetworkPolicy]) -> tuple[NetworkPolicy, int]:
@@ -289,11 +293,44 @@ class _Pretraining:
                 on_progress=self.journal.counting(len(controllers) * len(seeds)),
             ),
             CostsForm(),
-            {"seeds": list(seeds), "policies": [policy.name for policy in policies]},
+            {
+                "seeds": list(seeds),
+                "policies": [policy.name for policy in policies],
+                **self._trained,
+            },
         )
         best = costs.best([policy.name for policy in policies])
         chosen = next(policy for policy in policies if policy.name == best)
         return chosen, len(policies) * len(seeds)
+
+    @property
+    def _simulated(self) -> dict[str, Any]:
+        """What the first episodes depend on."""
+        settings, plant = self.settings, self.plant
+        return {
+            "simulator": digest_of(plant.build, plant.description),
+            "seed": settings.seed,
+            "episodes": settings.episodes,
+        }
+
+    @property
+    def _fitted(self) -> dict[str, Any]:
+        """What the first surrogate depends on."""
+        given = None if self.given is None else digest_of(self.given)
+        return {"family": self.settings.family, "given": given, **self._simulated}
+
+    @property
+    def _trained(self) -> dict[str, Any]:
+        """What policies depend on, and all that is learnt from them."""
+        settings = self.settings
+        return {
+            "ppo": asdict(settings.ppo),
+            "budget": asdict(settings.budget),
+            "visits": settings.visits,
+            "task": digest_of(self.plant),
+            "where": digest_of(self.where),
+            **self._fitted,
+        }
 
     @property
     def _lineage(self) -> dict[str, Any]:

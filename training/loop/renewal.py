@@ -25,7 +25,7 @@ from surrogates.design import PlannedEpisode
 from surrogates.interface import Surrogate
 from training.controllers import PolicyController
 from training.forms import SurrogateForm, TransitionsForm
-from training.journal import Journal
+from training.journal import Journal, digest_of
 from training.loop.decision import Change, Decision
 from training.loop.learning import redescribed, refit
 from training.plant import Plant
@@ -204,7 +204,15 @@ class _Renewal:
 
     @property
     def _asked(self) -> dict[str, Any]:
-        return {"beliefs": self._believed, "seed": self.settings.seed}
+        return {
+            "beliefs": self._believed,
+            "seed": self.settings.seed,
+            "candidates": self.settings.candidates,
+            "around": self.settings.around,
+            "simulator": digest_of(self.plant.build, self.plant.description),
+            "policy": digest_of(self.incumbent.policy.to_tensors()),
+            "data": digest_of(self.incumbent.transitions),
+        }
 
     @property
     def _lineage(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from surrogates.interface import Surrogate
 from training.evaluation import Comparison, compare
 from training.forms import CostsForm, PolicyForm
 from training.gate import FEWEST_EPISODES, decide_promotion
-from training.journal import Journal
+from training.journal import Journal, digest_of
 from training.loop.decision import Decision
 from training.loop.learning import (
     OnPoint,
@@ -292,7 +292,13 @@ class _Retraining:
 
     @property
     def _asked(self) -> dict[str, Any]:
-        return {"beliefs": self._believed, "seed": self.settings.seed}
+        return {
+            "beliefs": self._believed,
+            "seed": self.settings.seed,
+            "task": digest_of(self.plant),
+            "policy": digest_of(self.incumbent.policy.to_tensors()),
+            "data": digest_of(self.incumbent.transitions),
+        }
 
     @property
     def _lineage(self) -> dict[str, Any]:

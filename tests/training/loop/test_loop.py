@@ -380,6 +380,29 @@ def test_going_on_with_another_job_is_refused(loop: RetrainingLoop, executor: Ex
         RetrainingLoop(loop.plant, other, Journal(loop._journal.path), executor)
 
 
+@pytest.mark.parametrize("changed", ["objective", "mask", "cost_unit", "simulator", "imagined"])
+def test_steps_of_another_task_are_not_taken_for_this_one_s(
+    loop: RetrainingLoop, executor: Executor, small_centre: SmallCentre, changed: str
+) -> None:
+    """A policy for other prices or decisions is no answer, though its training was as long."""
+    plant, settings = loop.plant, SETTINGS.pretraining
+    if changed == "objective":
+        wanted = Objective.from_costs(plant.description, {"case_wait": 1.0}, {})
+        plant = plant.wanting(wanted)
+    elif changed == "mask":
+        plant = replace(plant, mask="feasible")
+    elif changed == "cost_unit":
+        plant = replace(plant, cost_unit=10.0)
+    elif changed == "simulator":
+        other = replace(small_centre.system, name="another centre")
+        plant = replace(plant, build=partial(ServiceSystem, other))
+    else:
+        settings = replace(settings, imagined=settings.imagined + 1)
+    journal = Journal(loop._journal.path).within("pretrain")
+    with pytest.raises(InvalidJournal, match="other settings"):
+        pretrain(plant, settings, journal, executor)
+
+
 def test_whoever_sees_what_is_believed_and_wanted_is_told(plant: Plant) -> None:
     """A conditioned policy answers a change at once, before any training."""
     seen = Conditioned.of(plant.observation)
