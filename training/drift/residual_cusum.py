@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.linalg import solve_triangular
 
 from surrogates.dataset import Transitions
@@ -25,6 +25,10 @@ from training.drift.standard import Standard
 from training.drift.thresholds import set_threshold
 from training.drift.verdict import Seen, arrays_to_record
 from training.likelihood import kinds_of_days, number_of_kinds
+
+_DAYS_TRUSTED_UNCORRELATED = 10.0
+"""Weight, in days, of no correlation in the covariance between days: a resample may hold fewer
+different days than there are parts, and their covariance alone then has no root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class ResidualCusum(SummingDetector):
     def measure(self, days: Transitions) -> Sequence[Seen]:
         """Standardised residuals of each day, a value for each part."""
         kinds = kinds_of_days(self.source.surrogate.description, days)
-        return list(self.standard.apply(_daily(self.source, self.root, days), kinds))
+        values = _uncorrelated(daily(self.source.samples(days)), self.root)
+        return list(self.standard.apply(values, kinds))
 
     def to_record(self) -> dict[str, Any]:
         """Everything but the surrogate, as JSON takes it."""
@@ -83,24 +88,35 @@ def calibrate_residual_cusum(
     """Standardise and set the threshold on days in control under the policy in charge."""
     description = source.surrogate.description
     values = daily(source.samples(in_control))
-    root = np.linalg.cholesky(np.atleast_2d(np.cov(values.T)))
-    values = _uncorrelated(values, root)
     kinds, number = kinds_of_days(description, in_control), number_of_kinds(description)
-    threshold, achieved = set_threshold(values, kinds, number, settings, random)
+
+    def standardised_by(rows: Int[np.ndarray, "row"]) -> Float[np.ndarray, "day component"]:
+        root, standard = _usual(values[rows], kinds[rows], number)
+        return standard.apply(_uncorrelated(values, root), kinds)
+
+    threshold, achieved = set_threshold(standardised_by, len(values), settings, random)
+    root, standard = _usual(values, kinds, number)
     return ResidualCusum(
         source=source,
         root=root,
-        standard=Standard.of(values, kinds, number),
+        standard=standard,
         settings=settings,
         threshold=threshold,
         run_length=achieved,
     )
 
 
-def _daily(
-    source: ComponentResiduals, root: Float[np.ndarray, "component component"], days: Transitions
-) -> Float[np.ndarray, "day component"]:
-    return _uncorrelated(daily(source.samples(days)), root)
+def _usual(
+    values: Float[np.ndarray, "day component"], kinds: Int[np.ndarray, "day"], number: int
+) -> tuple[Float[np.ndarray, "component component"], Standard]:
+    """Root of the covariance between these days, and what is usual once it is taken off."""
+    covariance, count = np.atleast_2d(np.cov(values.T)), len(values)
+    variances = np.diag(np.diag(covariance))
+    root = np.linalg.cholesky(
+        (count * covariance + _DAYS_TRUSTED_UNCORRELATED * variances)
+        / (count + _DAYS_TRUSTED_UNCORRELATED)
+    )
+    return root, Standard.of(_uncorrelated(values, root), kinds, number)
 
 
 def _uncorrelated(

@@ -98,7 +98,12 @@ def calibrate_detector(
     estimates = control.one_step(likelihood.scores(in_control))
     description = likelihood.surrogate.description
     kinds, number = kinds_of_days(description, in_control), number_of_kinds(description)
-    threshold, achieved = set_threshold(estimates, kinds, number, settings, random)
+    threshold, achieved = set_threshold(
+        lambda rows: Standard.of(estimates[rows], kinds[rows], number).apply(estimates, kinds),
+        len(estimates),
+        settings,
+        random,
+    )
     return ScoreCusum(
         likelihood=likelihood,
         control=control,

@@ -2,7 +2,7 @@
 
 In control everything but the threshold is estimated from finitely many days, which shortens the
 true run length (Jones, Champ and Rigdon 2004); the threshold allows for it by resampling the days
-that standardise, after Gandy and Kvaloy (2013).
+that standardise and estimating anew from them, after Gandy and Kvaloy (2013).
 """
 
 from __future__ import annotations
@@ -15,26 +15,33 @@ from jaxtyping import Float, Int
 
 from training.drift.cusum import advance
 from training.drift.settings import DetectorSettings, RunLength
-from training.drift.standard import Standard
 
 LONGEST_RUN = 4
 """Simulated days per chain, in wanted run lengths; longer runs are counted as unfinished."""
 _RESAMPLE_BAND = (0.05, 0.95)
+StandardisedBy = Callable[[Int[np.ndarray, "row"]], Float[np.ndarray, "day watched"]]
+"""All days in control, standardised by what the days of these rows show.
+
+Everything that a detector estimates from days in control must be estimated here from the rows: what
+is not, the threshold takes for known.
+"""
 
 
 def set_threshold(
-    estimates: Float[np.ndarray, "day watched"],
-    kinds: Int[np.ndarray, "day"],
-    number: int,
+    standardised_by: StandardisedBy,
+    days: int,
     settings: DetectorSettings,
     random: np.random.Generator,
 ) -> tuple[float, RunLength]:
     """Threshold that gives the wanted run length in the assured share of resampled sets.
 
-    The sets say how wrong centre and width may be; tails that no day in control has shown they
-    cannot foretell, so the true run length may still be shorter than the band.
+    `days` is the number of days in control. The sets say how wrong what they standardise by may be;
+    tails that no day in control has shown they cannot foretell, so the true run length may still be
+    shorter than the band.
     """
-    sets = _resampled(estimates, kinds, number, settings, random)
+    sets = np.stack(
+        [standardised_by(random.integers(days, size=days)) for _ in range(settings.resamples)]
+    )
     steps = int(np.ceil(LONGEST_RUN * settings.run_length))
     peaks = simulate_peaks(sets, settings.allowance, settings.clip, steps, settings.chains, random)
     threshold = bisect(
@@ -128,22 +135,6 @@ def mean_run_length(alarms: Sequence[int | None], longest: int) -> float:
 
 def _run_lengths(peaks: Peaks, threshold: float) -> list[float]:
     return [_mean(first, peaks.steps) for first in peaks.crossings(threshold)]
-
-
-def _resampled(
-    estimates: Float[np.ndarray, "day watched"],
-    kinds: Int[np.ndarray, "day"],
-    number: int,
-    settings: DetectorSettings,
-    random: np.random.Generator,
-) -> Float[np.ndarray, "resample day watched"]:
-    """The days in control as standardised by resamples of themselves."""
-    sets = []
-    for _ in range(settings.resamples):
-        rows = random.integers(len(estimates), size=len(estimates))
-        standard = Standard.of(estimates[rows], kinds[rows], number)
-        sets.append(standard.apply(estimates, kinds))
-    return np.stack(sets)
 
 
 def bisect(of: Callable[[float], float], wanted: float, most: float, halvings: int = 30) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from training.drift import DetectorSettings, Standard, run_length, set_threshold, simulate_peaks
+from training.drift.thresholds import StandardisedBy
 
 
 def test_run_length_agrees_with_siegmund() -> None:
@@ -35,12 +36,16 @@ def test_the_assurance_holds_where_the_truth_is_known() -> None:
     reached = 0
     for _ in range(8):
         days = random.standard_normal((200, 3))
-        threshold, _ = set_threshold(days, kinds, 5, settings, random)
+        threshold, _ = set_threshold(_standardised_by(days, kinds), 200, settings, random)
         standard = Standard.of(days, kinds, 5)
         judged = standard.apply(fresh, np.arange(20_000) % 5)
         peaks = simulate_peaks(judged[None], settings.allowance, settings.clip, 400, 400, random)
         reached += run_length(peaks, threshold) >= 100.0
     assert reached >= 3
+
+
+def _standardised_by(days: np.ndarray, kinds: np.ndarray) -> StandardisedBy:
+    return lambda rows: Standard.of(days[rows], kinds[rows], 5).apply(days, kinds)
 
 
 def test_long_runs_take_little_memory() -> None:
