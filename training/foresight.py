@@ -37,7 +37,9 @@ class Foresight:
 
     law: JumpLaw
     _present: Float[np.ndarray, "kind state"] = field(init=False, repr=False)
-    _moves: Float[np.ndarray, "event kind"] = field(init=False, repr=False)
+    _moves: Float[np.ndarray, "move kind"] = field(init=False, repr=False)
+    _which: Float[np.ndarray, "pattern move"] = field(init=False, repr=False)
+    """1 where a pattern makes a move."""
 
     def __post_init__(self) -> None:
         patterns = self.law.patterns
@@ -45,11 +47,11 @@ class Foresight:
         present = presence_of(description)
         table = patterns.to_tensors()[TABLE][: len(description.flows)]
         changes = (present[:, : len(description.stocks)] @ incidence(description) @ table).T
-        moves = np.zeros((patterns.events.max(initial=-1) + 1, len(present)))
-        # Patterns of one event differ in who starts or is interrupted, not in who is there.
-        moves[patterns.events] = changes
+        # Most patterns differ in who starts or is interrupted, not in who is there.
+        moves, which = np.unique(changes, axis=0, return_inverse=True)
         object.__setattr__(self, "_present", present)
         object.__setattr__(self, "_moves", moves)
+        object.__setattr__(self, "_which", np.eye(len(moves))[which.reshape(-1)])
 
     @classmethod
     def of(cls, surrogate: Surrogate) -> Foresight:
@@ -88,9 +90,9 @@ class Foresight:
         features: Features,
     ) -> Outlook:
         """Mean duration, and mean features after the event."""
-        rates = self.law.rates(states, decisions, parameters)
+        rates = self.law.pattern_rates(states, decisions, parameters)
         total, present = rates.sum(axis=1), self.present(states)
-        chances = rates / total[:, None]
+        chances = (rates / total[:, None]) @ self._which
         after = [
             chance[:, None] * features(np.maximum(present + move, 0.0))
             for chance, move in zip(chances.T, self._moves, strict=True)

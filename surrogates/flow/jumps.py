@@ -156,8 +156,7 @@ class JumpLaw:
         feasible = self._patterns.feasible(asked.states)
         event, total = _draw(self._race(asked, feasible), random)
         out = self._answer(asked)
-        weights = np.exp(np.clip(out[:-2], -_MOST_LOGIT, _MOST_LOGIT))
-        weights *= feasible & (self._events == event)
+        weights = self._weights(out, feasible & (self._events == event))
         which, _ = _draw(weights, random)
         mean = self._stretch(out) / np.where(total > 0.0, total, 1.0)
         power = np.exp(np.clip(out[-1], *_SHAPES)).astype(float)
@@ -171,9 +170,24 @@ class JumpLaw:
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch event"]:
         """How often each event happens in these states, per minute."""
+        rates = self.pattern_rates(states, decisions, parameters)
+        return np.asarray(rates @ self._members.T, dtype=float)
+
+    def pattern_rates(
+        self,
+        states: Float[np.ndarray, "batch state"],
+        decisions: Float[np.ndarray, "batch lever"],
+        parameters: Float[np.ndarray, "batch parameter"],
+    ) -> Float[np.ndarray, "batch pattern"]:
+        """How often each pattern happens, per minute; those of an event share its rate."""
         asked = self._patterns.ask(states, decisions, parameters)
-        rates = self._race(asked, self._patterns.feasible(asked.states))
-        return np.asarray((rates / self._stretch(self._answer(asked))).T, dtype=float)
+        feasible = self._patterns.feasible(asked.states)
+        out = self._answer(asked)
+        weights, events = self._weights(out, feasible), self._patterns.events
+        alike = (self._members @ weights)[events]
+        chances = weights / np.where(alike > 0.0, alike, 1.0)
+        rates = self._race(asked, feasible)[events] * chances / self._stretch(out)
+        return np.asarray(rates.T, dtype=float)
 
     def _race(
         self, asked: Asked, feasible: Bool[np.ndarray, "pattern batch"]
@@ -190,6 +204,12 @@ class JumpLaw:
             hidden = np.maximum(weight @ hidden + bias, 0.0)
         weight, bias = self._layers[-1]
         return np.asarray(weight @ hidden + bias)
+
+    @staticmethod
+    def _weights(
+        out: Float[np.ndarray, "out batch"], may: Bool[np.ndarray, "pattern batch"]
+    ) -> Float[np.ndarray, "pattern batch"]:
+        return np.asarray(np.exp(np.clip(out[:-2], -_MOST_LOGIT, _MOST_LOGIT)) * may)
 
     @staticmethod
     def _stretch(out: Float[np.ndarray, "out batch"]) -> Float[np.ndarray, "batch"]:
