@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from envs.world import Answers, SurrogateWorld
+from sim.description import Description
 from surrogates.interface import Surrogate
 
 MeanDurations = Callable[
@@ -39,8 +40,6 @@ class EndlessWorld(SurrogateWorld):
     ) -> None:
         super().__init__(surrogate, copies)
         self._openings, self._mean_durations = openings, mean_durations
-        outputs = self.description.outputs
-        self._times = np.array([not quantity.is_count for quantity in outputs])
 
     def advance(
         self,
@@ -55,11 +54,25 @@ class EndlessWorld(SurrogateWorld):
         duration, outputs = answers.duration, answers.outputs
         if self._mean_durations is not None:
             duration = self._mean_durations(before, decisions, parameters)
-            share = duration / np.maximum(answers.duration, np.finfo(float).tiny)
-            outputs = np.where(self._times, outputs * share[:, None], outputs)
+            outputs = lasting(self.description, outputs, answers.duration, duration)
         return Answers(
             state=answers.state,
             outputs=outputs,
             duration=duration,
             is_last=np.zeros(len(duration), dtype=bool),
         )
+
+
+def lasting(
+    description: Description,
+    outputs: Float[np.ndarray, "batch output"],
+    drawn: Float[np.ndarray, "batch"],
+    minutes: Float[np.ndarray, "batch"],
+) -> Float[np.ndarray, "batch output"]:
+    """Outputs of epochs that were drawn to last `drawn` minutes, had they lasted `minutes`.
+
+    Times spent go with the duration; what is counted is the event, which stays.
+    """
+    times = np.array([not quantity.is_count for quantity in description.outputs])
+    share = minutes / np.maximum(drawn, np.finfo(float).tiny)
+    return np.where(times, outputs * share[:, None], outputs)

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from envs.caution import Judgement
-from envs.endless import EndlessWorld
+from envs.endless import EndlessWorld, lasting
 from envs.objective import Objective
 from envs.observation import Viewpoint
 from envs.problem import Problem
@@ -110,7 +110,8 @@ def fit_cost_to_come(
 ) -> CostToCome:
     """Least-squares temporal differences along runs of the controller on the surrogate.
 
-    Expected features stand in for sampled ones, so that half of the usual noise is missing.
+    Expected features stand in for sampled ones, and mean durations for drawn ones, so that half of
+    the usual noise is missing.
     """
     description, law = foresight.description, foresight.law
     states = openings[random.integers(len(openings), size=copies)]
@@ -125,8 +126,8 @@ def fit_cost_to_come(
         seen.append(basis(ahead.present))
         changes.append(seen[-1] - horizon.over(ahead.minutes)[:, None] * ahead.after)
         epochs = law.sample(states, decisions, parameters, random)
-        costs = objective.cost(epochs.outputs, epochs.state, np.zeros(copies, dtype=bool))
-        paid.append(costs * ahead.minutes / np.maximum(epochs.duration, np.finfo(float).tiny))
+        outputs = lasting(description, epochs.outputs, epochs.duration, ahead.minutes)
+        paid.append(objective.cost(outputs, epochs.state, np.zeros(copies, dtype=bool)))
         states = epochs.state
     weights = solve_differences(np.concatenate(seen), np.concatenate(changes), np.concatenate(paid))
     return CostToCome(basis=basis, weights=weights)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from envs.objective import Objective
 from envs.presence import PresenceView
 from envs.problem import Rollouts
-from tests.network_fits import criss_cross_fit
+from tests.network_fits import NetworkFit, criss_cross_fit
 from training.control_variate import (
     Horizon,
     QueueBasis,
@@ -73,16 +74,31 @@ def test_costs_to_come_of_a_rule_average_to_its_cost() -> None:
     Where class 1 goes first the network is two M/M/1 queues side by side, and customers present are
     3 in the mean; a fit to eight episodes takes the load for somewhat more or less.
     """
-    fit, horizon = criss_cross_fit(), Horizon(minutes=20.0)
+    fit = criss_cross_fit()
+    assert _average_cost(fit, fit.objective) == pytest.approx(3.0, rel=0.2)
+
+
+def test_costs_of_events_are_paid_once_however_long_the_epoch() -> None:
+    """Each customer who comes costs 1, and 0.6 come per minute; a fit takes it for a little else.
+
+    Divided by how long an epoch happened to last, such a cost has no mean.
+    """
+    fit = criss_cross_fit()
+    each = Objective.from_costs(fit.description, {"class_1_arrivals": 1.0}, {})
+    assert _average_cost(fit, each) == pytest.approx(0.6, rel=0.2)
+
+
+def _average_cost(fit: NetworkFit, objective: Objective) -> float:
+    """Per minute, as a fit of costs to come has it, beginning with nobody there."""
+    horizon = Horizon(minutes=20.0)
     found = fit_cost_to_come(
         Foresight.of(fit.surrogate),
         ConstantRule(choice=0),
-        fit.objective,
+        objective,
         horizon,
         fit.transitions.state,
         np.random.default_rng(3),
         copies=128,
         steps=200,
     )
-    empty = found(np.zeros((1, 3)))[0]
-    assert empty * -np.log(horizon.discount) / horizon.minutes == pytest.approx(3.0, rel=0.2)
+    return float(found(np.zeros((1, 3)))[0] * -np.log(horizon.discount) / horizon.minutes)
