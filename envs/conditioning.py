@@ -6,12 +6,13 @@ and prices, sees which ones it has, and is told yours when it acts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
 
+from envs.objective import Objective
 from envs.observation import Observation, Viewpoint
 from envs.preferences import Preferences
 from sim.description import Description
@@ -76,6 +77,13 @@ class Conditioned:
                 "nothing to condition on: name a parameter of "
                 f"{self.description.name!r} or give preferences"
             )
+
+    def wanting(self, objective: Objective) -> Conditioned:
+        """Telling of another objective. Raises InvalidSystem where that lacks what varies."""
+        if self.preferences is None:
+            return self
+        preferences = replace(self.preferences, objective=objective)
+        return replace(self, preferences=preferences, numbers=objective.numbers)
 
     @property
     def description(self) -> Description:

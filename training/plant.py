@@ -72,11 +72,17 @@ class Plant:
         )
 
     def wanting(self, objective: Objective) -> Plant:
-        """The same system, of which something else is wanted; who sees that is told."""
-        seen = self.observation
-        if isinstance(seen, Conditioned) and seen.preferences is not None:
-            seen = replace(seen, numbers=objective.numbers)
-        return replace(self, objective=objective, observation=seen)
+        """The same system, of which something else is wanted; who sees that is told.
+
+        What is preferred varies in the same ranges, about the new objective. Raises InvalidSystem
+        where that lacks a number that varies.
+        """
+        seen, preferences = self.observation, self.preferences
+        if isinstance(seen, Conditioned):
+            seen = seen.wanting(objective)
+        if preferences is not None:
+            preferences = replace(preferences, objective=objective)
+        return replace(self, objective=objective, observation=seen, preferences=preferences)
 
     def believing(self, parameters: Float[np.ndarray, "parameter"]) -> Plant:
         """The same system, believed to have these parameters; who sees them is told."""
