@@ -24,6 +24,9 @@ from surrogates.interface import SupportsLikelihood, Surrogate
 _STEP_SHARE = 0.05
 """Step of finite differences, as a share of a parameter's box: from half to about twice this step
 the measured spread of scores changes by under 5%."""
+_MOST_OF_VALUE = 0.25
+"""Largest such step from a positive value, as a share of it: a rate below 0 has no likelihood. It
+tells only where the upper bound of a box is over six times the lower one."""
 _SMALLEST_EIGENVALUE = 0.01
 """Least eigenvalue of an information matrix, relative to its largest."""
 
@@ -116,10 +119,14 @@ class DayLikelihood:
         parameters = self.surrogate.description.parameters
         return np.array([[parameters[i].low, parameters[i].high] for i in self.positions])
 
-    @property
-    def steps(self) -> Float[np.ndarray, "hidden hidden"]:
-        """One finite difference step for each hidden parameter, a row each."""
-        return np.diag(_STEP_SHARE * np.diff(self.box, axis=1)[:, 0])
+    def steps(self, at: Float[np.ndarray, "hidden"]) -> Float[np.ndarray, "hidden hidden"]:
+        """One finite difference step from a point for each hidden parameter, a row each.
+
+        Where a box holds positive numbers only, steps down end at positive ones too.
+        """
+        low, high = self.box.T
+        steps = _STEP_SHARE * (high - low)
+        return np.diag(np.where(low > 0.0, np.minimum(steps, _MOST_OF_VALUE * at), steps))
 
     def values(
         self, days: Transitions, points: Float[np.ndarray, "point hidden"]
@@ -143,7 +150,7 @@ class DayLikelihood:
         self, days: Transitions, at: Float[np.ndarray, "hidden"]
     ) -> tuple[Float[np.ndarray, "day"], Float[np.ndarray, "day hidden"]]:
         """Each day's log likelihood at a point and its slope there."""
-        steps = self.steps
+        steps = self.steps(at)
         values = self.values(days, np.concatenate([at[None, :], at + steps, at - steps]))
         count = len(self.names)
         slopes = (values[1 : 1 + count] - values[1 + count :]) / (2 * np.diag(steps))[:, None]
@@ -155,7 +162,7 @@ class DayLikelihood:
         """Minus the mean curvature per day at a point, made symmetric and positive definite."""
         centre = self.centre if at is None else at
         rows = []
-        for step in self.steps:
+        for step in self.steps(centre):
             ahead = self.scores(days, centre + step).mean(axis=0)
             behind = self.scores(days, centre - step).mean(axis=0)
             rows.append((behind - ahead) / (2 * step.sum()))

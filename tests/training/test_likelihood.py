@@ -12,6 +12,7 @@ from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
 from surrogates.gaussian_process import GaussianProcessSettings, fit_gaussian_process
 from tests.fakes import TinyQueue
+from tests.network_fits import criss_cross_fit
 from tests.systems import small_centre
 from training.drift import DetectorSettings, ScoreCusum, calibrate_detector
 from training.likelihood import (
@@ -36,6 +37,29 @@ def test_a_simulator_without_kinds_of_day_has_one() -> None:
     days = run_episodes(BUILD, plan_episodes(description, 5, 1))
     assert kinds_of_days(description, days).tolist() == [0] * 5
     assert number_of_kinds(description) == 1
+
+
+def test_steps_from_a_small_rate_stay_positive() -> None:
+    """A twentieth of a box from .02 to 4 is ten times its lower bound, and no rate is below 0."""
+    fit, seen = criss_cross_fit(), []
+    wide = tuple(replace(p, low=0.02, high=4.0) for p in fit.description.parameters)
+
+    class Wide:
+        name, openings = "wide", fit.surrogate.openings
+        description = replace(fit.description, parameters=wide)
+        sample = fit.surrogate.sample
+
+        def log_prob(self, transitions: Transitions) -> np.ndarray:
+            seen.append(transitions.parameters)
+            return fit.surrogate.log_prob(transitions)
+
+    likelihood = DayLikelihood.at(Wide(), fit.description.nominal)
+    low = likelihood.box[:, 0]
+    days = fit.transitions.take(np.arange(200))
+    assert np.isfinite(likelihood.scores(days, low)).all()
+    assert np.isfinite(likelihood.information(days, low)).all()
+    assert np.concatenate(seen).min() > 0.0
+    np.testing.assert_allclose(likelihood.steps(likelihood.centre), np.diag([0.199, 0.199]))
 
 
 def test_a_detector_watches_any_simulator_with_a_likelihood() -> None:
