@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sim.description import Description
 from surrogates.dataset import Transitions, concatenate
@@ -87,7 +89,8 @@ class Watch:
         self._form = SeenDayForm(description=description)
         self.days: list[SeenDay] = []
         while journal.has(name := _name(len(self.days))):
-            self.days.append(journal.step(name, _not_there, self._form))
+            day = journal.step(name, _not_there, self._form)
+            self.days.append(replace(day, telemetry=self._told_apart(day.telemetry)))
 
     @property
     def has_alarm(self) -> bool:
@@ -99,14 +102,25 @@ class Watch:
         return next((day for day in self.days if day.label == label), None)
 
     def observe(self, label: str, telemetry: Transitions) -> SeenDay:
-        """Take in one day; raises InvalidDataset after an alarm that nobody has answered."""
+        """Take in one day; raises InvalidDataset after an alarm that nobody has answered.
+
+        A day whose episode has the number of an earlier one is given the next number, for a day is
+        told by it from others and draws its own residuals by it.
+        """
         if self.has_alarm:
             raise InvalidDataset(
                 f"day {label!r} after an alarm on {self.days[-1].label}: answer it"
             )
-        seen = self._looked_at(label, telemetry)
+        seen = self._looked_at(label, self._told_apart(telemetry))
         self.days.append(self._journal.step(_name(len(self.days)), lambda: seen, self._form))
         return seen
+
+    def _told_apart(self, telemetry: Transitions) -> Transitions:
+        known = [number for day in self.days for number in np.unique(day.telemetry.episode)]
+        if not np.isin(telemetry.episode, known).any():
+            return telemetry
+        after = max(known) + 1 - telemetry.episode.min()
+        return replace(telemetry, episode=telemetry.episode + after)
 
     def _looked_at(self, label: str, telemetry: Transitions) -> SeenDay:
         before = self.days[-1].states if self.days else {}
