@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from service.problems import Problem
 from service.sessions.link import Hears, Link
 from service.sessions.settings import SessionSettings
 from service.sessions.spec import Kind, SessionSpec
@@ -94,12 +95,23 @@ class Workers:
     def _fork(self, kind: Kind) -> Link:
         self._forked += 1
         link = Link(f"{kind}-{self._forked}", self._hears)
+        try:
+            self._order(link)
+        except ConnectionError:
+            # The nursery is gone, which was not heard yet.
+            self._begin_again()
+            self._order(link)
         self._pools[kind].append(link)
-        order = {"name": link.name, "memory_mib": self._memory_mib}
-        self.warm()
-        assert self._orders is not None
-        socket.send_fds(self._orders, [json.dumps(order).encode()], link.handed)
         return link
+
+    def _order(self, link: Link) -> None:
+        """Have the nursery fork a worker; raises ConnectionError where it is gone."""
+        self.warm()
+        if self._orders is None:
+            link.close()
+            raise Problem("not_ready", "the service stops: ask the same again")
+        order = {"name": link.name, "memory_mib": self._memory_mib}
+        socket.send_fds(self._orders, [json.dumps(order).encode()], link.handed)
 
     def _hear(self) -> None:
         assert self._orders is not None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.service.conftest import InProcess
+from tests.service.jobs.conftest import until
 from tests.service.sessions import hostile
 from tests.service.sessions.conftest import Starting, end_all
 from tests.service.sessions.test_sessions import ask, begin, code_of
@@ -77,5 +78,28 @@ def test_the_nursery_may_die_too(one_worker: InProcess) -> None:
     told = ask(one_worker, session, "step", step_id=2, action=0).json()
     workers = one_worker.app.state.sessions.playing.workers
     workers._nursery.kill()
+    assert ask(one_worker, session, "step", step_id=2, action=0).json() == told
+    assert workers.missing() == []
+
+
+def test_a_worker_may_be_needed_before_the_death_of_the_nursery_is_heard(
+    one_worker: InProcess,
+) -> None:
+    """Both may be killed at once; who asks then waits for the next nursery, and never fails."""
+    session = begin(one_worker)
+    ask(one_worker, session, "reset", step_id=1)
+    told = ask(one_worker, session, "step", step_id=2, action=0).json()
+    workers = one_worker.app.state.sessions.playing.workers
+    os.kill(workers.all()[0].pid, signal.SIGKILL)
+    until(workers.all, lambda links: not links)
+    spec = one_worker.app.state.sessions.found(None, session).spec
+
+    def place() -> None:
+        workers._nursery.kill()
+        workers._nursery.wait()
+        workers.place(spec)
+
+    assert one_worker.client.portal is not None
+    one_worker.client.portal.call(place)
     assert ask(one_worker, session, "step", step_id=2, action=0).json() == told
     assert workers.missing() == []
