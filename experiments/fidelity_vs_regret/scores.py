@@ -21,7 +21,9 @@ def _coverage(evidence: Evidence) -> float:
 
 def _held(evidence: Evidence) -> float | None:
     found = evidence.conditional
-    return None if found is None else max(map(abs, found.coverage_error.values()))
+    if found is None:
+        return None
+    return max(abs(found.coverage_held[name] - int(name) / 100) for name in _COVERAGES)
 
 
 def _gap(evidence: Evidence) -> float | None:
@@ -38,7 +40,7 @@ SCORES: Mapping[str, Callable[[Evidence], float | None]] = {
     "energy score of one epoch": lambda e: e.one_epoch.scores.energy,
     "negative log likelihood": _likelihood,
     "largest error of coverage": _coverage,
-    "largest error of coverage, arrivals held": _held,
+    "largest miss of coverage, arrivals held": _held,
     "distance after a short rollout": lambda e: e.midway.overall[-1].value,
     "distance at the end of the day": lambda e: e.horizons.overall[-1].value,
     "1 - tau of 20 policies": lambda e: 1.0 - e.ranking.overall.value,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
@@ -14,6 +17,8 @@ from experiments.fidelity_vs_regret.scores import SCORES
 from experiments.fidelity_vs_regret.settings import THOROUGH, Setting, find_setting
 from experiments.fidelity_vs_regret.table import render
 from experiments.rows import read_rows
+from surrogates.fidelity import Evidence
+from surrogates.fidelity.conditional import Conditional
 
 FORETELLS, MISLEADS, UNKNOWN, *REST = SCORES
 
@@ -45,6 +50,23 @@ def rows() -> list[Row]:
         for seed in (1, 2)
         for rank, (family, cost) in enumerate(costs.items(), start=1)
     ]
+
+
+def test_coverage_is_off_by_what_is_covered_not_by_how_well_that_is_known() -> None:
+    """Standard errors shrink with more epochs, whatever the surrogate is worth."""
+    held = Conditional(
+        rows=100,
+        held=("arrivals",),
+        crps_free=0.1,
+        crps_held=0.1,
+        coverage_held={"50": 0.45, "80": 0.66, "95": 0.93},
+        coverage_error={"50": 0.3, "80": 0.3, "95": 0.3},
+        cells={},
+        bias_held={},
+    )
+    score = SCORES["largest miss of coverage, arrivals held"]
+    assert score(cast("Evidence", SimpleNamespace(conditional=held))) == pytest.approx(0.14)
+    assert score(cast("Evidence", SimpleNamespace(conditional=None))) is None
 
 
 def test_a_score_that_orders_as_costs_do_foretells(rows: list[Row]) -> None:
