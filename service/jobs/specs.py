@@ -222,7 +222,7 @@ class FineTuneSpec(BaseSpec):
     budget: BudgetSpec = BudgetSpec(steps=20_000)
     ppo: PPOSpec | None = None
     parameters: Values | None = None
-    judge_episodes: Episodes = 40
+    judge_episodes: Annotated[Episodes, Field(ge=2)] = 40
     evaluate_every: int = Field(default=0, ge=0, le=10_000)
 
     def check(self) -> None:

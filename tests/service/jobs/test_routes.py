@@ -10,9 +10,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from service.jobs.examples import EXAMPLES
 from service.jobs.runtime import Jobs
 from service.jobs.settings import JobSettings
+from service.jobs.specs import SPEC
 from tests.service.conftest import InProcess, StartInProcess
 from tests.service.jobs.conftest import QUICK, until
 from tests.service.jobs.light import PROGRAM, Plan
@@ -179,6 +182,12 @@ def test_what_no_job_could_be_is_refused(in_process: StartInProcess, spec: dict[
     assert answer.status_code in (400, 422), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert service.client.get(JOBS).json()["items"] == []
+
+
+def test_a_policy_is_never_judged_by_one_episode() -> None:
+    """No interval comes of one, which was found out when the training was over."""
+    with pytest.raises(ValidationError, match="judge_episodes"):
+        SPEC.validate_python({"kind": "fine_tune", **EXAMPLES["fine_tune"], "judge_episodes": 1})
 
 
 def test_an_input_must_be_there_and_ones_own(still: InProcess) -> None:
