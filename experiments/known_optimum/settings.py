@@ -62,6 +62,9 @@ class Setting:
 
     is_stabilised: bool | None = None
     """Whether the rule decides where a class has more customers than the data ever showed."""
+    faith: float | None = None
+    """Chance with which PPO follows the best rule to begin with, to which it learns exceptions;
+    None: it learns from nothing."""
 
     @property
     def where(self) -> Network:
@@ -86,8 +89,9 @@ def _setting(network: str) -> Setting:
             steps=1_200_000,
             horizon_minutes=50.0,
             fades=(2.0, 6.0, 18.0),
-            judged_every=8,
+            judged_every=4,
             is_stabilised=True,
+            faith=0.9,
         )
     if network == "reentrant":
         return Setting(

@@ -46,6 +46,8 @@ from training.controllers import PolicyController
 from training.evaluation import evaluation_seeds, relative_difference, run_days
 from training.heuristics import Controller
 from training.policies import NetworkPolicy
+from training.residual import ExceptionController, ExceptionEnvironment, follower
+from training.rllib.build import MakeEnv
 from training.rllib.settings import Budget
 from training.rllib.train import Training, train_ppo
 from training.stabilised import StabilisedController
@@ -153,14 +155,18 @@ class Learnt:
 
     def controller(self, policy: NetworkPolicy) -> Controller:
         """Acts greedily by a learnt policy, as far out as the setting lets it."""
-        place = self.place
-        learnt = PolicyController(policy=policy, observation=self.view, name=PPO)
+        place, rule = self.place, self.place.rule(self.place.setting.best_rule)
+        learnt: Controller
+        if place.setting.faith is None:
+            learnt = PolicyController(policy=policy, observation=self.view, name=PPO)
+        else:
+            learnt = ExceptionController(rule=rule, policy=policy, observation=self.view, name=PPO)
         if not place.setting.is_stabilised:
             return learnt
         seen = self.transitions.state @ presence_of(place.description).T
         return StabilisedController(
             inner=learnt,
-            rule=place.rule(place.setting.best_rule),
+            rule=rule,
             description=place.description,
             limits=seen.max(axis=0),
             name=PPO,
@@ -197,13 +203,32 @@ class Learnt:
             seed=self.seed,
         )
         budget = Budget(steps=setting.steps)
+        build, start = self._begun(lambda copies: VectorEnvironment(problem, copies))
         return train_ppo(
-            lambda copies: VectorEnvironment(problem, copies),
+            build,
             learning,
             budget,
+            warm_start=start,
             evaluate=None if setting.judged_every is None else self._worth,
             evaluate_every=setting.judged_every or 0,
         )
+
+    def _begun(
+        self, build: Callable[[int], VectorEnvironment]
+    ) -> tuple[MakeEnv, NetworkPolicy | None]:
+        """What PPO meets, and the policy that it begins with: the rule's where there is faith."""
+        place, setting = self.place, self.place.setting
+        if setting.faith is None:
+            return build, None
+        rule = place.rule(setting.best_rule)
+        start = follower(
+            len(self.view.names),
+            len(place.description.decisions),
+            stream(self.seed, "follower"),
+            hidden=setting.learning.hidden,
+            faith=setting.faith,
+        )
+        return lambda copies: ExceptionEnvironment(build(copies), rule), start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
