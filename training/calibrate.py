@@ -4,13 +4,14 @@ A surrogate is a little wrong, so the likelihood of even many days peaks beside 
 simulated at known parameters show by how much: their mean score is taken off (`InControl`), and
 their spread of scores widens the intervals. When the estimate moves far from where those days
 were simulated, simulate again there: `refine_calibration`, which is indirect inference
-(Gourieroux, Monfort and Renault 1993) in its score form.
+(Gourieroux, Monfort and Renault 1993) in its score form. Intervals hold together: the truth lies in
+all of them with 95%, also where the days were chosen by when a change shows most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,8 @@ from training.likelihood import (
     first_rows,
     square_root,
 )
+from training.simultaneous import simultaneous_quantile
 
-NORMAL_95 = 1.96
-"""Half-width of a 95% interval, in standard errors."""
 SimulateDays = Callable[[Float[np.ndarray, "parameter"]], Transitions]
 """Runs some days of the simulator at the given parameters, under a sensible policy."""
 _AT_BOUND = 1e-3
@@ -44,7 +44,7 @@ class Estimate:
     value: float
     standard_error: float
     low: float
-    """Lower end of the 95% interval; on single days measured to cover 90% to 96% by the system."""
+    """Lower end of the interval; those of all parameters together hold the truth with 95%."""
     high: float
     at_bound: bool
     """Whether the likelihood pushes against the box: the truth may lie outside."""
@@ -56,8 +56,18 @@ class Estimate:
 
     @property
     def has_moved(self) -> bool:
-        """Whether the 95% interval leaves out what was believed."""
-        return abs(self.shift) > NORMAL_95
+        """Whether the interval leaves out what was believed."""
+        return not self.low <= self.start <= self.high
+
+    @property
+    def half_width(self) -> float:
+        """Of the interval, in standard errors."""
+        return (self.high - self.low) / (2 * self.standard_error)
+
+    def within(self, half_width: float) -> Estimate:
+        """The same with an interval of another half-width, in standard errors."""
+        off = half_width * self.standard_error
+        return replace(self, low=self.value - off, high=self.value + off)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +117,8 @@ def calibrate_parameters(
 ) -> Calibration:
     """Most likely hidden parameters of the days inside their box; starts at the reference.
 
-    `control` must have been measured at the likelihood's reference.
+    `control` must have been measured at the likelihood's reference. Intervals take the days for
+    given: see `calibrate_since_change` where they are chosen by what they show.
     """
     point = _most_likely(likelihood, days, control)
     total, _ = likelihood.values_and_scores(days, point)
@@ -115,7 +126,7 @@ def calibrate_parameters(
     parameters = days.parameters[-1].astype(float)
     parameters[likelihood.positions] = point
     return Calibration(
-        estimates=_estimates(likelihood, point, errors, likelihood.centre),
+        estimates=_estimates(likelihood, point, errors),
         parameters=tuple(parameters.tolist()),
         days=len(total),
         log_likelihood=float(total.sum()),
@@ -130,18 +141,21 @@ def calibrate_since_change(
     Tries every day as the first after the change and keeps the one whose days gain the most
     likelihood over the reference (generalised likelihood ratio, Lai 1995), because an alarm comes
     some days after a change or finds a sum that was already rising before it. `Calibration.days`
-    is the number of days kept.
+    is the number of days kept. The gain is of the likelihood that is maximised, less the slope it
+    has when nothing has changed. Intervals allow for the choice (`simultaneous_quantile`).
     """
     before = likelihood.values(days, likelihood.centre[None, :])[0]
     starts = first_rows(days)
     best, best_gain = None, -np.inf
     for position, start in enumerate(starts):
         found = calibrate_parameters(likelihood, days.take(np.arange(start, len(days))), control)
-        gain = found.log_likelihood - float(before[position:].sum())
+        shifts = np.array([e.value - e.start for e in found.estimates])
+        tilt = found.days * float(control.mean_score @ shifts)
+        gain = found.log_likelihood - tilt - float(before[position:].sum())
         if gain > best_gain:
             best, best_gain = found, gain
     assert best is not None
-    return best
+    return _within(best, simultaneous_quantile(len(likelihood.names), len(starts)))
 
 
 def refine_calibration(
@@ -156,27 +170,26 @@ def refine_calibration(
 
     Each round simulates days at the estimate and estimates again with their mean score taken off.
     `control` is what the first calibration used. A mean over too few days adds its own noise:
-    simulate some thirty. What was believed at first is kept as the start of each estimate.
+    simulate some thirty. What was believed at first is kept as the start of each estimate, and so
+    is what intervals allow for.
     """
-    names = tuple(e.name for e in calibration.estimates)
-    believed = np.array([e.start for e in calibration.estimates])
+    first = calibration.estimates
+    names, half_width = tuple(e.name for e in first), first[0].half_width
     for _ in range(rounds):
         reference = np.array(calibration.parameters)
         likelihood = DayLikelihood(surrogate=surrogate, reference=reference, names=names)
         there = control.moved_to(likelihood, simulate(reference))
         found = calibrate_parameters(likelihood, days, there)
-        calibration = Calibration(
-            estimates=_estimates(
-                likelihood,
-                np.array([e.value for e in found.estimates]),
-                np.array([e.standard_error for e in found.estimates]),
-                believed,
-            ),
-            parameters=found.parameters,
-            days=found.days,
-            log_likelihood=found.log_likelihood,
+        estimates = zip(found.estimates, first, strict=True)
+        calibration = replace(
+            found, estimates=tuple(replace(e, start=was.start) for e, was in estimates)
         )
-    return calibration
+    return _within(calibration, half_width)
+
+
+def _within(calibration: Calibration, half_width: float) -> Calibration:
+    estimates = tuple(e.within(half_width) for e in calibration.estimates)
+    return replace(calibration, estimates=estimates)
 
 
 def _most_likely(
@@ -221,19 +234,18 @@ def _estimates(
     likelihood: DayLikelihood,
     point: Float[np.ndarray, "hidden"],
     errors: Float[np.ndarray, "hidden"],
-    believed: Float[np.ndarray, "hidden"],
 ) -> tuple[Estimate, ...]:
-    box = likelihood.box
+    box, half_widths = likelihood.box, simultaneous_quantile(len(point), 1) * errors
     near = _AT_BOUND * (box[:, 1] - box[:, 0])
     is_at_bound = (point - box[:, 0] < near) | (box[:, 1] - point < near)
     return tuple(
         Estimate(
             name=name,
-            start=float(believed[i]),
+            start=float(likelihood.centre[i]),
             value=float(point[i]),
             standard_error=float(errors[i]),
-            low=float(point[i] - NORMAL_95 * errors[i]),
-            high=float(point[i] + NORMAL_95 * errors[i]),
+            low=float(point[i] - half_widths[i]),
+            high=float(point[i] + half_widths[i]),
             at_bound=bool(is_at_bound[i]),
         )
         for i, name in enumerate(likelihood.names)

@@ -77,7 +77,7 @@ def decide(
 ) -> Decision:
     """The answer that what was found asks for.
 
-    A parameter counts when its 95% interval leaves out what was believed and it has moved by
+    A parameter counts when its interval leaves out what was believed and it has moved by
     `smallest_change` of that or more. `given` are parameters that nobody answers, because whoever
     is in charge sees them come and go.
     """
