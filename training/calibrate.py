@@ -92,6 +92,15 @@ class Calibration:
         ordered = sorted(self.estimates, key=lambda e: -abs(e.shift))
         return tuple(e.name for e in ordered if e.has_moved)
 
+    @property
+    def half_width(self) -> float:
+        """Of every interval, in standard errors."""
+        return self.estimates[0].half_width
+
+    def within(self, half_width: float) -> Calibration:
+        """The same with intervals of another half-width, in standard errors."""
+        return replace(self, estimates=tuple(e.within(half_width) for e in self.estimates))
+
     def to_record(self) -> dict[str, Any]:
         """As JSON takes it."""
         return {
@@ -155,7 +164,7 @@ def calibrate_since_change(
         if gain > best_gain:
             best, best_gain = found, gain
     assert best is not None
-    return _within(best, simultaneous_quantile(len(likelihood.names), len(starts)))
+    return best.within(simultaneous_quantile(len(likelihood.names), len(starts)))
 
 
 def refine_calibration(
@@ -173,8 +182,8 @@ def refine_calibration(
     simulate some thirty. What was believed at first is kept as the start of each estimate, and so
     is what intervals allow for.
     """
-    first = calibration.estimates
-    names, half_width = tuple(e.name for e in first), first[0].half_width
+    first, half_width = calibration.estimates, calibration.half_width
+    names = tuple(e.name for e in first)
     for _ in range(rounds):
         reference = np.array(calibration.parameters)
         likelihood = DayLikelihood(surrogate=surrogate, reference=reference, names=names)
@@ -184,12 +193,7 @@ def refine_calibration(
         calibration = replace(
             found, estimates=tuple(replace(e, start=was.start) for e, was in estimates)
         )
-    return _within(calibration, half_width)
-
-
-def _within(calibration: Calibration, half_width: float) -> Calibration:
-    estimates = tuple(e.within(half_width) for e in calibration.estimates)
-    return replace(calibration, estimates=estimates)
+    return calibration.within(half_width)
 
 
 def _most_likely(
