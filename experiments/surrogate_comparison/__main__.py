@@ -37,7 +37,7 @@ def write_analysis(folder: Path) -> None:
 def _say(row: Row, left: int) -> None:
     print(
         f"{row.scenario}/{row.contestant}, {row.rows} rows, seed {row.seed}: CRPS {row.crps:.4f}, "
-        f"coverage {row.coverage_95:.3f}, tau {row.tau:.3f} (attainable {row.tau_attainable:.3f}), "
+        f"coverage {row.coverage_95:.3f}, tau {row.tau:.3f} (attainable {row.attainable:.3f}), "
         f"fit {row.fit_cpu_seconds:.1f} s, {row.samples_per_second:,.0f} samples/s; {left} to go",
         flush=True,
     )

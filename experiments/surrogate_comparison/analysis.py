@@ -222,12 +222,12 @@ def render(rows: Sequence[Row]) -> str:
 
 
 def _table(field: Field) -> list[str]:
-    attainable = np.mean([rows[0].tau_attainable for rows in field.rows.values()])
+    attainable = np.mean([rows[0].attainable for rows in field.rows.values()])
     seeds = ", ".join(map(str, field.seeds))
     head = [
         f"## {field.scenario}, {field.amount:,} transitions, seeds {seeds}",
         "",
-        f"Between two halves of its own episodes the simulator's tau is {attainable:.3f}.",
+        f"With as many other episodes of its own the simulator's tau is {attainable:.3f}.",
         "",
         "| | CRPS | 95% coverage | tau | fit, CPU s | samples/s |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

@@ -27,7 +27,7 @@ def _comparison(found: Sequence[Field]) -> Figure:
         left.set(title=f"{field.scenario}, {field.amount:,} rows: CRPS")
         _shorten(left, field)
         _dots(middle, field, lambda row: row.tau)
-        attainable = np.mean([row.tau_attainable for row in next(iter(field.rows.values()))])
+        attainable = np.mean([row.attainable for row in next(iter(field.rows.values()))])
         middle.axvline(float(attainable), color=INK, ls="--", lw=1)
         middle.set(title="tau (dashed: attainable)")
         _dots(right, field, lambda row: 100 * row.coverage_95)

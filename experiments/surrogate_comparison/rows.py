@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from surrogates.fidelity.ranking import at_twice_the_days
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -29,7 +31,7 @@ class Row:
     tau_low: float
     tau_high: float
     tau_attainable: float
-    """Between two halves of the runs of the simulator itself."""
+    """Between two halves of the runs of the simulator itself (see `attainable`)."""
     values: list[float]
     """Cost per minute of each policy on the surrogate."""
     true_values: list[float]
@@ -43,6 +45,11 @@ class Row:
     commit: str
     date: str
     machine: str
+
+    @property
+    def attainable(self) -> float:
+        """Tau of the simulator's values with those of as many other runs, from its halves."""
+        return at_twice_the_days(self.tau_attainable)
 
     @property
     def key(self) -> tuple[str, str, int, int, str]:

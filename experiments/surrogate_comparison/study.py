@@ -163,7 +163,7 @@ def _row(fit: Fit, measured: Measured, judgement: Judgement, code: str, machine_
         tau=measured.rank.tau,
         tau_low=measured.rank.low,
         tau_high=measured.rank.high,
-        tau_attainable=judgement.truth.attainable,
+        tau_attainable=judgement.truth.tau_of_halves,
         values=measured.values,
         true_values=judgement.truth.values.tolist(),
         fit_cpu_seconds=round(measured.fit_cpu_seconds, 3),

@@ -31,12 +31,8 @@ class Truth:
         return self._over(slice(None))
 
     @property
-    def attainable(self) -> float:
-        """Mean tau between two random halves of the episodes: the simulator against itself.
-
-        The values of all episodes are surer than those of a half, so that a surrogate that is
-        right may come a little higher.
-        """
+    def tau_of_halves(self) -> float:
+        """Mean tau between two random halves of the episodes: the simulator against itself."""
         random, count = stream(0, "halves"), self.cost.shape[1]
         orders = [random.permutation(count) for _ in range(_RESAMPLES)]
         halves = [(order[: count // 2], order[count // 2 :]) for order in orders]

@@ -284,9 +284,17 @@ def test_values_are_costs_of_a_minute_and_not_of_an_episode() -> None:
 def test_a_simulator_sure_of_itself_ranks_as_itself() -> None:
     """Episodes that tell the same order leave nothing to chance; opposite ones everything."""
     sure = np.tile(np.arange(5.0)[:, None], 6)
-    assert Truth(cost=sure, minutes=np.ones((5, 6))).attainable == pytest.approx(1.0)
+    assert Truth(cost=sure, minutes=np.ones((5, 6))).tau_of_halves == pytest.approx(1.0)
     torn = np.array([[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]])
-    assert Truth(cost=torn, minutes=np.ones((3, 2))).attainable == pytest.approx(-1.0)
+    assert Truth(cost=torn, minutes=np.ones((3, 2))).tau_of_halves == pytest.approx(-1.0)
+
+
+def test_what_is_attainable_is_of_as_many_episodes_as_the_surrogate_is_held_against() -> None:
+    """Halves are surer of less: a surrogate could come above what was called attainable."""
+    rows = [replace(told, tau_attainable=1 / 3) for told in ROWS]
+    attainable = 2 / np.pi * np.arcsin(2 / 3)
+    assert rows[0].attainable == pytest.approx(attainable)
+    assert f"simulator's tau is {attainable:.3f}" in render(rows)
 
 
 def test_every_seed_is_judged_by_the_same_policies_and_truth(tmp_path: Path) -> None:
