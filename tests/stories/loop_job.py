@@ -88,7 +88,9 @@ def main(folder: Path) -> None:
             seen = visit(plant, loop.controller, (70 + day,), executor, {"handle_time_scale": 1.3})
             beliefs = np.tile(loop.incumbent.beliefs, (len(seen.telemetry), 1))
             telemetry = replace(seen.telemetry, parameters=beliefs)
-            if not loop.responses and loop.observe(f"day {day}", telemetry).alarm:
+            if not loop.responses:
+                loop.observe(f"day {day}", telemetry)
+            if loop.watch.has_alarm:
                 loop.respond()
         if len(loop.responses) < 2:
             loop.want(Objective.from_costs(description, {"case_wait": 1.0}, {}))

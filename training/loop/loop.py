@@ -133,7 +133,8 @@ class RetrainingLoop:
     def observe(self, label: str, telemetry: Transitions) -> SeenDay:
         """Take in a day of the running system; one that was taken in before is only looked up.
 
-        Telemetry is recorded at the parameters that are believed. After an alarm call `respond`.
+        Telemetry is recorded at the parameters that are believed. While `watch.has_alarm`, call
+        `respond`: the alarm of a day that is looked up may have been answered.
         """
         for watch in self._watches:
             if (seen := watch.find(label)) is not None:
@@ -141,9 +142,12 @@ class RetrainingLoop:
         return self.watch.observe(label, telemetry)
 
     def respond(self) -> Response:
-        """Answer the alarm that the last day raised; raises InvalidDataset without one."""
+        """Answer the alarm that the last day raised; raises InvalidDataset without one.
+
+        What was answered before a kill has been answered again when the loop stands.
+        """
         if not self.watch.has_alarm:
-            raise InvalidDataset("no alarm to answer: observe days until one comes")
+            raise InvalidDataset("no alarm to answer: observe days until `watch.has_alarm`")
         self._note(Event(wanted=None))
         found = self._part.step(
             "answer/find", self._find, RecordForm(from_record=Found.from_record)
