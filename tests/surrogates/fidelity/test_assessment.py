@@ -16,6 +16,7 @@ from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
 from surrogates.design import plan_episodes
 from surrogates.fidelity import Assessment, Evidence, FidelitySettings, judge
+from surrogates.fidelity.horizons import Distance
 from surrogates.fidelity.policies import Constant
 from surrogates.interface import Surrogate
 from surrogates.support import Support
@@ -25,10 +26,11 @@ from tests.systems import unchecked
 
 BUILD = WithClock(build=TinyQueue)
 SETTINGS = FidelitySettings(
-    episodes=96, scored_rows=400, draws=32, swaps=60, policies=20, days=16, gap_days=1200,
+    episodes=400, scored_rows=400, draws=32, swaps=60, policies=20, days=16, gap_days=1200,
     gap_episodes=4000,
 )  # fmt: skip
-"""Days enough to know the gap of the simulator's own law to about 5%, half of what is allowed."""
+"""Days enough to know the gap of the simulator's own law to about 5%, half of what is allowed, and
+episodes enough to know distances as well."""
 
 
 class InPlace(Executor):
@@ -194,6 +196,28 @@ def test_a_question_that_cannot_be_put_counts_neither_way(exact: Evidence) -> No
     (finding,) = (f for f in judge(exact).findings if f.name == "the same customers")
     assert finding.outcome == "does not apply"
     assert "cannot be told who comes: the other checks judge alone" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "chance", "floor", "outcome"),
+    [
+        (0.12, 0.08, 0.10, "holds"),
+        (0.19, 0.08, 0.10, "fails"),
+        (0.17, 0.08, 0.10, "unknown"),
+        (0.33, 0.15, 0.34, "unknown"),
+        (0.15, 0.15, 0.34, "unknown"),
+        (0.45, 0.15, 0.34, "fails"),
+        (0.02, 0.15, 0.24, "holds"),
+    ],
+)
+def test_a_distance_is_small_only_where_luck_could_not_hide_a_large_one(
+    exact: Evidence, value: float, chance: float, floor: float, outcome: str
+) -> None:
+    """Below a floor far above what is allowed lies the truth, and so do laws far from it."""
+    found = Distance(value=value, chance=chance, floor=floor)
+    last = (*exact.horizons.overall[:-1], found)
+    evidence = replace(exact, horizons=replace(exact.horizons, overall=last))
+    assert outcomes(evidence)["whole horizon"] == outcome
 
 
 @pytest.mark.parametrize(
