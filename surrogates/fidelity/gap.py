@@ -35,20 +35,10 @@ def optimism(
 ) -> Gap:
     """The gap of one policy from costs of episodes in both worlds, with a bootstrap over both.
 
-    Costs may be negative, where episodes earn money: their mean size is the unit then.
+    Costs may be negative, where episodes earn money: the size of their mean is the unit then.
     """
     true, dreamt = _resampled(simulated, resamples, random), _resampled(imagined, resamples, random)
-    unit = abs(float(simulated.mean())) or 1.0
-    low, high = np.quantile((true - dreamt) / unit, [0.025, 0.975])
-    return Gap(
-        value=float((simulated.mean() - imagined.mean()) / unit),
-        low=float(low),
-        high=float(high),
-        simulated=float(simulated.mean()),
-        imagined=float(imagined.mean()),
-        simulated_episodes=len(simulated),
-        imagined_episodes=len(imagined),
-    )
+    return _gap(simulated, imagined, true, dreamt)
 
 
 def paired_optimism(
@@ -59,10 +49,19 @@ def paired_optimism(
 ) -> Gap:
     """The same where day by day the parameters are those of the other world's day."""
     days = random.integers(len(simulated), size=(resamples, len(simulated)))
-    unit = abs(float(simulated.mean())) or 1.0
-    low, high = np.quantile((simulated - imagined)[days].mean(axis=1) / unit, [0.025, 0.975])
+    return _gap(simulated, imagined, simulated[days].mean(axis=1), imagined[days].mean(axis=1))
+
+
+def _gap(
+    simulated: Float[np.ndarray, "day"],
+    imagined: Float[np.ndarray, "episode"],
+    true: Float[np.ndarray, "resample"],
+    dreamt: Float[np.ndarray, "resample"],
+) -> Gap:
+    """From the costs of episodes and the means of their resamples in both worlds."""
+    low, high = np.quantile(_hidden(true, dreamt), [0.025, 0.975])
     return Gap(
-        value=float((simulated - imagined).mean() / unit),
+        value=float(_hidden(*(costs.mean(keepdims=True) for costs in (simulated, imagined)))[0]),
         low=float(low),
         high=float(high),
         simulated=float(simulated.mean()),
@@ -70,6 +69,18 @@ def paired_optimism(
         simulated_episodes=len(simulated),
         imagined_episodes=len(imagined),
     )
+
+
+def _hidden(
+    true: Float[np.ndarray, "resample"], dreamt: Float[np.ndarray, "resample"]
+) -> Float[np.ndarray, "resample"]:
+    """The difference as a share of the true mean's size; itself where that is 0.
+
+    Each resample is shared by its own mean: that the true mean is not known either is a part of
+    what is not known of the share.
+    """
+    size = np.abs(true)
+    return np.asarray((true - dreamt) / np.where(size > 0.0, size, 1.0))
 
 
 def _resampled(

@@ -16,7 +16,7 @@ from surrogates.errors import InvalidDataset
 from surrogates.fidelity.cells import cells_of
 from surrogates.fidelity.conditional import obstacle_to_conditioning, score_conditional
 from surrogates.fidelity.episodes import Episodes, as_episodes
-from surrogates.fidelity.gap import optimism
+from surrogates.fidelity.gap import optimism, paired_optimism
 from surrogates.fidelity.horizons import chosen_horizons, horizon_distances
 from surrogates.fidelity.policies import (
     SMALLEST_DIFFERENCE,
@@ -137,6 +137,33 @@ def test_a_gap_above_zero_promises_too_much_whether_days_cost_or_earn(sign: floa
     gap = optimism(true, true - 10.0, random)
     assert gap.low < 0.1 < gap.high
     assert gap.low > 0.08
+
+
+def test_a_share_is_as_unsure_as_the_cost_that_it_is_a_share_of() -> None:
+    """A cost that is not known well makes a share of it unsure, but not one that it keeps.
+
+    Days that all hide three tenths leave nothing to chance. Where the surrogate says 2 whatever
+    the day, the share 1 - 2 / c about c = 1 moves twice as much as the cost c does.
+    """
+    random = np.random.default_rng(2)
+    true = random.normal(1.0, 0.5, size=400)
+    true += 1.0 - true.mean()
+    kept = paired_optimism(true, 0.7 * true, random)
+    assert (kept.low, kept.value, kept.high) == pytest.approx((0.3, 0.3, 0.3))
+    interval = 2 * 1.96 * 0.5 / np.sqrt(400)
+    for gap in (
+        optimism(true, np.full(400, 2.0), random),
+        paired_optimism(true, np.full(400, 2.0), random),
+    ):
+        assert gap.value == pytest.approx(-1.0)
+        # Widths of 2000 resamples differ by a few percent, and these 400 costs by as much.
+        assert gap.high - gap.low == pytest.approx(2 * interval, rel=0.15)
+
+
+def test_a_gap_of_days_that_cost_nothing_is_itself() -> None:
+    """Nothing is no unit, and a report must not end in a division."""
+    gap = optimism(np.zeros(5), np.full(5, 2.0), np.random.default_rng(0))
+    assert (gap.low, gap.value, gap.high) == (-2.0, -2.0, -2.0)
 
 
 def some_states(description: SystemDescription, most: int) -> np.ndarray:
