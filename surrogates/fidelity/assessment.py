@@ -304,10 +304,11 @@ class Assessment:
         return self._compare(fresh.batches, part, other, np.arange(1, length + 1), asks)
 
     def _asked_to_rank(self) -> Asked:
-        """The same days for every policy."""
+        """The same days for every policy, two under each of the parameters."""
         count, days = len(self._policies), self.settings.days
+        points = self._parameters(days // 2, "ranking")
         return Asked(
-            parameters=np.tile(self._parameters(days, "ranking"), (count, 1)),
+            parameters=np.tile(np.repeat(points, 2, axis=0), (count, 1)),
             which=np.repeat(np.arange(count), days),
             seeds=np.tile(self._seeds(days, "ranking"), count),
         )

@@ -47,8 +47,12 @@ def paired_optimism(
     random: np.random.Generator,
     resamples: int = 2000,
 ) -> Gap:
-    """The same where day by day the parameters are those of the other world's day."""
-    days = random.integers(len(simulated), size=(resamples, len(simulated)))
+    """The same where day by day the parameters are those of the other world's day.
+
+    Days come in pairs, one after the other, that have the same parameters: they are drawn together.
+    """
+    first = 2 * random.integers(len(simulated) // 2, size=(resamples, len(simulated) // 2))
+    days = np.concatenate([first, first + 1], axis=1)
     return _gap(simulated, imagined, simulated[days].mean(axis=1), imagined[days].mean(axis=1))
 
 

@@ -3,7 +3,9 @@
 The values are mean costs over the same days: of each day the parameters are the same in both
 worlds, and the simulator gives every policy the same customers. Its means are of few days, so even
 the simulator does not rank policies as it does itself on other days: the tau between its values
-and those of as many other days is what can be attained, estimated from its own halves.
+and those of as many other days with the same parameters is what can be attained. Days come in pairs
+with the same parameters, so that it can be estimated from halves: a policy that is better under
+some parameters is no noise, for the surrogate is asked under the same.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from sim.description import Description
 from surrogates.errors import InvalidDataset
@@ -29,8 +31,9 @@ class Tau:
     low: float
     high: float
     attainable: float
-    """Tau of the simulator with itself on as many other days: that between two random halves of
-    its days, brought to the full number (see `at_twice_the_days`)."""
+    """Tau of the simulator with itself on as many other days with the same parameters: that between
+    two halves of its days, one of each pair, brought to the full number (see
+    `at_twice_the_days`)."""
     days: int
 
 
@@ -80,9 +83,12 @@ def rank_policies(
 ) -> Ranking:
     """Compare the costs of policies on the same days, overall and by cell of the parameter box.
 
-    Raises InvalidDataset for fewer than three policies or four days.
+    Days come in pairs, one after the other, that have the same parameters and other customers.
+    Raises InvalidDataset for fewer than three policies or four days, and where they are no pairs.
     """
     refuse_unrankable(len(simulated), len(parameters))
+    if not np.array_equal(parameters[::2], parameters[1::2]):
+        raise InvalidDataset("days 0 and 1, 2 and 3, ... must have the same parameters")
     means = simulated.mean(axis=1)
     better = means <= np.median(means)
     cells = {
@@ -126,16 +132,18 @@ def _tau(
     random: np.random.Generator,
     resamples: int,
 ) -> Tau:
-    """Tau with a bootstrap over policies and days."""
+    """Tau with a bootstrap over policies and pairs of days."""
     policies, days = simulated.shape
+    pairs = days // 2
     drawn = []
     for _ in range(resamples):
         weights = np.bincount(random.integers(policies, size=policies), minlength=policies)
-        chosen = random.integers(days, size=days)
+        chosen = random.integers(pairs, size=pairs)
+        both = np.concatenate([2 * chosen, 2 * chosen + 1])
         drawn.append(
             weighted_tau(
-                simulated[:, chosen].mean(axis=1),
-                imagined[:, chosen].mean(axis=1),
+                simulated[:, both].mean(axis=1),
+                imagined[:, both].mean(axis=1),
                 weights.astype(float),
             )
         )
@@ -145,24 +153,24 @@ def _tau(
         value=weighted_tau(simulated.mean(axis=1), imagined.mean(axis=1), alike),
         low=float(low),
         high=float(high),
-        attainable=_attainable(simulated, random, resamples),
+        attainable=_attainable(simulated, np.arange(pairs), alike, random, resamples),
         days=days,
     )
 
 
 def _attainable(
-    simulated: Float[np.ndarray, "policy day"], random: np.random.Generator, resamples: int
+    simulated: Float[np.ndarray, "policy day"],
+    pairs: Int[np.ndarray, "chosen"],
+    weights: Float[np.ndarray, "policy"],
+    random: np.random.Generator,
+    splits: int,
 ) -> float:
-    policies, days = simulated.shape
+    """From halves with one day of each pair; a pair chosen twice is split the same way twice."""
     found = []
-    for _ in range(resamples):
-        order = random.permutation(days)
-        half, rest = order[: days // 2], order[days // 2 :]
-        found.append(
-            weighted_tau(
-                simulated[:, half].mean(axis=1), simulated[:, rest].mean(axis=1), np.ones(policies)
-            )
-        )
+    for _ in range(splits):
+        one = random.integers(2, size=simulated.shape[1] // 2)[pairs]
+        half, rest = simulated[:, 2 * pairs + one], simulated[:, 2 * pairs + 1 - one]
+        found.append(weighted_tau(half.mean(axis=1), rest.mean(axis=1), weights))
     return at_twice_the_days(float(np.mean(found)))
 
 

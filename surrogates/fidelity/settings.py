@@ -28,7 +28,8 @@ class FidelitySettings:
     policies: int = 20
     """Varied policies that are ranked."""
     days: int = 24
-    """Episodes that each of them is simulated on, the same for all."""
+    """Episodes that each of them is simulated on, the same for all; even, for there are two under
+    each of the parameters."""
     copies: int = 8
     """Imagined episodes for each of these."""
     gap_days: int = 160
@@ -41,3 +42,7 @@ class FidelitySettings:
         for name, value in asdict(self).items():
             if value < 1:
                 raise InvalidDataset(f"{name} {value}: at least 1")
+        if self.days % 2:
+            raise InvalidDataset(
+                f"days {self.days}: two under each of the parameters, so take {self.days + 1}"
+            )
