@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from sim.description import Description
 from surrogates.errors import InvalidDataset
@@ -21,6 +21,8 @@ from surrogates.fidelity.cells import cells_of
 
 _FEWEST_DAYS = 4
 _FEWEST_POLICIES = 3
+_SPLITS = 8
+"""Splits into halves that a resample's attainable tau is meaned over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,10 @@ class Tau:
     """Tau of the simulator with itself on as many other days with the same parameters: that between
     two halves of its days, one of each pair, brought to the full number (see
     `at_twice_the_days`)."""
+    shortfall_low: float
+    shortfall_high: float
+    """95% interval of how much `value` is below `attainable`, policies and days resampled for both
+    together: what makes one of them low mostly does so to the other."""
     days: int
 
 
@@ -135,25 +141,25 @@ def _tau(
     """Tau with a bootstrap over policies and pairs of days."""
     policies, days = simulated.shape
     pairs = days // 2
-    drawn = []
-    for _ in range(resamples):
-        weights = np.bincount(random.integers(policies, size=policies), minlength=policies)
+    drawn, attainable = np.zeros(resamples), np.zeros(resamples)
+    for number in range(resamples):
+        weights = np.bincount(random.integers(policies, size=policies), minlength=policies) * 1.0
         chosen = random.integers(pairs, size=pairs)
         both = np.concatenate([2 * chosen, 2 * chosen + 1])
-        drawn.append(
-            weighted_tau(
-                simulated[:, both].mean(axis=1),
-                imagined[:, both].mean(axis=1),
-                weights.astype(float),
-            )
+        drawn[number] = weighted_tau(
+            simulated[:, both].mean(axis=1), imagined[:, both].mean(axis=1), weights
         )
-    low, high = np.quantile(drawn, [0.025, 0.975])
+        attainable[number] = _attainable(simulated, chosen, weights, random, _SPLITS)
+    ends = [0.025, 0.975]
+    (low, high), (least, most) = np.quantile(drawn, ends), np.quantile(attainable - drawn, ends)
     alike = np.ones(policies)
     return Tau(
         value=weighted_tau(simulated.mean(axis=1), imagined.mean(axis=1), alike),
         low=float(low),
         high=float(high),
         attainable=_attainable(simulated, np.arange(pairs), alike, random, resamples),
+        shortfall_low=float(least),
+        shortfall_high=float(most),
         days=days,
     )
 
@@ -166,12 +172,9 @@ def _attainable(
     splits: int,
 ) -> float:
     """From halves with one day of each pair; a pair chosen twice is split the same way twice."""
-    found = []
-    for _ in range(splits):
-        one = random.integers(2, size=simulated.shape[1] // 2)[pairs]
-        half, rest = simulated[:, 2 * pairs + one], simulated[:, 2 * pairs + 1 - one]
-        found.append(weighted_tau(half.mean(axis=1), rest.mean(axis=1), weights))
-    return at_twice_the_days(float(np.mean(found)))
+    one = random.integers(2, size=(splits, simulated.shape[1] // 2))[:, pairs]
+    halves = (simulated[:, 2 * pairs + days].mean(axis=2).T for days in (one, 1 - one))
+    return at_twice_the_days(float(weighted_taus(*halves, weights).mean()))
 
 
 def at_twice_the_days(tau: float) -> float:
@@ -198,9 +201,19 @@ def weighted_tau(
     With whole weights it is that of a resample from which pairs of a policy with itself are left
     out. 0 where all values of one side are alike, for then it ranks nothing.
     """
-    ahead: Bool[np.ndarray, "policy policy"] = np.triu(np.ones((len(left), len(left)), bool), 1)
-    pairs = np.outer(weights, weights)[ahead]
-    one = np.sign(left[:, None] - left)[ahead]
-    other = np.sign(right[:, None] - right)[ahead]
-    size = np.sqrt((pairs * one**2).sum() * (pairs * other**2).sum())
-    return float((pairs * one * other).sum() / size) if size else 0.0
+    return float(weighted_taus(left[None], right[None], weights)[0])
+
+
+def weighted_taus(
+    left: Float[np.ndarray, "case policy"],
+    right: Float[np.ndarray, "case policy"],
+    weights: Float[np.ndarray, "policy"],
+) -> Float[np.ndarray, "case"]:
+    """The same of many pairs of lists at once."""
+    pairs = np.triu(np.outer(weights, weights), 1)
+    one, other = (np.sign(side[:, :, None] - side[:, None]) for side in (left, right))
+    agreed, *sizes = (
+        np.einsum("ij,cij->c", pairs, signs) for signs in (one * other, one**2, other**2)
+    )
+    size = np.sqrt(sizes[0] * sizes[1])
+    return np.divide(agreed, size, out=np.zeros(len(size)), where=size > 0.0)

@@ -152,8 +152,9 @@ def _tau(evidence: Evidence) -> _Found:
     told = (
         f"tau {tau.value:.2f} [{tau.low:.2f}, {tau.high:.2f}] over "
         f"{evidence.ranking.distinct} policies that decide differently, the simulator agrees "
-        f"with itself on as many other days to {tau.attainable:.2f}; {LARGEST_TAU_LOSS} less is "
-        "allowed"
+        f"with itself on as many other days to {tau.attainable:.2f}: "
+        f"{tau.attainable - tau.value:+.2f} [{tau.shortfall_low:+.2f}, {tau.shortfall_high:+.2f}] "
+        f"less, {LARGEST_TAU_LOSS} less is allowed"
     )
     if evidence.ranking.distinct < FEWEST_POLICIES:
         return "unknown", f"{told}; fewer than {FEWEST_POLICIES} policies rank too few pairs"
@@ -162,8 +163,11 @@ def _tau(evidence: Evidence) -> _Found:
             "unknown",
             f"{told}; below {SMALLEST_ATTAINABLE} it cannot be told: rank on more days",
         )
-    held = tau.value >= tau.attainable - LARGEST_TAU_LOSS
-    return ("holds" if held else "fails"), told
+    if tau.shortfall_low > LARGEST_TAU_LOSS:
+        return "fails", told
+    if tau.shortfall_high > LARGEST_TAU_LOSS:
+        return "unknown", f"{told}, and the interval reaches beyond: rank more on more days"
+    return "holds", told
 
 
 def _gap(evidence: Evidence) -> _Found:

@@ -26,7 +26,7 @@ from tests.systems import unchecked
 
 BUILD = WithClock(build=TinyQueue)
 SETTINGS = FidelitySettings(
-    episodes=400, scored_rows=400, draws=32, swaps=60, policies=20, days=16, gap_days=1200,
+    episodes=400, scored_rows=400, draws=32, swaps=60, policies=20, days=64, gap_days=1200,
     gap_episodes=4000,
 )  # fmt: skip
 """Days enough to know the gap of the simulator's own law to about 5%, half of what is allowed, and
@@ -239,6 +239,24 @@ def test_a_gap_is_bearable_only_where_its_whole_interval_is(
     assert exact.gap is not None
     gap = replace(exact.gap, value=value, low=low, high=high)
     assert outcomes(replace(exact, gap=gap))["exploitation"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [
+        (-0.05, 0.09, "holds"),
+        (-0.30, -0.20, "holds"),
+        (-0.05, 0.25, "unknown"),
+        (0.11, 0.25, "fails"),
+    ],
+)
+def test_a_ranking_is_good_only_where_its_whole_interval_is(
+    exact: Evidence, low: float, high: float, outcome: str
+) -> None:
+    """By luck twenty policies are ranked right, or wrong; to be better than needed is no fault."""
+    tau = replace(exact.ranking.overall, shortfall_low=low, shortfall_high=high)
+    ranking = replace(exact.ranking, overall=tau)
+    assert outcomes(replace(exact, ranking=ranking))["policy ranking"] == outcome
 
 
 def test_a_ranking_of_few_policies_is_not_taken_for_one(exact: Evidence) -> None:
