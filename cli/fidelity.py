@@ -46,7 +46,8 @@ def fidelity(
         float, typer.Option(min=1.0, help="PPO on the surrogate, where there is no policy.")
     ] = 30.0,
     days: Annotated[
-        int, typer.Option(min=_FEWEST_EPISODES, help="Episodes, even, on which policies are ranked.")
+        int,
+        typer.Option(min=_FEWEST_EPISODES, help="Episodes, even, on which policies are ranked."),
     ] = 24,
     output: Annotated[
         Path | None, typer.Option(help="The page; its record stands beside it as .json.")

@@ -28,6 +28,7 @@ class Setting:
             episodes=32,
             scored_rows=800,
             conditional_rows=200,
+            policies=20,
             days=12,
             copies=4,
             gap_days=40,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from sim.description import Description
 from surrogates.dataset import Transitions
 from surrogates.fidelity.cells import cells_of
+from surrogates.fidelity.coverage import Covered, covered, covered_singly
 from surrogates.given import SupportsGivenArrivals
 from surrogates.interface import Surrogate
-from surrogates.scores import LEVELS, Foretold, percent, score_foretold
+from surrogates.scores import Foretold, score_foretold
 
 _FEWEST_ROWS = 20
 """Epochs below which a cell's coverage says nothing."""
@@ -43,6 +44,8 @@ class Conditional:
     coverage_held: dict[str, float]
     coverage_error: dict[str, float]
     """Standard error of each coverage, epochs of one episode taken together: they err alike."""
+    by_quantity: dict[str, dict[str, Covered]]
+    """Coverage of each quantity, by the percentage of the interval."""
     cells: dict[str, CellCoverage]
     bias_held: dict[str, float]
     """Mean of draws less outcome of each, over its deviation."""
@@ -85,38 +88,15 @@ def score_conditional(
         crps_held=scores.standardised_crps,
         coverage_held=scores.coverage,
         coverage_error={
-            percent(level): _error(given, pit, level, observed.episode) for level in LEVELS
+            level: found.error for level, found in covered(given, pit, observed.episode).items()
         },
+        by_quantity=covered_singly(given, pit, observed.episode),
         cells=_cells(given, pit, observed.parameters, surrogate.description),
         bias_held={
             given.names[i]: scores.bias[given.names[i]] / deviation[given.names[i]]
             for i in given.counted
         },
     )
-
-
-def _error(
-    given: Foretold,
-    pit: Float[np.ndarray, "row quantity"],
-    level: float,
-    episodes: Int[np.ndarray, "row"],
-) -> float:
-    """Standard error of the coverage, rows of one episode being one draw.
-
-    Rows have different numbers of outcomes that count, so that it is the error of a ratio.
-    """
-    told_apart = given.told_apart[:, given.counted]
-    within = (np.abs(pit[:, given.counted] - 0.5) <= level / 2) & told_apart
-    count = told_apart.sum()
-    if not count:
-        return 0.0
-    _, number = np.unique(episodes, return_inverse=True)
-    off = np.bincount(
-        number, weights=within.sum(axis=1) - within.sum() / count * told_apart.sum(axis=1)
-    )
-    if len(off) < 2:
-        return 1.0
-    return float(np.sqrt(np.square(off).sum() * len(off) / (len(off) - 1)) / count)
 
 
 def _cells(

@@ -56,9 +56,9 @@ class Horizons:
     by_quantity: dict[str, tuple[Distance, ...]]
     cells: dict[str, tuple[Distance, ...]]
 
-    def at(self, epoch: int) -> Distance:
-        """The distance at the last horizon up to an epoch."""
-        return self.overall[max(0, int(np.searchsorted(self.epochs, epoch, side="right")) - 1)]
+    def place(self, epoch: int) -> int:
+        """Position of the last horizon up to an epoch."""
+        return max(0, int(np.searchsorted(self.epochs, epoch, side="right")) - 1)
 
 
 def chosen_horizons(epochs: int) -> Int[np.ndarray, "horizon"]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from surrogates.dataset import Transitions
 from surrogates.fidelity.cells import cells_of
+from surrogates.fidelity.coverage import Covered, covered_singly
 from surrogates.interface import SupportsLikelihood, Surrogate
 from surrogates.scores import Foretold, Scores, score_foretold, told_apart_by_name
 
@@ -49,6 +50,8 @@ class OneEpoch:
     pit: dict[str, tuple[int, ...]]
     """Histogram in equal bins of the probability integral transform of each quantity; outcomes
     that every draw equals are left out."""
+    by_quantity: dict[str, dict[str, Covered]]
+    """Coverage of each quantity that does not repeat another, by the percentage of the interval."""
     cells: dict[str, CellScores]
 
 
@@ -80,6 +83,7 @@ def score_one_epoch(
         scores=score_foretold(foretold, pit, _mean(likelihood, slice(None))),
         unconditional_crps=_unconditional(foretold),
         pit=_histograms(foretold, pit, _BINS),
+        by_quantity=covered_singly(foretold, pit, fresh.episode),
         cells=cells,
     )
 

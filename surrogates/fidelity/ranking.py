@@ -173,8 +173,8 @@ def _attainable(
 ) -> float:
     """From halves with one day of each pair; a pair chosen twice is split the same way twice."""
     one = random.integers(2, size=(splits, simulated.shape[1] // 2))[:, pairs]
-    halves = (simulated[:, 2 * pairs + days].mean(axis=2).T for days in (one, 1 - one))
-    return at_twice_the_days(float(weighted_taus(*halves, weights).mean()))
+    half, rest = (simulated[:, 2 * pairs + days].mean(axis=2).T for days in (one, 1 - one))
+    return at_twice_the_days(float(weighted_taus(half, rest, weights).mean()))
 
 
 def at_twice_the_days(tau: float) -> float:
@@ -216,4 +216,4 @@ def weighted_taus(
         np.einsum("ij,cij->c", pairs, signs) for signs in (one * other, one**2, other**2)
     )
     size = np.sqrt(sizes[0] * sizes[1])
-    return np.divide(agreed, size, out=np.zeros(len(size)), where=size > 0.0)
+    return np.asarray(np.divide(agreed, size, out=np.zeros(len(size)), where=size > 0.0))

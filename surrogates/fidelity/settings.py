@@ -11,21 +11,21 @@ from surrogates.errors import InvalidDataset
 class FidelitySettings:
     """Sizes of a report; the defaults suit a simulator that runs ten episodes a second."""
 
-    episodes: int = 96
+    episodes: int = 384
     """Fresh simulated episodes in each of two batches."""
     longest: int = 1000
     """Epochs of an episode that are looked at; longer ones are cut."""
     short: int = 5
     """Epochs that a short rollout lasts."""
-    scored_rows: int = 2000
+    scored_rows: int = 4000
     """Fresh epochs that are scored one by one, drawn at random."""
-    conditional_rows: int = 500
+    conditional_rows: int = 2000
     """Of these, epochs replayed with their arrivals."""
     draws: int = 64
     """Samples of the surrogate for each scored epoch."""
     swaps: int = 200
     """Pairs of batches that chance might have given, for the noise floor."""
-    policies: int = 20
+    policies: int = 40
     """Varied policies that are ranked."""
     days: int = 24
     """Episodes that each of them is simulated on, the same for all; even, for there are two under

@@ -61,6 +61,7 @@ def test_coverage_is_off_by_what_is_covered_not_by_how_well_that_is_known() -> N
         crps_held=0.1,
         coverage_held={"50": 0.45, "80": 0.66, "95": 0.93},
         coverage_error={"50": 0.3, "80": 0.3, "95": 0.3},
+        by_quantity={},
         cells={},
         bias_held={},
     )

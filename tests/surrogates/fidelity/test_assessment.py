@@ -16,6 +16,7 @@ from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
 from surrogates.design import plan_episodes
 from surrogates.fidelity import Assessment, Evidence, FidelitySettings, judge
+from surrogates.fidelity.coverage import Covered
 from surrogates.fidelity.horizons import Distance
 from surrogates.fidelity.policies import Constant
 from surrogates.interface import Surrogate
@@ -26,7 +27,7 @@ from tests.systems import unchecked
 
 BUILD = WithClock(build=TinyQueue)
 SETTINGS = FidelitySettings(
-    episodes=400, scored_rows=400, draws=32, swaps=60, policies=20, days=64, gap_days=1200,
+    episodes=400, scored_rows=2000, draws=32, swaps=60, policies=20, days=64, gap_days=1200,
     gap_episodes=4000,
 )  # fmt: skip
 """Days enough to know the gap of the simulator's own law to about 5%, half of what is allowed, and
@@ -127,6 +128,7 @@ def test_every_quantity_is_told_by_cell(exact: Evidence) -> None:
 def test_what_follows_from_the_decision_says_nothing_about_calibration(exact: Evidence) -> None:
     """The servers staffed are those decided on: no rank of theirs is more than chance."""
     assert sum(exact.one_epoch.pit["staffed"]) == 0
+    assert "staffed" not in exact.one_epoch.by_quantity
     assert sum(exact.one_epoch.pit["arrivals"]) == exact.one_epoch.rows
 
 
@@ -216,8 +218,56 @@ def test_a_distance_is_small_only_where_luck_could_not_hide_a_large_one(
     """Below a floor far above what is allowed lies the truth, and so do laws far from it."""
     found = Distance(value=value, chance=chance, floor=floor)
     last = (*exact.horizons.overall[:-1], found)
-    evidence = replace(exact, horizons=replace(exact.horizons, overall=last))
+    evidence = replace(exact, horizons=replace(exact.horizons, overall=last, by_quantity={}))
     assert outcomes(evidence)["whole horizon"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("value", "chance", "floor", "outcome"),
+    [
+        (0.24, 0.08, 0.10, "holds"),
+        (0.30, 0.08, 0.10, "fails"),
+        (0.24, 0.08, 0.14, "unknown"),
+        (0.30, 0.0, 0.0, "holds"),
+    ],
+)
+def test_one_quantity_cannot_hide_among_many_that_are_right(
+    exact: Evidence, value: float, chance: float, floor: float, outcome: str
+) -> None:
+    """Meaned over quantities a distance of one is small; one that never varies has no unit."""
+    found = Distance(value=value, chance=chance, floor=floor)
+    fine = Distance(value=0.08, chance=0.08, floor=0.09)
+    count = len(exact.horizons.epochs)
+    quantities = {"waiting": (found,) * count} | {f"fine {k}": (fine,) * count for k in range(20)}
+    horizons = replace(exact.horizons, overall=(fine,) * count, by_quantity=quantities)
+    found_outcomes = outcomes(replace(exact, horizons=horizons))
+    assert found_outcomes["whole horizon"] == found_outcomes["short horizon"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("share", "error", "outcome"),
+    [
+        (0.54, 0.015, "holds"),
+        (0.54, 0.03, "unknown"),
+        (0.67, 0.015, "fails"),
+        (1.0, 0.3, "unknown"),
+    ],
+)
+def test_one_quantity_covered_wrongly_is_seen(
+    exact: Evidence, share: float, error: float, outcome: str
+) -> None:
+    """Luck takes one of 24 quantities farther off than a given one: three errors are allowed."""
+    wrong = {**FINE, "50": Covered(share=share, error=error)}
+    quantities = {"waiting": wrong} | {f"fine {k}": FINE for k in range(23)}
+    evidence = replace(exact, one_epoch=replace(exact.one_epoch, by_quantity=quantities))
+    assert outcomes(evidence)["calibration"] == "holds"
+    assert outcomes(evidence)["each quantity"] == outcome
+    (finding,) = (f for f in judge(evidence).findings if f.name == "each quantity")
+    assert "of 24 quantities farthest: 50% covers" in finding.reason
+    assert "waiting" in finding.reason
+
+
+FINE = {k: Covered(share=int(k) / 100, error=0.005) for k in ("50", "80", "95")}
 
 
 @pytest.mark.parametrize(
