@@ -188,6 +188,6 @@ def _tell(record: dict[str, Any], page: Path, as_json: bool) -> None:
         print(json.dumps(record))
         return
     for finding in record["verdict"]["findings"]:
-        print(f"{finding['name']:18s} {finding['outcome']:14s} {finding['reason']}")
+        print(f"{finding['name']:22s} {finding['outcome']:14s} {finding['reason']}")
     print(f"{record['family']} on {record['system']}: {record['verdict']['use']}")
     print(f"report: {page}")

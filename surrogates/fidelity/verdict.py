@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from surrogates.fidelity.assessment import Evidence
+    from surrogates.fidelity.familiarity import Familiarity
     from surrogates.fidelity.horizons import Distance, Horizons
 
 Outcome = Literal["holds", "fails", "unknown", "does not apply"]
@@ -171,8 +172,8 @@ def _near(horizons: Horizons, epoch: int) -> _Found:
     outcome = _distance(together, MARGIN, looks=1)
     told = (
         f"{together.value:.3f} deviations from the simulator after {horizons.epochs[place]} "
-        f"epochs; by chance {together.chance:.3f}, 95% below {together.floor:.3f}; {MARGIN} more than "
-        "chance is allowed"
+        f"epochs; by chance {together.chance:.3f}, 95% below {together.floor:.3f}; {MARGIN} more "
+        "than chance is allowed"
     )
     singly = {
         name: distances[place]
@@ -242,14 +243,23 @@ def _gap(evidence: Evidence) -> _Found:
 
 
 def _support(evidence: Evidence) -> _Found:
-    if evidence.support is None:
+    return _familiar(evidence.support, "fresh epochs")
+
+
+def _support_of_trained(evidence: Evidence) -> _Found:
+    if evidence.gap is None:
+        return "unknown", "no policy was trained on it"
+    return _familiar(evidence.support_of_trained, "a trained policy's epochs in the surrogate")
+
+
+def _familiar(found: Familiarity | None, epochs: str) -> _Found:
+    if found is None:
         return "unknown", "nobody noted where the surrogate has been"
-    share = evidence.support.unfamiliar
     told = (
-        f"{share:.1%} of fresh epochs begin farther out than 95% of its data; "
+        f"{found.unfamiliar:.1%} of {epochs} begin farther out than 95% of its data; "
         f"{MOST_UNFAMILIAR:.0%} is allowed"
     )
-    return ("holds" if share <= MOST_UNFAMILIAR else "fails"), told
+    return ("holds" if found.unfamiliar <= MOST_UNFAMILIAR else "fails"), told
 
 
 _CHECKS: tuple[tuple[str, bool, Callable[[Evidence], _Found]], ...] = (
@@ -262,5 +272,6 @@ _CHECKS: tuple[tuple[str, bool, Callable[[Evidence], _Found]], ...] = (
     ("whole horizon", False, _whole_horizon),
     ("policy ranking", False, _tau),
     ("exploitation", False, _gap),
+    ("support of the trained", False, _support_of_trained),
 )
 """Name, whether short rollouts need it, and the check."""

@@ -333,5 +333,14 @@ def test_what_was_not_measured_does_not_count_as_good() -> None:
     """No news is not good news: a verdict needs its evidence."""
     verdict = judge(assess(ExactQueue(), support=None, trained=None))
     unknown = {finding.name for finding in verdict.findings if finding.outcome == "unknown"}
-    assert unknown == {"support", "exploitation"}
+    assert unknown == {"support", "exploitation", "support of the trained"}
     assert verdict.use == "do not use"
+
+
+def test_a_policy_that_left_the_data_is_not_to_be_trained(exact: Evidence) -> None:
+    """Where it dwells the surrogate makes things up, however well it knows where others go."""
+    assert exact.support_of_trained is not None
+    away = replace(exact.support_of_trained, unfamiliar=0.21)
+    verdict = judge(replace(exact, support_of_trained=away))
+    assert verdict.use == "short rollouts only"
+    assert verdict.reason.startswith("support of the trained: 21.0% of a trained policy's epochs")
