@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from surrogates.dataset import Transitions
 from surrogates.fidelity.cells import cells_of
-from surrogates.fidelity.coverage import Covered, covered_singly
+from surrogates.fidelity.coverage import Covered, covered, covered_singly
 from surrogates.interface import SupportsLikelihood, Surrogate
 from surrogates.scores import Foretold, Scores, score_foretold, told_apart_by_name
 
@@ -50,6 +50,8 @@ class OneEpoch:
     pit: dict[str, tuple[int, ...]]
     """Histogram in equal bins of the probability integral transform of each quantity; outcomes
     that every draw equals are left out."""
+    coverage_error: dict[str, float]
+    """Standard error of each coverage in `scores`, epochs of one episode taken together."""
     by_quantity: dict[str, dict[str, Covered]]
     """Coverage of each quantity that does not repeat another, by the percentage of the interval."""
     cells: dict[str, CellScores]
@@ -83,6 +85,9 @@ def score_one_epoch(
         scores=score_foretold(foretold, pit, _mean(likelihood, slice(None))),
         unconditional_crps=_unconditional(foretold),
         pit=_histograms(foretold, pit, _BINS),
+        coverage_error={
+            level: found.error for level, found in covered(foretold, pit, fresh.episode).items()
+        },
         by_quantity=covered_singly(foretold, pit, fresh.episode),
         cells=cells,
     )

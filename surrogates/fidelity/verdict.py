@@ -21,7 +21,7 @@ COVERAGE = {"50": 0.05, "80": 0.05, "95": 0.03}
 """Largest error of the coverage of each central interval: what a normal law's spread a tenth too
 narrow would do (45.6%, 75.1% and 92.2%)."""
 SURE = 2.0
-"""Standard errors of a coverage that a few epochs' luck may add to its error."""
+"""Standard errors of a coverage that the luck of its epochs may hide or add."""
 MARGIN = 0.1
 """Standard deviations by which a distance may exceed chance, what luck may have hidden included: a
 shift of the mean this large moves 4% of a normal law, and two batches of a hundred episodes differ
@@ -99,10 +99,26 @@ def _listed(findings: list[Finding]) -> str:
 
 
 def _coverage(evidence: Evidence) -> _Found:
-    coverage = evidence.one_epoch.scores.coverage
-    held = all(abs(coverage[k] - float(k) / 100) <= most for k, most in COVERAGE.items())
-    told = ", ".join(f"{k}% covers {coverage[k]:.1%} (±{most:.0%})" for k, most in COVERAGE.items())
-    return ("holds" if held else "fails"), told
+    found = evidence.one_epoch
+    return _pooled(found.scores.coverage, found.coverage_error)
+
+
+def _given_arrivals(evidence: Evidence) -> _Found:
+    found = evidence.conditional
+    if found is None:
+        return "does not apply", f"{evidence.no_conditional}: the other checks judge alone"
+    return _pooled(found.coverage_held, found.coverage_error)
+
+
+def _pooled(coverage: dict[str, float], error: dict[str, float]) -> _Found:
+    judged: list[Outcome] = []
+    told = []
+    for k, most in COVERAGE.items():
+        off, luck = abs(coverage[k] - float(k) / 100), SURE * error[k]
+        judged.append(_within(off - luck, off + luck, most))
+        told.append(f"{k}% covers {coverage[k]:.1%} (±{most:.0%}, by luck {luck:.1%})")
+    outcome = max(judged, key=_BY_SEVERITY.index)
+    return outcome, ", ".join(told) + (": score more epochs" if outcome == "unknown" else "")
 
 
 def _each_quantity(evidence: Evidence) -> _Found:
@@ -135,22 +151,6 @@ def _within(low: float, high: float, most: float) -> Outcome:
     if low > most:
         return "fails"
     return "unknown" if high > most else "holds"
-
-
-def _given_arrivals(evidence: Evidence) -> _Found:
-    found = evidence.conditional
-    if found is None:
-        return "does not apply", f"{evidence.no_conditional}: the other checks judge alone"
-    luck = {k: SURE * found.coverage_error[k] for k in COVERAGE}
-    bounds = {k: most + luck[k] for k, most in COVERAGE.items()}
-    told = ", ".join(
-        f"{k}% covers {found.coverage_held[k]:.1%} (±{most:.1%})" for k, most in bounds.items()
-    )
-    told += f"; up to {max(luck.values()):.1%} of the bounds is for the luck of {found.rows} epochs"
-    if any(luck[k] > most for k, most in COVERAGE.items()):
-        return "unknown", f"{told}, more than the error looked for: replay more"
-    held = all(abs(found.coverage_held[k] - float(k) / 100) <= most for k, most in bounds.items())
-    return ("holds" if held else "fails"), told
 
 
 def _short_horizon(evidence: Evidence) -> _Found:

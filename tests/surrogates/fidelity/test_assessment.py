@@ -245,6 +245,27 @@ def test_one_quantity_cannot_hide_among_many_that_are_right(
 
 
 @pytest.mark.parametrize(
+    ("covers", "error", "outcome"),
+    [
+        (0.53, 0.005, "holds"),
+        (0.47, 0.005, "holds"),
+        (0.53, 0.015, "unknown"),
+        (0.57, 0.015, "unknown"),
+        (0.57, 0.005, "fails"),
+        (0.43, 0.005, "fails"),
+    ],
+)
+def test_a_coverage_holds_only_where_luck_could_not_hide_a_wrong_one(
+    exact: Evidence, covers: float, error: float, outcome: str
+) -> None:
+    """Two errors within the bound are near enough, two beyond too far, and else it is not known."""
+    scores = replace(exact.one_epoch.scores, coverage={"50": covers, "80": 0.8, "95": 0.95})
+    errors = {"50": error, "80": 0.001, "95": 0.001}
+    found = replace(exact.one_epoch, scores=scores, coverage_error=errors)
+    assert outcomes(replace(exact, one_epoch=found))["calibration"] == outcome
+
+
+@pytest.mark.parametrize(
     ("share", "error", "outcome"),
     [
         (0.54, 0.015, "holds"),
