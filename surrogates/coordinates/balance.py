@@ -14,6 +14,10 @@ counts and waiting time, an inverse hyperbolic sine for idle agents (the size of
 busy agents, slightly negative while agents finish what they have in hand). Where all in service
 share the servers, as on a web server, a team's size is no limit and its customers are counted as
 those who wait are.
+
+A time spent waiting or in service is the integral of a number of customers whose ends are known by
+then. By the trapezoid rule it is nearly so much already, and what an epoch adds to that is far
+easier to tell than the whole: see `trapezoids`.
 """
 
 from __future__ import annotations
@@ -30,13 +34,18 @@ from surrogates.ahead import Ahead, Outlook, rows_of
 from surrogates.coordinates.coordinate import Coordinate, Draw, Kind
 from surrogates.coordinates.ledger import SystemLedger
 from surrogates.coordinates.passages import Column, Feed, Passages
+from surrogates.coordinates.times import counted_in
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 
+Rows = Float[np.ndarray, "row coordinate"]
 REMAINDERS = "coordinates.remainders"
 SHARED = "coordinates.shared"
+TOLD = "coordinates.told"
 _SHARED_SHARE = 0.01
 """Share of epochs that end with more in service than servers from which on these are shared."""
+Tell = Callable[[int, Column], None]
+"""Hears before a coordinate is drawn about what it will be, by its position."""
 
 
 def obstacle_to_balance(description: Description) -> str | None:
@@ -74,10 +83,13 @@ class FlowBalance:
         description: Description,
         remainders: dict[str, str] | None = None,
         shared: frozenset[str] = frozenset(),
+        *,
+        is_told: bool = True,
     ) -> None:
         """`remainders` names for some stocks the outflow that follows from the others.
 
-        `shared` are the stocks in service whose customers share the servers.
+        `shared` are the stocks in service whose customers share the servers. With `is_told` a law
+        hears what the trapezoid rule says of times spent.
         """
         obstacle = obstacle_to_balance(description)
         if obstacle is not None:
@@ -87,7 +99,7 @@ class FlowBalance:
             )
         assert isinstance(description, SystemDescription)
         self.description, self._chosen = description, remainders or {}
-        self._shared = shared
+        self._shared, self._is_told = shared, is_told
         self.ahead, self._ledger = Ahead(description), SystemLedger(description)
         self._passages = Passages(description)
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
@@ -104,6 +116,7 @@ class FlowBalance:
             for i, name in enumerate(description.output_names)
             if i >= len(description.flows) and name not in self._ledger.names
         ]
+        self._counted = tuple(self._components_of(i) for i in self._measures)
         self.coordinates = tuple(self._list_coordinates())
 
     @classmethod
@@ -142,7 +155,7 @@ class FlowBalance:
     def from_tensors(cls, tensors: dict[str, np.ndarray], description: Description) -> FlowBalance:
         """The balance that `to_tensors` was asked of."""
         if REMAINDERS not in tensors or not isinstance(description, SystemDescription):
-            return cls(description)
+            return cls(description, is_told=False)
         names = zip(description.stocks, tensors[REMAINDERS], strict=True)
         told = tensors.get(SHARED, np.zeros(len(description.stocks)))
         shared = zip(description.stocks, told, strict=True)
@@ -150,6 +163,7 @@ class FlowBalance:
             description,
             {s.name: description.flows[int(i)].name for s, i in names},
             frozenset(s.name for s, is_shared in shared if is_shared),
+            is_told=TOLD in tensors,
         )
 
     def to_tensors(self) -> dict[str, np.ndarray]:
@@ -158,6 +172,7 @@ class FlowBalance:
         return {
             REMAINDERS: np.array([visit.remainder for visit in self._visits]),
             SHARED: np.array(shared, dtype=int),
+            **({TOLD: np.ones(1, dtype=int)} if self._is_told else {}),
         }
 
     @property
@@ -214,6 +229,12 @@ class FlowBalance:
                 return position
         return None
 
+    def _components_of(self, output: int) -> tuple[int, ...]:
+        """Positions of the components whose number a time spent adds up; none for other outputs."""
+        d = self.description
+        names = counted_in(d).get(d.output_names[output], ()) if self._is_told else ()
+        return tuple(d.state_names.index(name) for name in names)
+
     def _list_coordinates(self) -> list[Coordinate]:
         d = self.description
         found = [Coordinate(name=d.flows[i].name, kind="exogenous") for i in self._arrivals]
@@ -251,20 +272,30 @@ class FlowBalance:
         Float[np.ndarray, "row coordinate"],
     ]:
         """Free numbers of observed epochs and their lower and upper bounds, natural scale."""
+        return self._observe(transitions)[:3]
+
+    def trapezoids(self, transitions: Transitions) -> Float[np.ndarray, "row coordinate"]:
+        """Times spent in observed epochs by the trapezoid rule, 0 for all other free numbers."""
+        return self._observe(transitions)[3]
+
+    def _observe(self, transitions: Transitions) -> tuple[Rows, Rows, Rows, Rows]:
         states = rows_of(transitions.state)
         outlook = self.ahead.look(
             states, rows_of(transitions.decision), rows_of(transitions.parameters)
         )
         shape = (len(transitions), len(self.coordinates))
-        values, low, high = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        values, low, high, told = (np.zeros(shape) for _ in range(4))
 
         def observe(position: int, least: Column, most: Column) -> Column:
             seen = self._observed(self.coordinates[position], transitions, outlook)
             values[:, position], low[:, position], high[:, position] = seen, least, most
             return seen
 
-        self._walk(states, outlook.sizes, observe)
-        return values, low, high
+        def tell(position: int, about: Column) -> None:
+            told[:, position] = about
+
+        self._walk(states, outlook.sizes, observe, tell)
+        return values, low, high, told
 
     def _observed(
         self, coordinate: Coordinate, transitions: Transitions, outlook: Outlook
@@ -296,13 +327,20 @@ class FlowBalance:
         return self.close(rows, outlook, draw)
 
     def close(
-        self, states: Float[np.ndarray, "state batch"], outlook: Outlook, draw: Draw
+        self,
+        states: Float[np.ndarray, "state batch"],
+        outlook: Outlook,
+        draw: Draw,
+        tell: Tell | None = None,
     ) -> Epochs:
-        """The same from states with a row a name, whose outlook is known already."""
+        """The same from states with a row a name, whose outlook is known already.
+
+        `tell` hears what the trapezoid rule says of a time spent before that is drawn.
+        """
         # Every row is written below: what is no free number is a flow, a stock or the ledger's.
         next_states = np.empty_like(states)
         outputs = np.empty((len(self.description.outputs), states.shape[1]))
-        ends, servers, flows, measures = self._walk(states, outlook.sizes, draw)
+        ends, servers, flows, measures = self._walk(states, outlook.sizes, draw, tell)
         for rows, found in (
             (next_states, enumerate(ends)),
             (next_states, zip(self._servers, servers, strict=True)),
@@ -320,6 +358,7 @@ class FlowBalance:
         states: Float[np.ndarray, "state batch"],
         sizes: Float[np.ndarray, "team batch"],
         draw: Draw,
+        tell: Tell | None = None,
     ) -> tuple[list[Column], list[Column], list[Column], list[Column]]:
         """Visit all coordinates with their bounds: end stocks, servers, flows, measures."""
         none, endless = np.zeros(states.shape[1]), np.full(states.shape[1], np.inf)
@@ -337,7 +376,16 @@ class FlowBalance:
         for i in self._passages.returns:
             flows[i] = take(none, endless)
         ends = [self._pass(visit, states, sizes, flows, none, take) for visit in self._visits]
-        return ends, servers, flows, [take(none, endless) for _ in self._measures]
+        if tell is None:
+            return ends, servers, flows, [take(none, endless) for _ in self._measures]
+        after = dict(enumerate(ends)) | dict(zip(self._servers, servers, strict=True))
+        minutes, measures = self._ledger.durations(states.T), []
+        for counted in self._counted:
+            if counted:
+                both = sum(states[at] + after.get(at, states[at]) for at in counted)
+                tell(position + 1, minutes / 2 * both)
+            measures.append(take(none, endless))
+        return ends, servers, flows, measures
 
     def _pass(
         self,

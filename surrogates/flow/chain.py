@@ -9,7 +9,8 @@ persistent a busy day is.
 
 Whole numbers have the probability of their rounding cell, and the cells at a bound take the whole
 tail: an empty queue or a fully busy team is an atom, not a density. A measure has a density where
-it is above its bound, and there the mass of all that is clipped to it.
+it is above its bound, and there the mass of all that is clipped to it. The root of a time spent is
+measured from that of what the trapezoid rule says of it.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Scaling:
         """As the data lie; what never varies keeps its unit."""
         inputs = _inputs(transitions, balance)
         values, _, _ = balance.encode(transitions)
-        targets = _scaled(values, balance)
+        targets = _scaled(values, balance) - np.sqrt(balance.trapezoids(transitions))
         spread = inputs.std(axis=0)
         return cls(
             feature_centre=inputs.mean(axis=0),
@@ -152,8 +153,9 @@ class Cells:
         values, low, high = balance.encode(transitions)
         is_whole = np.array([c.is_whole for c in balance.coordinates])
         half = np.where(is_whole, 0.5, 0.0)
+        centre = scaling.target_centre + np.sqrt(balance.trapezoids(transitions))
         seen, lower, upper = (
-            (_scaled(values + shift * half, balance) - scaling.target_centre) / scaling.target_width
+            (_scaled(values + shift * half, balance) - centre) / scaling.target_width
             for shift in (0.0, -1.0, 1.0)
         )
         inputs = _inputs(transitions, balance)

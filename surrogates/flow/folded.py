@@ -121,6 +121,12 @@ class Draws:
             push(alone, moved, self._regimes, self._spread[position])
         return alone
 
+    def hear(self, position: int, about: Float[np.ndarray, "batch"]) -> None:
+        """Measure the root of a time spent from that of what is known of it before it is drawn."""
+        root = np.sqrt(about).astype(np.float32)
+        self._location[position] += root
+        self._alone[position] += root
+
     def settle(
         self, position: int, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
     ) -> Float[np.ndarray, "batch"]:

@@ -88,7 +88,7 @@ class IntervalLaw:
             draws.see(position, held[position])
             return held[position]
 
-        return self._balance.close(inputs[0], outlook, draw)
+        return self._balance.close(inputs[0], outlook, draw, draws.hear)
 
     def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
         """Log likelihood of each transition, in nats."""

@@ -19,6 +19,7 @@ from sim.description import Flow, SystemDescription, Team
 from sim.parameters import ARRIVALS, HANDLE_TIME
 from surrogates.ahead import Ahead
 from surrogates.coordinates.ledger import SystemLedger
+from surrogates.coordinates.times import counted_in
 from surrogates.dataset import Transitions
 from surrogates.flow.questions import Asked
 from surrogates.interface import Epochs
@@ -236,21 +237,11 @@ def presence(description: SystemDescription) -> Float[np.ndarray, "time state"]:
 
     Where a name tells nothing the row is 0, and the pattern has the whole number.
     """
-    names = list(description.state_names)
+    names, counted = list(description.state_names), counted_in(description)
     at = Positions.of(description)
     matrix = np.zeros((len(at.times), len(names)))
-    kept: dict[str, list[str]] = {}
-    for stock in description.stocks:
-        if stock.team is None:
-            name = stock.name.removesuffix("_waiting")
-            served = [f"{t.name}_busy" for t in description.teams if t.queue == stock.name]
-            kept |= {f"{name}_wait": [stock.name], f"{name}_present": [stock.name, *served]}
-        else:
-            kept[f"{stock.team}_busy_minutes"] = [stock.name]
-    for pool in {team.pool for team in description.teams}:
-        kept[f"{pool}_on_minutes"] = [n for n in (f"{pool}_up", f"{pool}_starting") if n in names]
     for row, output in enumerate(at.times):
-        for name in kept.get(description.output_names[output], []):
+        for name in counted.get(description.output_names[output], ()):
             matrix[row, names.index(name)] = 1.0
     return matrix
 

@@ -37,6 +37,22 @@ def test_encoding_and_completing_real_epochs_changes_nothing(
     assert (values <= high).all()
 
 
+def test_the_trapezoid_rule_tells_nearly_all_of_the_time_spent_in_a_backlog(
+    transitions: Transitions, description: SystemDescription
+) -> None:
+    """What is left to be learnt is what the queue did in between, far less than the whole."""
+    balance, names = FlowBalance(description), list(description.state_names)
+    told = dict(
+        zip([c.name for c in balance.coordinates], balance.trapezoids(transitions).T, strict=True)
+    )
+    waited = transitions.outputs[:, description.output_names.index("follow_up_wait")]
+    queue = names.index("follow_up_waiting")
+    ends = (transitions.state + transitions.next_state)[:, queue] / 2
+    assert told["follow_up_wait"] == pytest.approx(ends * transitions.duration)
+    assert np.std(waited - told["follow_up_wait"]) < 0.1 * np.std(waited)
+    assert not told["call_arrivals"].any()
+
+
 def test_the_scale_of_a_coordinate_can_be_undone(description: SystemDescription) -> None:
     """What is modelled on a scale is drawn on it, so the way back must be exact for counts."""
     for coordinate in FlowBalance(description).coordinates:

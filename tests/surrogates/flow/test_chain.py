@@ -20,7 +20,8 @@ def mass_of_a_measure(
     """Probability of 0 and all that is above, given the numbers before."""
     column = described("callbacks").output_names.index(balance.coordinates[position].name)
     centre, width = scaling.target_centre[position], scaling.target_width[position]
-    root = np.concatenate([[0.0], np.linspace(1e-9, max(centre, 0.0) + 15.0 * width, 4000)])
+    about = centre + np.sqrt(balance.trapezoids(row)[0, position])
+    root = np.concatenate([[0.0], np.linspace(1e-9, max(about, 0.0) + 15.0 * width, 4000)])
     rows = row.take(np.zeros(len(root), dtype=int))
     outputs = rows.outputs.copy()
     outputs[:, column] = np.square(root)

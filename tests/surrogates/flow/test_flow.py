@@ -13,6 +13,7 @@ from sim.simulator import ServiceSystem
 from surrogates.ahead import Ahead, rows_of
 from surrogates.collect import run_episodes
 from surrogates.coordinates import FlowBalance
+from surrogates.coordinates.balance import TOLD
 from surrogates.coordinates.plain import learn_coordinates
 from surrogates.dataset import Transitions, concatenate
 from surrogates.design import PlannedEpisode, plan_episodes
@@ -302,3 +303,37 @@ def test_few_transitions_get_small_batches_and_a_strong_decay() -> None:
     settings = FlowSettings()
     assert (settings.batch(1), settings.batch(2400), settings.batch(10**6)) == (1, 100, 512)
     assert settings.weight_decay(2000) == 2 * settings.weight_decay(4000) == 1.0
+
+
+def test_time_spent_in_a_backlog_is_drawn_as_narrowly_as_its_ends_tell_it(
+    transitions: Transitions, description: SystemDescription
+) -> None:
+    """Waiting is the integral of a queue, so little of it is left to chance.
+
+    Drawn as a number of its own its spread was that of whole days' queues.
+    """
+    train, fresh = transitions.set_aside(0.25)
+    fitted = fit_flow(train, description, FlowSettings(), np.random.default_rng(5))
+    at, random = description.output_names.index("follow_up_wait"), np.random.default_rng(6)
+    rows = fresh.state, fresh.decision, fresh.parameters
+    draws = np.stack([fitted.sample(*rows, random).outputs[:, at] for _ in range(40)])
+    low, high = np.quantile(draws, [0.25, 0.75], axis=0)
+    waited = fresh.outputs[:, at]
+    busy = waited > np.median(waited)
+    within = (low <= waited) & (waited <= high)
+    assert draws.std(axis=0)[busy].mean() < 0.065 * waited[busy].mean()
+    assert 0.35 < within[busy].mean() < 0.65
+
+
+def test_a_law_saved_before_times_were_told_is_drawn_as_it_was(
+    transitions: Transitions, description: SystemDescription
+) -> None:
+    """Its roots are those of whole times; measured from elsewhere they would be twice as far."""
+    now = FlowBalance.learn(description, transitions)
+    saved = now.to_tensors()
+    assert FlowBalance.from_tensors(saved, description).trapezoids(transitions).any()
+    del saved[TOLD]
+    before = FlowBalance.from_tensors(saved, description)
+    assert not before.trapezoids(transitions).any()
+    assert before.coordinates == now.coordinates
+    assert TOLD not in before.to_tensors()
