@@ -17,6 +17,8 @@ from training.heuristics import Controller
 Index = Callable[[Float[np.ndarray, "batch kind"]], Float[np.ndarray, "batch server kind"]]
 """How urgent each class is for each server; what a server cannot serve is not asked."""
 
+_HELPED_ABOVE = 11
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexRule:
@@ -91,6 +93,21 @@ def last_buffer_first(network: Network, description: SystemDescription) -> Index
         index=lambda present: np.tile(worth, (len(present), network.chain.servers, 1)),
         name="last buffer first",
     )
+
+
+def threshold(network: Network, description: SystemDescription) -> IndexRule:
+    """The first server of the N-model helps when more than 11 of the second class are there.
+
+    Or nobody of the first. Bell and Williams (2001) show such rules to be nearly optimal.
+    """
+    alike = np.ones((network.chain.servers, network.chain.classes))
+
+    def index(present: Float[np.ndarray, "batch kind"]) -> Float[np.ndarray, "batch server kind"]:
+        worth = np.tile(alike, (len(present), 1, 1))
+        worth[:, 0, 1] = np.where(present[:, 1] > _HELPED_ABOVE, 2.0, 0.0)
+        return worth
+
+    return IndexRule(network=network, description=description, index=index, name="threshold")
 
 
 def policy_table(

@@ -21,6 +21,9 @@ PUBLISHED: Mapping[str, tuple[str, float]] = {
 """What learners are published to cost. QGym's figures do not agree with exact simulation: its
 MaxWeight costs 40.2 on the N-model, where 46.165 is the least possible."""
 
+ONLY_COMPARED: Mapping[str, tuple[str, ...]] = {"n_model": ("threshold",)}
+"""Further rules by network. Nothing is learnt from them, so that digests leave them out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -32,9 +35,9 @@ class Setting:
     rule: str
     """Whose long-run costs are the measure of a decision (a key of `RULES`)."""
     rules: tuple[str, ...]
-    """To compare with (keys of `RULES`)."""
+    """To compare with, and to learn from (keys of `RULES`)."""
     best_rule: str
-    """The cheapest of them."""
+    """The cheapest of these: learning begins with it and falls back on it."""
     steps: int
     """Epochs of the surrogate that PPO learns from."""
     horizon_minutes: float
@@ -70,6 +73,11 @@ class Setting:
     def where(self) -> Network:
         """The network."""
         return find_network(self.network)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Every rule that has a row."""
+        return *self.rules, *ONLY_COMPARED.get(self.network, ())
 
     @property
     def digest(self) -> str:

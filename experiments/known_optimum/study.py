@@ -23,6 +23,7 @@ from experiments.known_optimum.rules import (
     max_pressure,
     max_weight,
     policy_table,
+    threshold,
 )
 from experiments.known_optimum.settings import Setting
 from experiments.main_job.context import machine
@@ -58,6 +59,7 @@ RULES = {
     "MaxWeight": max_weight,
     "max-pressure": max_pressure,
     "last buffer first": last_buffer_first,
+    "threshold": threshold,
 }
 _TOLERANCE = 1e-3
 _COARSE = 1e-2
@@ -263,7 +265,7 @@ def _rows(setting: Setting, seeds: tuple[int, ...], path: Path, origin: Origin) 
     def is_missing(arm: str, seed: int) -> bool:
         return (setting.network, arm, seed, setting.digest) not in known
 
-    for name in setting.rules:
+    for name in setting.compared:
         if is_missing(name, 0):
             yield _row(place, origin, name, 0, place.cost(place.rule(name), 0))
     for seed in seeds:

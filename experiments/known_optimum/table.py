@@ -55,12 +55,12 @@ def render(rows: Sequence[Row]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         *(_line(network, mine) for network, mine in found),
         "",
-        "By the event simulator, on paired runs from the empty system, PPO against the best rule:",
+        "By the event simulator, on paired runs from the empty system, PPO against a rule:",
         "",
-        "| network | seed | relative difference of cost (95% interval) |",
-        "| --- | ---: | ---: |",
+        "| network | rule | seed | relative difference of cost (95% interval) |",
+        "| --- | --- | ---: | ---: |",
         *(
-            f"| {row.network} | {row.seed} | {row.simulated[0]:+.1%} "
+            f"| {row.network} | {find_setting(row.network, quick=False).best_rule} | {row.seed} | {row.simulated[0]:+.1%} "
             f"[{row.simulated[1]:+.1%}, {row.simulated[2]:+.1%}] |"
             for _, mine in found
             for row in mine

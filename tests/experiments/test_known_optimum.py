@@ -10,12 +10,18 @@ from experiments.known_optimum.errors import UnknownNetwork
 from experiments.known_optimum.fitted import fitted_network
 from experiments.known_optimum.networks import NETWORKS, find_network
 from experiments.known_optimum.rows import Row
-from experiments.known_optimum.rules import c_mu, last_buffer_first, max_weight, policy_table
+from experiments.known_optimum.rules import (
+    c_mu,
+    last_buffer_first,
+    max_weight,
+    policy_table,
+    threshold,
+)
 from experiments.known_optimum.settings import find_setting
 from experiments.known_optimum.table import render, summary
 from experiments.known_optimum.walk import Walk
 from experiments.rows import read_rows
-from sim.analytic import evaluate, max_weight_policy
+from sim.analytic import evaluate, max_weight_policy, n_model_threshold_policy
 from sim.description import SystemDescription
 from sim.scenario import load_scenario
 from sim.simulator import ServiceSystem
@@ -52,6 +58,24 @@ def test_max_weight_as_a_controller_is_the_exact_rule() -> None:
     table = policy_table(wide, described("n_model"), max_weight(wide, described("n_model")))
     exact = max_weight_policy(wide.chain, wide.levels or ())
     assert np.array_equal(table[0][1:, 2:], exact[0][1:, 2:])
+
+
+def test_the_threshold_rule_is_that_of_the_closed_forms() -> None:
+    """Held against MaxWeight alone, a policy that any threshold beats would look good."""
+    network, description = find_network("n_model"), described("n_model")
+    table = policy_table(network, description, threshold(network, description))
+    exact = n_model_threshold_policy(network.levels or (0, 0), 11)
+    # Of a single customer of the second class the owner takes care in both.
+    assert np.array_equal(table, exact)
+
+
+def test_rules_that_are_only_compared_leave_what_was_learnt_valid() -> None:
+    """Rows of trainings would be measured anew for hours, though nothing in them changes."""
+    setting = find_setting("n_model", quick=False)
+    assert "threshold" in setting.compared and "threshold" not in setting.rules
+    rows = read_rows(STORED / "rows.jsonl", Row)
+    mine = {(row.arm, row.seed) for row in rows if row.digest == setting.digest}
+    assert {("threshold", 0), ("PPO on surrogate", 1), ("PPO on surrogate", 3)} <= mine
 
 
 def test_the_walk_agrees_with_the_exact_cost() -> None:
