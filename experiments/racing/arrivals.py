@@ -23,6 +23,8 @@ class Arrival:
     """By seed, true epochs until then, or in all."""
     best: tuple[float, ...]
     """By seed, the least cost of a checkpoint."""
+    last: tuple[float, ...]
+    """By seed, the cost of the last checkpoint."""
 
     @property
     def reached(self) -> int:
@@ -64,6 +66,7 @@ def _arrival(rows: Sequence[Row], arm: str, cost: float) -> Arrival:
             (point or row.curve[-1])[1] for point, row in zip(first, ordered, strict=True)
         ),
         best=tuple(min(point[2] for point in row.curve) for row in ordered),
+        last=tuple(row.curve[-1][2] for row in ordered),
     )
 
 

@@ -16,8 +16,9 @@ from experiments.retraining.target import Target, target_of
 
 GOALS = {"objective": 100.0, "parameters inside": 50.0, "structure": 5.0}
 _HEAD = (
-    "| way back | seeds that got there | wall-clock, s | true epochs | least cost of a day |",
-    "| --- | ---: | ---: | ---: | ---: |",
+    "| way back | seeds that got there | wall-clock, s | true epochs | least cost of a day | "
+    "last cost against never re-trained, by seed |",
+    "| --- | ---: | ---: | ---: | ---: | ---: |",
 )
 
 
@@ -27,6 +28,8 @@ class Outcome:
 
     arm: str
     by_seed: tuple[Arrival, ...]
+    ended: tuple[float, ...]
+    """By seed, the last checkpoint's cost relative to that of the old policy."""
 
     @property
     def reached(self) -> int:
@@ -41,13 +44,19 @@ class Outcome:
 
 def outcomes(rows: Sequence[Row], setting: Setting) -> list[Outcome]:
     """Every arm that has rows."""
-    found: dict[str, list[Arrival]] = {}
+    found: dict[str, list[tuple[Arrival, float]]] = {}
     for seed in sorted({row.seed for row in rows}):
         target = target_of(rows, seed, setting.regained)
         mine = [row for row in rows if row.seed == seed]
-        for arrival in arrivals(mine, target.cost) if target else ():
-            found.setdefault(arrival.arm, []).append(arrival)
-    return [Outcome(arm=arm, by_seed=tuple(each)) for arm, each in sorted(found.items())]
+        if target is None:
+            continue
+        for arrival in arrivals(mine, target.cost):
+            ended = arrival.last[0] / target.never - 1.0
+            found.setdefault(arrival.arm, []).append((arrival, ended))
+    return [
+        Outcome(arm=arm, by_seed=tuple(a for a, _ in each), ended=tuple(e for _, e in each))
+        for arm, each in sorted(found.items())
+    ]
 
 
 def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
@@ -73,11 +82,14 @@ def _section(setting: Setting, found: Sequence[Outcome], targets: Sequence[Targe
         float(np.mean([getattr(target, name) for target in targets]))
         for name in ("never", "conditioned", "cost")
     )
+    costs = [target.cost for target in targets]
     text = (
         f"On the same {setting.judged_days} true days, means over {len(targets)} old policies: the "
         f"old policy costs {never:,.0f}, one that is told of the change {told:,.0f} at once, the "
         f"best that was found {targets[0].best_known:,.0f}. Good again is {cost:,.0f} or less: "
-        f"{setting.regained:.0%} of what there is to gain.\n"
+        f"{setting.regained:.0%} of what there is to gain, a mean of one target for each old policy "
+        f"({min(costs):,.0f} to {max(costs):,.0f}). The least cost is of the checkpoint that was best "
+        "on these days, which nobody knows beforehand.\n"
     )
     return "\n".join(
         [f"## {setting.name}\n", text, *_HEAD, *map(_line, found), "", *_ratios(found)]
@@ -93,7 +105,8 @@ def _line(outcome: Outcome) -> str:
     best = [a.best[0] for a in outcome.by_seed]
     return (
         f"| {outcome.arm} | {outcome.reached} of {count} | {seconds} | {epochs:,.0f} | "
-        f"{min(best):,.0f} to {max(best):,.0f} |"
+        f"{min(best):,.0f} to {max(best):,.0f} | "
+        f"{', '.join(f'{ended:+.1%}' for ended in outcome.ended)} |"
     )
 
 

@@ -123,6 +123,19 @@ def test_good_again_is_most_of_what_there_is_to_gain() -> None:
     assert figures["figures"][0]["value"] == 100.0
 
 
+def test_a_policy_that_got_worse_in_the_end_is_told_so() -> None:
+    """The least cost of all checkpoints is chosen on the judged days, so it flatters."""
+    setting = Setting(turn=SLOWER)
+    key = setting.name, setting.digest
+    rows = [
+        row(*key, RULES, costs={NEVER: 100.0, CONDITIONED: 99.0}),
+        row(*key, "surrogate warm", curve=[[1.0, 0.0, 90.0], [2.0, 0.0, 103.0]]),
+    ]
+    (warm,) = outcomes(rows, setting)
+    assert warm.ended == pytest.approx((0.03,))
+    assert "| 90 to 90 | +3.0% |" in render(rows, [setting])
+
+
 def test_a_recorder_counts_what_came_before_and_thins_itself() -> None:
     """The clock of a surrogate begins with its first simulated day, not with its training."""
     policy = NetworkPolicy(name="p", weights=(np.zeros((2, 3)),), biases=(np.zeros(2),))
