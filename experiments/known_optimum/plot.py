@@ -11,6 +11,7 @@ from experiments.known_optimum.rows import Row
 from experiments.main_job.plots import BLUE, INK, QUIET, draw
 
 _LEARNT = "PPO on surrogate"
+_SHOWN = (_LEARNT, "max-pressure", "MaxWeight", "c-mu", "threshold")
 _LEAST_SHOWN = 1e-5
 
 
@@ -30,7 +31,7 @@ def _gaps(rows: Sequence[Row]) -> Figure:
     for height, name in enumerate(reversed(names)):
         optimum = NETWORKS[name].optimum or 1.0
         for row in rows:
-            if row.network == name and row.arm in (_LEARNT, "max-pressure", "MaxWeight", "c-mu"):
+            if row.network == name and row.arm in _SHOWN:
                 gap = 100 * max(row.cost / optimum - 1.0, _LEAST_SHOWN)
                 is_learnt = row.arm == _LEARNT
                 axes.plot(gap, height, "o" if is_learnt else "|", ms=6 if is_learnt else 12,

@@ -60,8 +60,8 @@ def render(rows: Sequence[Row]) -> str:
         "| network | rule | seed | relative difference of cost (95% interval) |",
         "| --- | --- | ---: | ---: |",
         *(
-            f"| {row.network} | {find_setting(row.network, quick=False).best_rule} | {row.seed} | {row.simulated[0]:+.1%} "
-            f"[{row.simulated[1]:+.1%}, {row.simulated[2]:+.1%}] |"
+            f"| {row.network} | {_paired_with(row)} | {row.seed} | "
+            f"{row.simulated[0]:+.1%} [{row.simulated[1]:+.1%}, {row.simulated[2]:+.1%}] |"
             for _, mine in found
             for row in mine
             if row.simulated is not None
@@ -91,6 +91,10 @@ def _line(network: Network, rows: Sequence[Row]) -> str:
         f"{learnt[0].surrogate_transitions:,}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _paired_with(row: Row) -> str:
+    return find_setting(row.network, quick=False).best_rule
 
 
 def _of(rows: Sequence[Row], arm: str) -> list[Row]:
