@@ -16,8 +16,10 @@ from experiments.retraining.target import Target, target_of
 
 GOALS = {"objective": 100.0, "parameters inside": 50.0, "structure": 5.0}
 _HEAD = (
-    "| way back | seeds that got there | wall-clock, s | true epochs | least cost of a day | "
-    "last cost against never re-trained, by seed |",
+    (
+        "| way back | seeds that got there | wall-clock, s | true epochs | least cost of a day | "
+        "last cost against never re-trained, by seed |"
+    ),
     "| --- | ---: | ---: | ---: | ---: | ---: |",
 )
 
@@ -87,9 +89,9 @@ def _section(setting: Setting, found: Sequence[Outcome], targets: Sequence[Targe
         f"On the same {setting.judged_days} true days, means over {len(targets)} old policies: the "
         f"old policy costs {never:,.0f}, one that is told of the change {told:,.0f} at once, the "
         f"best that was found {targets[0].best_known:,.0f}. Good again is {cost:,.0f} or less: "
-        f"{setting.regained:.0%} of what there is to gain, a mean of one target for each old policy "
-        f"({min(costs):,.0f} to {max(costs):,.0f}). The least cost is of the checkpoint that was best "
-        "on these days, which nobody knows beforehand.\n"
+        f"{setting.regained:.0%} of what there is to gain, a mean of one target for each "
+        f"old policy ({min(costs):,.0f} to {max(costs):,.0f}). The least cost is of the checkpoint "
+        "that was best on these days, which nobody knows beforehand.\n"
     )
     return "\n".join(
         [f"## {setting.name}\n", text, *_HEAD, *map(_line, found), "", *_ratios(found)]
