@@ -19,14 +19,17 @@ _HEAD = (
 
 def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
     """Every system that has rows."""
-    parts = ["# Time to a policy\n"]
+    parts, origins = ["# Time to a policy\n"], set[tuple[str, str, str]]()
     for setting in settings:
         mine = current(rows, setting.name, setting.digest)
         target = target_of(mine, setting.reaches)
         if target is not None:
             parts.append(_section(setting, mine, target))
-    if len(parts) == 1:
-        parts.append("No rows yet.\n")
+            origins.update((row.commit, row.date, row.machine) for row in mine)
+    if not origins:
+        return "\n".join([*parts, "No rows yet.\n"])
+    told = (", ".join(sorted(set(names))) for names in zip(*origins, strict=True))
+    parts.append(f"Measured at {', '.join(told)}.\n")
     return "\n".join(parts)
 
 
