@@ -167,8 +167,8 @@ def _outcome(summary: dict[str, Any]) -> str:
         return f"{promoted} of {len(summary['retrainings'])} re-trainings led to a promotion."
     if summary["retrainings"]:
         return (
-            "Nobody was promoted: at the re-estimated parameters neither re-training nor "
-            "fine-tuning was surely cheaper than the policy in charge."
+            "Nobody was promoted: at the re-estimated parameters no challenger that came to the "
+            "gate was surely cheaper than the policy in charge."
         )
     return "Nobody was re-trained."
 
