@@ -64,7 +64,7 @@ def test_the_threshold_rule_is_that_of_the_closed_forms() -> None:
     """Held against MaxWeight alone, a policy that any threshold beats would look good."""
     network, description = find_network("n_model"), described("n_model")
     table = policy_table(network, description, threshold(network, description))
-    exact = n_model_threshold_policy(network.levels or (0, 0), 11)
+    exact = n_model_threshold_policy((480, 240), 11)
     # Of a single customer of the second class the owner takes care in both.
     assert np.array_equal(table, exact)
 
