@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,33 @@ def max_weight(network: Network, description: SystemDescription) -> IndexRule:
         index=lambda present: worth * present[:, None, :],
         name="MaxWeight",
     )
+
+
+def tuned_max_weight(
+    network: Network, description: SystemDescription, values: Mapping[str, float]
+) -> IndexRule:
+    """MaxWeight whose weights and origins may differ from class to class (see `tuning_box`).
+
+    A class counts from below 0 what it is to be spared, and so switching lines need not pass
+    through the origin: generalised MaxWeight (Stolyar 2004; Meyn 2009).
+    """
+    worth = network.rates() * np.array(network.chain.holding_costs)
+    kinds = range(network.chain.classes)
+    weights = np.exp([values.get(f"log_weight_{k}", 0.0) for k in kinds])
+    shifts = np.array([values[f"shift_{k}"] for k in kinds])
+    return IndexRule(
+        network=network,
+        description=description,
+        index=lambda present: worth * (weights * (present + shifts))[:, None, :],
+        name="tuned MaxWeight",
+    )
+
+
+def tuning_box(network: Network) -> dict[str, tuple[float, float]]:
+    """Where weights, relative to the first class, and shifts, in customers, are searched."""
+    kinds = range(network.chain.classes)
+    weights = {f"log_weight_{k}": (-2.0, 2.0) for k in kinds[1:]}
+    return weights | {f"shift_{k}": (-20.0, 20.0) for k in kinds}
 
 
 def max_pressure(network: Network, description: SystemDescription) -> IndexRule:

@@ -21,9 +21,6 @@ PUBLISHED: Mapping[str, tuple[str, float]] = {
 """What learners are published to cost. QGym's figures do not agree with exact simulation: its
 MaxWeight costs 40.2 on the N-model, where 46.165 is the least possible."""
 
-ONLY_COMPARED: Mapping[str, tuple[str, ...]] = {"n_model": ("threshold",)}
-"""Further rules by network. Nothing is learnt from them, so that digests leave them out."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -66,18 +63,16 @@ class Setting:
     is_stabilised: bool | None = None
     """Whether the rule decides where a class has more customers than the data ever showed."""
     faith: float | None = None
-    """Chance with which PPO follows the best rule to begin with, to which it learns exceptions;
-    None: it learns from nothing."""
+    """Chance with which PPO follows a rule to begin with, to which it learns exceptions; None: it
+    learns from nothing."""
+    tuning: tuple[int, int] | None = None
+    """Rounds and candidates of the search for that rule on the network that the surrogate is; None:
+    the best rule as it is."""
 
     @property
     def where(self) -> Network:
         """The network."""
         return find_network(self.network)
-
-    @property
-    def compared(self) -> tuple[str, ...]:
-        """Every rule that has a row."""
-        return *self.rules, *ONLY_COMPARED.get(self.network, ())
 
     @property
     def digest(self) -> str:
@@ -92,14 +87,15 @@ def _setting(network: str) -> Setting:
             network=network,
             episodes=10,
             rule="MaxWeight",
-            rules=("MaxWeight",),
-            best_rule="MaxWeight",
+            rules=("threshold", "MaxWeight"),
+            best_rule="threshold",
             steps=1_200_000,
             horizon_minutes=50.0,
             fades=(2.0, 6.0, 18.0),
             judged_every=4,
             is_stabilised=True,
             faith=0.9,
+            tuning=(6, 24),
         )
     if network == "reentrant":
         return Setting(
@@ -137,4 +133,5 @@ def find_setting(network: str, *, quick: bool) -> Setting:
         learning=replace(setting.learning, num_envs=64, rollout_length=32, minibatch_size=512),
         walk=Walk(copies=64, warm_up=100, events=200),
         simulated=(2, 200),
+        tuning=None if setting.tuning is None else (1, 5),
     )

@@ -24,6 +24,8 @@ from experiments.known_optimum.rules import (
     max_weight,
     policy_table,
     threshold,
+    tuned_max_weight,
+    tuning_box,
 )
 from experiments.known_optimum.settings import Setting
 from experiments.main_job.context import machine
@@ -51,9 +53,11 @@ from training.residual import ExceptionController, ExceptionEnvironment, followe
 from training.rllib.build import MakeEnv
 from training.rllib.settings import Budget
 from training.rllib.train import Training, train_ppo
+from training.search import search_rule
 from training.stabilised import StabilisedController
 
-PPO, SURROGATE_OPTIMUM = "PPO on surrogate", "optimum of surrogate"
+PPO, TUNED = "PPO on surrogate", "rule tuned on surrogate"
+SURROGATE_OPTIMUM = "optimum of surrogate"
 RULES = {
     "c-mu": c_mu,
     "MaxWeight": max_weight,
@@ -155,9 +159,31 @@ class Learnt:
         assert isinstance(law, JumpLaw)
         return fitted_network(self.place.setting.where, law, stream(self.seed, "rates"))
 
+    @cached_property
+    def rule(self) -> IndexRule:
+        """To which PPO learns exceptions: the best rule, or what a search made of it."""
+        place, tuning = self.place, self.place.setting.tuning
+        if tuning is None:
+            return place.rule(place.setting.best_rule)
+        rounds, candidates = tuning
+        network, description = place.setting.where, place.description
+
+        def build(values: dict[str, float]) -> IndexRule:
+            return tuned_max_weight(network, description, values)
+
+        found = search_rule(
+            build,
+            tuning_box(network),
+            lambda tried: [-self._worth(each) for each in tried],
+            rounds=rounds,
+            candidates=candidates,
+            seed=self.seed,
+        )
+        return build(found.values)
+
     def controller(self, policy: NetworkPolicy) -> Controller:
         """Acts greedily by a learnt policy, as far out as the setting lets it."""
-        place, rule = self.place, self.place.rule(self.place.setting.best_rule)
+        place, rule = self.place, self.rule
         learnt: Controller
         if place.setting.faith is None:
             learnt = PolicyController(policy=policy, observation=self.view, name=PPO)
@@ -174,14 +200,17 @@ class Learnt:
             name=PPO,
         )
 
-    def _worth(self, policy: NetworkPolicy) -> float:
-        """Minus what a policy costs on the network that the surrogate is, never the true one."""
+    def _worth(self, controller: Controller) -> float:
+        """Minus what it costs on the network that the surrogate is, never the true one."""
         place = self.place
-        table = policy_table(place.setting.where, place.description, self.controller(policy))
+        table = policy_table(place.setting.where, place.description, controller)
         try:
             return -evaluate(self.believed, table, tolerance=_COARSE)
         except InvalidSystem:
             return _UNSTABLE
+
+    def _worth_of(self, policy: NetworkPolicy) -> float:
+        return self._worth(self.controller(policy))
 
     def train(self) -> Training:
         """PPO on the surrogate; no policy is chosen by the truth."""
@@ -211,18 +240,17 @@ class Learnt:
             learning,
             budget,
             warm_start=start,
-            evaluate=None if setting.judged_every is None else self._worth,
+            evaluate=None if setting.judged_every is None else self._worth_of,
             evaluate_every=setting.judged_every or 0,
         )
 
     def _begun(
         self, build: Callable[[int], VectorEnvironment]
     ) -> tuple[MakeEnv, NetworkPolicy | None]:
-        """What PPO meets, and the policy that it begins with: the rule's where there is faith."""
-        place, setting = self.place, self.place.setting
+        """What PPO meets, and the policy that it begins with: a rule's where there is faith."""
+        place, setting, rule = self.place, self.place.setting, self.rule
         if setting.faith is None:
             return build, None
-        rule = place.rule(setting.best_rule)
         start = follower(
             len(self.view.names),
             len(place.description.decisions),
@@ -265,11 +293,14 @@ def _rows(setting: Setting, seeds: tuple[int, ...], path: Path, origin: Origin) 
     def is_missing(arm: str, seed: int) -> bool:
         return (setting.network, arm, seed, setting.digest) not in known
 
-    for name in setting.compared:
+    for name in setting.rules:
         if is_missing(name, 0):
             yield _row(place, origin, name, 0, place.cost(place.rule(name), 0))
     for seed in seeds:
         learnt = Learnt(place=place, seed=seed)
+        if is_missing(TUNED, seed) and setting.tuning is not None:
+            row = _row(place, origin, TUNED, seed, place.cost(learnt.rule, seed))
+            yield replace(row, true_transitions=len(learnt.transitions))
         if is_missing(PPO, seed):
             yield _trained(learnt, origin)
         if is_missing(SURROGATE_OPTIMUM, seed) and setting.where.optimum is not None:

@@ -16,10 +16,12 @@ from experiments.known_optimum.settings import PUBLISHED, find_setting
 from experiments.rows import read_rows
 
 _HEAD = (
-    "| network | optimum | best rule | published learner | PPO on surrogate | above optimum | "
+    "| network | optimum | best rule | published learner | rule tuned on surrogate | "
+    "PPO on surrogate | above optimum | "
     "optimum of the surrogate, on the truth | true transitions | surrogate transitions |"
 )
 LEARNT, BIAS = "PPO on surrogate", "optimum of surrogate"
+TUNED = "rule tuned on surrogate"
 
 
 def write_results(folder: Path, *, quick: bool) -> None:
@@ -52,7 +54,7 @@ def render(rows: Sequence[Row]) -> str:
         "in brackets each seed.",
         "",
         _HEAD,
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         *(_line(network, mine) for network, mine in found),
         "",
         "By the event simulator, on paired runs from the empty system, PPO against a rule:",
@@ -73,8 +75,10 @@ def render(rows: Sequence[Row]) -> str:
 
 
 def _line(network: Network, rows: Sequence[Row]) -> str:
-    learnt, bias = (sorted(_of(rows, arm), key=lambda row: row.seed) for arm in (LEARNT, BIAS))
-    rules = [row for row in rows if row.arm not in (LEARNT, BIAS)]
+    learnt, tuned, bias = (
+        sorted(_of(rows, arm), key=lambda row: row.seed) for arm in (LEARNT, TUNED, BIAS)
+    )
+    rules = [row for row in rows if row.arm not in (LEARNT, TUNED, BIAS)]
     best = min(rules, key=lambda row: row.cost, default=None)
     costs = [row.cost for row in learnt]
     optimum = network.optimum
@@ -84,13 +88,20 @@ def _line(network: Network, rows: Sequence[Row]) -> str:
         "unknown" if optimum is None else f"{optimum:.4f}",
         "" if best is None else f"{_cost(best)} ({best.arm})",
         "" if published is None else f"{published[1]:g} ({published[0]})",
-        f"{np.mean(costs):.4f} ({', '.join(_cost(row) for row in learnt)})",
+        _seeds(tuned),
+        _seeds(learnt),
         "" if optimum is None else f"{np.mean(costs) / optimum - 1:+.2%}",
         ", ".join(f"{row.cost:.4f}" for row in bias),
         f"{learnt[0].true_transitions:,}",
         f"{learnt[0].surrogate_transitions:,}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    return f"{np.mean([row.cost for row in rows]):.4f} ({', '.join(_cost(row) for row in rows)})"
 
 
 def _paired_with(row: Row) -> str:

@@ -16,6 +16,8 @@ from experiments.known_optimum.rules import (
     max_weight,
     policy_table,
     threshold,
+    tuned_max_weight,
+    tuning_box,
 )
 from experiments.known_optimum.settings import find_setting
 from experiments.known_optimum.table import render, summary
@@ -69,14 +71,22 @@ def test_the_threshold_rule_is_that_of_the_closed_forms() -> None:
     assert np.array_equal(table, exact)
 
 
-def test_rules_that_are_only_compared_leave_what_was_learnt_valid() -> None:
-    """Rows of trainings would be measured anew for hours, though nothing in them changes."""
-    setting = find_setting("n_model", quick=False)
-    assert "threshold" in setting.compared
-    assert "threshold" not in setting.rules
-    rows = read_rows(STORED / "rows.jsonl", Row)
-    mine = {(row.arm, row.seed) for row in rows if row.digest == setting.digest}
-    assert {("threshold", 0), ("PPO on surrogate", 1), ("PPO on surrogate", 3)} <= mine
+def test_tuning_begins_at_max_weight_and_reaches_near_the_threshold_rule() -> None:
+    """A search that cannot express the best known rules of a network would not find them."""
+    network, description = find_network("n_model"), described("n_model")
+    plain = tuned_max_weight(network, description, {"shift_0": 0.0, "shift_1": 0.0})
+    queues = [i for i, stock in enumerate(description.stocks) if stock.team is None]
+    states = np.zeros((400, len(description.state_names)))
+    states[:, queues] = np.stack(np.divmod(np.arange(400), 20), axis=1)
+    assert np.array_equal(plain.decide(states), max_weight(network, description).decide(states))
+    values = {"shift_0": 0.0, "shift_1": -11.0, "log_weight_1": 2.0}
+    assert all(low <= values[name] <= high for name, (low, high) in tuning_box(network).items())
+    near = tuned_max_weight(network, description, values)
+    many = states[:, queues[0]] == 10
+    assert np.array_equal(
+        near.decide(states)[many][:11], threshold(network, description).decide(states)[many][:11]
+    )
+    assert near.decide(states)[many][14:].all()
 
 
 def test_the_walk_agrees_with_the_exact_cost() -> None:
