@@ -30,8 +30,12 @@ class Example:
 
 
 EXAMPLES = (
-    # Costs of its days vary so much that fewer leave the gap of a good one unknown.
-    Example(name="good", episodes=400, settings=FidelitySettings(gap_days=1600, gap_episodes=4000)),
+    # Costs of its days vary so much that fewer leave the gap and the ranking of a good one unknown.
+    Example(
+        name="good",
+        episodes=900,
+        settings=FidelitySettings(days=48, gap_days=1600, gap_episodes=4000),
+    ),
     Example(name="scant", episodes=12),
     Example(name="starved", episodes=5),
 )
