@@ -15,6 +15,9 @@ busy agents, slightly negative while agents finish what they have in hand). Wher
 share the servers, as on a web server, a team's size is no limit and its customers are counted as
 those who wait are.
 
+Teams that were never seen to idle while somebody waited for them cannot: work is conserved, and who
+idles follows nearly always from the queue.
+
 A time spent waiting or in service is the integral of a number of customers whose ends are known by
 then. By the trapezoid rule it is nearly so much already, and what an epoch adds to that is far
 easier to tell than the whole: see `trapezoids`.
@@ -42,8 +45,11 @@ Rows = Float[np.ndarray, "row coordinate"]
 REMAINDERS = "coordinates.remainders"
 SHARED = "coordinates.shared"
 TOLD = "coordinates.told"
+CONSERVING = "coordinates.conserving"
 _SHARED_SHARE = 0.01
 """Share of epochs that end with more in service than servers from which on these are shared."""
+_FEWEST_WAITING = 100
+"""Epochs that must have ended with somebody waiting, to believe that nobody idles then."""
 Tell = Callable[[int, Column], None]
 """Hears before a coordinate is drawn about what it will be, by its position."""
 
@@ -67,6 +73,8 @@ class _Visit:
     """Outflows that were drawn before."""
     team: int | None
     """Of which the idle agents are the free number; None where the customers at the end are."""
+    queue: int | None
+    """The stock that waits for a team which never idles while somebody does."""
     is_backlog: bool
     """Whether what is served is the free number, rather than what is left at the end."""
     drawn: tuple[int, ...]
@@ -83,13 +91,15 @@ class FlowBalance:
         description: Description,
         remainders: dict[str, str] | None = None,
         shared: frozenset[str] = frozenset(),
+        conserving: frozenset[str] = frozenset(),
         *,
         is_told: bool = True,
     ) -> None:
         """`remainders` names for some stocks the outflow that follows from the others.
 
-        `shared` are the stocks in service whose customers share the servers. With `is_told` a law
-        hears what the trapezoid rule says of times spent.
+        `shared` are the stocks in service whose customers share the servers, `conserving` those
+        whose servers do not idle while somebody waits for them. With `is_told` a law hears what the
+        trapezoid rule says of times spent.
         """
         obstacle = obstacle_to_balance(description)
         if obstacle is not None:
@@ -99,7 +109,7 @@ class FlowBalance:
             )
         assert isinstance(description, SystemDescription)
         self.description, self._chosen = description, remainders or {}
-        self._shared, self._is_told = shared, is_told
+        self._shared, self._conserving, self._is_told = shared, conserving, is_told
         self.ahead, self._ledger = Ahead(description), SystemLedger(description)
         self._passages = Passages(description)
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
@@ -125,10 +135,12 @@ class FlowBalance:
 
         A way that nobody takes, such as the way out of a team whose customers all go on, is then a
         number that is always 0 rather than a difference that has to be learnt. Which servers are
-        shared is learnt too: a description does not say.
+        shared and which never idle while somebody waits is learnt too: a description does not say.
         """
         plain = cls(description)
-        return cls(description, dict(plain._largest(transitions)), plain._seen_shared(transitions))
+        shared = plain._seen_shared(transitions)
+        conserving = plain._seen_conserving(transitions) - shared
+        return cls(description, dict(plain._largest(transitions)), shared, conserving)
 
     def _largest(self, transitions: Transitions) -> list[tuple[str, str]]:
         totals = transitions.outputs.sum(axis=0)
@@ -151,27 +163,57 @@ class FlowBalance:
                     found.add(self.description.stocks[visit.stock].name)
         return frozenset(found)
 
+    def _seen_conserving(self, transitions: Transitions) -> frozenset[str]:
+        """Stocks whose team was all busy whenever an epoch ended with somebody waiting for it."""
+        t, found = transitions, set()
+        sizes = self.sizes(t.state, t.decision, t.parameters)
+        for visit in self._visits:
+            queue = self._queue_of(visit.stock)
+            if visit.team is None or queue is None or queue >= visit.stock:
+                continue
+            waits = t.next_state[:, queue] > 0
+            idles = t.next_state[:, visit.stock] < sizes[:, visit.team]
+            if waits.sum() >= _FEWEST_WAITING and not (waits & idles).any():
+                found.add(self.description.stocks[visit.stock].name)
+        return frozenset(found)
+
+    def _queue_of(self, stock: int) -> int | None:
+        """The stock that waits for those who serve this one."""
+        d = self.description
+        queues = [t.queue for t in d.teams if t.name == d.stocks[stock].team]
+        return self._stock_at.get(queues[0]) if queues else None
+
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray], description: Description) -> FlowBalance:
         """The balance that `to_tensors` was asked of."""
         if REMAINDERS not in tensors or not isinstance(description, SystemDescription):
             return cls(description, is_told=False)
         names = zip(description.stocks, tensors[REMAINDERS], strict=True)
-        told = tensors.get(SHARED, np.zeros(len(description.stocks)))
-        shared = zip(description.stocks, told, strict=True)
+
+        def marked(key: str) -> frozenset[str]:
+            marks = tensors.get(key, np.zeros(len(description.stocks)))
+            return frozenset(
+                s.name for s, mark in zip(description.stocks, marks, strict=True) if mark
+            )
+
         return cls(
             description,
             {s.name: description.flows[int(i)].name for s, i in names},
-            frozenset(s.name for s, is_shared in shared if is_shared),
+            marked(SHARED),
+            marked(CONSERVING),
             is_told=TOLD in tensors,
         )
 
     def to_tensors(self) -> dict[str, np.ndarray]:
-        """Which outflow of each stock follows from the others, and whose servers are shared."""
-        shared = [stock.name in self._shared for stock in self.description.stocks]
+        """Which outflow of each stock follows from the others, and what was learnt of servers."""
+
+        def marks(names: frozenset[str]) -> np.ndarray:
+            return np.array([s.name in names for s in self.description.stocks], dtype=int)
+
         return {
             REMAINDERS: np.array([visit.remainder for visit in self._visits]),
-            SHARED: np.array(shared, dtype=int),
+            SHARED: marks(self._shared),
+            CONSERVING: marks(self._conserving),
             **({TOLD: np.ones(1, dtype=int)} if self._is_told else {}),
         }
 
@@ -213,6 +255,7 @@ class FlowBalance:
             ),
             returns=self._passages.returns_from(at),
             team=self._limited_team(stock),
+            queue=self._queue_of(at) if stock.name in self._conserving else None,
             is_backlog=stock.team is None and all(f.target for f in outflows),
             drawn=tuple(sorted(others, key=lambda i: i in {feed.flow for feed in feeds})),
             remainder=self._flow_at[remainder.name],
@@ -375,7 +418,9 @@ class FlowBalance:
         servers = [take(none, endless) for _ in self._servers]
         for i in self._passages.returns:
             flows[i] = take(none, endless)
-        ends = [self._pass(visit, states, sizes, flows, none, take) for visit in self._visits]
+        ends: list[Column] = []
+        for visit in self._visits:
+            ends.append(self._pass(visit, states, sizes, flows, ends, none, take))
         if tell is None:
             return ends, servers, flows, [take(none, endless) for _ in self._measures]
         after = dict(enumerate(ends)) | dict(zip(self._servers, servers, strict=True))
@@ -393,10 +438,14 @@ class FlowBalance:
         states: Float[np.ndarray, "state batch"],
         sizes: Float[np.ndarray, "team batch"],
         flows: list[Column],
+        ends: list[Column],
         none: Column,
         take: Callable[[Column, Column], Column],
     ) -> Column:
-        """Settle the outflows of one stock; returns who is left at the end. `none` is zeros."""
+        """Settle the outflows of one stock; returns who is left at the end. `none` is zeros.
+
+        `ends` are those of the stocks before.
+        """
         needs = {feed.flow: feed for feed in visit.feeds}
         left = states[visit.stock]
         for i in visit.inflows:
@@ -424,7 +473,10 @@ class FlowBalance:
             left = left - end
         else:
             size = sizes[visit.team]
-            end = size - take(size - spare(), size)
+            least_idle, most_idle = size - spare(), size
+            if visit.queue is not None:
+                most_idle = np.where(ends[visit.queue] > 0, np.maximum(least_idle, 0.0), size)
+            end = size - take(least_idle, most_idle)
             left = left - end
         for i in visit.drawn:
             flows[i] = take(least(i), spare(*self._helps(visit, i)))

@@ -12,6 +12,7 @@ from sim.simulator import ServiceSystem
 from sim.system import System
 from surrogates.collect import run_episodes
 from surrogates.coordinates import FlowBalance
+from surrogates.coordinates.balance import CONSERVING
 from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
 from surrogates.flow import FlowSettings, fit_flow
@@ -51,6 +52,33 @@ def test_the_trapezoid_rule_tells_nearly_all_of_the_time_spent_in_a_backlog(
     assert told["follow_up_wait"] == pytest.approx(ends * transitions.duration)
     assert np.std(waited - told["follow_up_wait"]) < 0.1 * np.std(waited)
     assert not told["call_arrivals"].any()
+
+
+def test_nobody_idles_while_somebody_waits_for_teams_that_never_did(
+    transitions: Transitions, description: SystemDescription
+) -> None:
+    """Drawn freely, a team with a backlog idled in a tenth of the draws, and never in the data."""
+    balance = FlowBalance.learn(description, transitions)
+    again = FlowBalance.from_tensors(balance.to_tensors(), description)
+    names, random = list(description.state_names), np.random.default_rng(3)
+    queue, name = names.index("follow_up_waiting"), "tier1_cases_busy"
+    rows = transitions.state, transitions.decision, transitions.parameters
+    bounds: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def draw(position: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        bounds[position] = low, high
+        freely = random.integers(0, 60, len(low)).astype(float)
+        return np.asarray(np.minimum(np.maximum(freely, low), high))
+
+    for kept, is_conserving in ((again, True), (FlowBalance(description), False)):
+        waits = kept.complete(*rows, draw).state[:, queue] > 0
+        low, high = bounds[[c.name for c in kept.coordinates].index(name)]
+        assert waits.sum() > 100
+        # Where too few were served before, more idle than waiting customers explain.
+        assert (high <= np.maximum(low, 0.0))[waits].all() == is_conserving
+        assert (high > low)[~waits].any()
+    few = transitions.take(np.arange(50))
+    assert FlowBalance.learn(description, few).to_tensors()[CONSERVING].sum() == 0
 
 
 def test_the_scale_of_a_coordinate_can_be_undone(description: SystemDescription) -> None:
