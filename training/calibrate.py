@@ -92,14 +92,15 @@ class Calibration:
         ordered = sorted(self.estimates, key=lambda e: -abs(e.shift))
         return tuple(e.name for e in ordered if e.has_moved)
 
-    @property
-    def half_width(self) -> float:
-        """Of every interval, in standard errors."""
-        return self.estimates[0].half_width
-
     def within(self, half_width: float) -> Calibration:
         """The same with intervals of another half-width, in standard errors."""
         return replace(self, estimates=tuple(e.within(half_width) for e in self.estimates))
+
+    def held_against(self, first: Calibration) -> Calibration:
+        """The same with what was believed at `first`, and what intervals allowed for then."""
+        pairs = zip(self.estimates, first.estimates, strict=True)
+        estimates = tuple(replace(e, start=f.start).within(f.half_width) for e, f in pairs)
+        return replace(self, estimates=estimates)
 
     def to_record(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -182,18 +183,13 @@ def refine_calibration(
     simulate some thirty. What was believed at first is kept as the start of each estimate, and so
     is what intervals allow for.
     """
-    first, half_width = calibration.estimates, calibration.half_width
-    names = tuple(e.name for e in first)
+    names, first = tuple(e.name for e in calibration.estimates), calibration
     for _ in range(rounds):
         reference = np.array(calibration.parameters)
         likelihood = DayLikelihood(surrogate=surrogate, reference=reference, names=names)
         there = control.moved_to(likelihood, simulate(reference))
-        found = calibrate_parameters(likelihood, days, there)
-        estimates = zip(found.estimates, first, strict=True)
-        calibration = replace(
-            found, estimates=tuple(replace(e, start=was.start) for e, was in estimates)
-        )
-    return calibration.within(half_width)
+        calibration = calibrate_parameters(likelihood, days, there).held_against(first)
+    return calibration
 
 
 def _most_likely(

@@ -90,7 +90,7 @@ def follow(
         incumbent = replace(incumbent, surrogate=renewed.surrogate, transitions=renewed.transitions)
         found = part.step(
             "find",
-            partial(_estimate, incumbent, following, calibration.half_width),
+            partial(_estimate, incumbent, following, first),
             RecordForm(from_record=Found.from_record),
             {
                 "days": digest_of(following.days),
@@ -99,7 +99,7 @@ def follow(
                 "policy": digest_of(incumbent.policy.to_tensors()),
                 "simulator": digest_of(plant.build, plant.description),
                 "refining_days": following.refining_days,
-                "half_width": calibration.half_width,
+                "first": first.to_record(),
             },
         )
         calibration = found.calibration
@@ -109,15 +109,16 @@ def follow(
     return Followed(incumbent=incumbent, calibration=calibration, simulator_epochs=epochs)
 
 
-def _estimate(incumbent: Incumbent, following: Following, half_width: float) -> Found:
+def _estimate(incumbent: Incumbent, following: Following, first: Calibration) -> Found:
     """Estimate again, about the bound at which the last estimate stopped.
 
-    Intervals stay as wide as the first, which allow for the search for the day of the change.
+    It is held against what was believed before anything changed, and not against that bound, which
+    was only the nearest the box had. Intervals go on allowing for the search for the day.
     """
     assert isinstance(incumbent.surrogate, LikelihoodSurrogate)
     likelihood = DayLikelihood.at(incumbent.surrogate, incumbent.beliefs)
     number = max(1, following.refining_days)
     simulated = following.simulate(incumbent, incumbent.beliefs, number)
     control = following.control.moved_to(likelihood, simulated)
-    calibration = calibrate_parameters(likelihood, following.days, control).within(half_width)
-    return Found(calibration=calibration, unexplained=(), simulated_days=number)
+    calibration = calibrate_parameters(likelihood, following.days, control)
+    return Found(calibration=calibration.held_against(first), unexplained=(), simulated_days=number)
