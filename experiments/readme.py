@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.blocks import with_block
+from experiments.rows import origin_of
 from experiments.surrogate_comparison.analysis import Field, fields, largest
 from experiments.surrogate_comparison.settings import GROUNDS
 from experiments.surrogate_comparison.study import stored
@@ -65,11 +66,7 @@ def _compared() -> tuple[Field, ...]:
 def _origin() -> str:
     """Every commit, day and machine of the rows in use."""
     rows = [row for field in _compared() for mine in field.rows.values() for row in mine]
-    commits, dates, machines = (
-        ", ".join(sorted({getattr(row, name) for row in rows}))
-        for name in ("commit", "date", "machine")
-    )
-    return f"commits {commits}, {dates}, {machines}"
+    return f"commits {origin_of(rows)}"
 
 
 def _seeds(found: Figures) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from experiments.errors import InvalidRows
 
@@ -39,3 +40,29 @@ def read_rows(path: Path, kind: type[Kind]) -> tuple[Kind, ...]:
         except (TypeError, ValueError) as error:
             raise InvalidRows(f"{path} line {number} is no row: delete the line") from error
     return tuple(rows)
+
+
+@runtime_checkable
+class Originated(Protocol):
+    """A row that says where it was measured."""
+
+    @property
+    def commit(self) -> str:
+        """Of the code."""
+        ...
+
+    @property
+    def date(self) -> str:
+        """Year, month and day."""
+        ...
+
+    @property
+    def machine(self) -> str:
+        """Its system and cores."""
+        ...
+
+
+def origin_of(rows: Iterable[Originated]) -> str:
+    """Every commit, day and machine of some rows, in a line."""
+    told = [(row.commit, row.date, row.machine) for row in rows]
+    return ", ".join(", ".join(sorted(set(each))) for each in zip(*told, strict=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.hospital.rows import Row
 from experiments.hospital.settings import Setting
-from experiments.rows import read_rows
+from experiments.rows import origin_of, read_rows
 
 _HEAD = (
     "| seed | controller | cost, $ | against the best rule (95% interval) | "
@@ -52,10 +52,6 @@ def render(rows: Sequence[Row]) -> str:
     """The results as Markdown."""
     if not rows:
         return "Nothing has been measured yet.\n"
-    commits, dates, machines = (
-        ", ".join(sorted({getattr(row, name) for row in rows}))
-        for name in ("commit", "date", "machine")
-    )
     lines = [
         f"Mean cost of four weeks on the true simulator, {rows[0].episodes} paired episodes.",
         "",
@@ -63,7 +59,7 @@ def render(rows: Sequence[Row]) -> str:
         "| ---: | --- | ---: | ---: | ---: | --- | ---: |",
         *(_line(row) for row in sorted(rows, key=lambda row: row.seed)),
         "",
-        f"Measured at {commits}, {dates}, {machines}.",
+        f"Measured at {origin_of(rows)}.",
     ]
     return "\n".join(lines) + "\n"
 

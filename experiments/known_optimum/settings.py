@@ -32,9 +32,10 @@ class Setting:
     rule: str
     """Whose long-run costs are the measure of a decision (a key of `RULES`)."""
     rules: tuple[str, ...]
-    """To compare with, and to learn from (keys of `RULES`)."""
+    """To compare with (keys of `RULES`)."""
     best_rule: str
-    """The cheapest of these: learning begins with it and falls back on it."""
+    """The cheapest of these, with which what is learnt is paired. Learning begins with it and falls
+    back on it where no rule is tuned."""
     steps: int
     """Epochs of the surrogate that PPO learns from."""
     horizon_minutes: float

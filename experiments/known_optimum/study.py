@@ -248,9 +248,10 @@ class Learnt:
         self, build: Callable[[int], VectorEnvironment]
     ) -> tuple[MakeEnv, NetworkPolicy | None]:
         """What PPO meets, and the policy that it begins with: a rule's where there is faith."""
-        place, setting, rule = self.place, self.place.setting, self.rule
+        place, setting = self.place, self.place.setting
         if setting.faith is None:
             return build, None
+        rule = self.rule
         start = follower(
             len(self.view.names),
             len(place.description.decisions),

@@ -13,7 +13,7 @@ from experiments.known_optimum.networks import NETWORKS, Network
 from experiments.known_optimum.plot import draw_gaps
 from experiments.known_optimum.rows import Row
 from experiments.known_optimum.settings import PUBLISHED, find_setting
-from experiments.rows import read_rows
+from experiments.rows import origin_of, read_rows
 
 _HEAD = (
     "| network | optimum | best rule | published learner | rule tuned on surrogate | "
@@ -69,7 +69,7 @@ def render(rows: Sequence[Row]) -> str:
             if row.simulated is not None
         ),
         "",
-        _origin(rows),
+        f"Measured at {origin_of(rows)}.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -116,14 +116,6 @@ def _cost(row: Row) -> str:
     if row.how == "exact":
         return f"{row.cost:.4f}"
     return f"{row.cost:.2f} ± {(row.high - row.low) / 2:.2f}"
-
-
-def _origin(rows: Sequence[Row]) -> str:
-    commits, dates, machines = (
-        ", ".join(sorted({getattr(row, name) for row in rows}))
-        for name in ("commit", "date", "machine")
-    )
-    return f"Measured at {commits}, {dates}, {machines}."
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.racing.arrivals import Arrival, arrivals, current
 from experiments.racing.rows import Row
+from experiments.rows import origin_of
 from experiments.time_to_policy.direct import LEAN, STOCK
 from experiments.time_to_policy.settings import Setting
 from experiments.time_to_policy.target import Target, target_of
@@ -19,17 +20,16 @@ _HEAD = (
 
 def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
     """Every system that has rows."""
-    parts, origins = ["# Time to a policy\n"], set[tuple[str, str, str]]()
+    parts, told = ["# Time to a policy\n"], list[Row]()
     for setting in settings:
         mine = current(rows, setting.name, setting.digest)
         target = target_of(mine, setting.reaches)
         if target is not None:
             parts.append(_section(setting, mine, target))
-            origins.update((row.commit, row.date, row.machine) for row in mine)
-    if not origins:
+            told += mine
+    if not told:
         return "\n".join([*parts, "No rows yet.\n"])
-    told = (", ".join(sorted(set(names))) for names in zip(*origins, strict=True))
-    parts.append(f"Measured at {', '.join(told)}.\n")
+    parts.append(f"Measured at {origin_of(told)}.\n")
     return "\n".join(parts)
 
 

@@ -315,13 +315,14 @@ class FlowBalance:
         Float[np.ndarray, "row coordinate"],
     ]:
         """Free numbers of observed epochs and their lower and upper bounds, natural scale."""
-        return self._observe(transitions)[:3]
+        return self.encode_told(transitions)[:3]
 
     def trapezoids(self, transitions: Transitions) -> Float[np.ndarray, "row coordinate"]:
         """Times spent in observed epochs by the trapezoid rule, 0 for all other free numbers."""
-        return self._observe(transitions)[3]
+        return self.encode_told(transitions)[3]
 
-    def _observe(self, transitions: Transitions) -> tuple[Rows, Rows, Rows, Rows]:
+    def encode_told(self, transitions: Transitions) -> tuple[Rows, Rows, Rows, Rows]:
+        """What `encode` gives, and `trapezoids`, in one walk."""
         states = rows_of(transitions.state)
         outlook = self.ahead.look(
             states, rows_of(transitions.decision), rows_of(transitions.parameters)

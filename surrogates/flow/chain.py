@@ -98,8 +98,8 @@ class Scaling:
     def of(cls, transitions: Transitions, balance: FlowBalance) -> Scaling:
         """As the data lie; what never varies keeps its unit."""
         inputs = _inputs(transitions, balance)
-        values, _, _ = balance.encode(transitions)
-        targets = _scaled(values, balance) - np.sqrt(balance.trapezoids(transitions))
+        values, _, _, told = balance.encode_told(transitions)
+        targets = _scaled(values, balance) - np.sqrt(told)
         spread = inputs.std(axis=0)
         return cls(
             feature_centre=inputs.mean(axis=0),
@@ -150,10 +150,10 @@ class Cells:
     @classmethod
     def of(cls, transitions: Transitions, balance: FlowBalance, scaling: Scaling) -> Cells:
         """The cells in which observed epochs lie."""
-        values, low, high = balance.encode(transitions)
+        values, low, high, told = balance.encode_told(transitions)
         is_whole = np.array([c.is_whole for c in balance.coordinates])
         half = np.where(is_whole, 0.5, 0.0)
-        centre = scaling.target_centre + np.sqrt(balance.trapezoids(transitions))
+        centre = scaling.target_centre + np.sqrt(told)
         seen, lower, upper = (
             (_scaled(values + shift * half, balance) - centre) / scaling.target_width
             for shift in (0.0, -1.0, 1.0)
