@@ -191,8 +191,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write into; it takes the place of `path` when the block ends well."""
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         yield partial
         shutil.rmtree(path, ignore_errors=True)
         partial.replace(path)

@@ -93,6 +93,22 @@ def replace_half(path: Path) -> None:
         raise ZeroDivisionError
 
 
+def test_an_interrupt_as_the_folder_appears_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal is heard when the call under way returns: on a slow disk that is this one."""
+    make = Path.mkdir
+
+    def interrupted(path: Path, **how: Any) -> None:
+        make(path, **how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "kept"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_how_far_a_step_is_is_said_of_the_one_under_way(tmp_path: Path) -> None:
     """Also of a step within another, and of a part of the job; nobody hears of none."""
     heard: list[tuple[str, float]] = []
