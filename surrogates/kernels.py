@@ -138,12 +138,14 @@ def settle_root(latent: Row, low: Column, high: Column, is_whole: bool, values: 
 
 
 @_compiled
-def settle_idle(latent: Row, low: Column, high: Column, most: float, values: Column) -> None:
-    """Hyperbolic sines of draws of at most so much either way, rounded and within bounds."""
-    edge = np.float32(most)
+def settle_idle(
+    latent: Row, low: Column, high: Column, unit: float, most: float, values: Column
+) -> None:
+    """Hyperbolic sines of draws, of at most so many units either way, rounded and within bounds."""
+    edge, share, half = np.float32(most), _ONE / np.float32(unit), _HALF * np.float32(unit)
     for i in range(len(latent)):
-        power = _exponential(min(max(latent[i], -edge), edge))
-        values[i] = _HALF * (power - _ONE / power)
+        power = _exponential(min(max(latent[i] * share, -edge), edge))
+        values[i] = half * (power - _ONE / power)
     _bound(values, low, high, True)
 
 
@@ -157,11 +159,15 @@ def note_root(values: Column, location: Row, spread: Row, most: float, off: Row)
 
 
 @_compiled
-def note_idle(values: Column, location: Row, spread: Row, most: float, off: Row) -> None:
-    """The same on the scale of the inverse hyperbolic sine."""
-    edge = np.float32(most)
+def note_idle(
+    values: Column, location: Row, spread: Row, unit: float, most: float, off: Row
+) -> None:
+    """The same on the scale of the inverse hyperbolic sine of so many units."""
+    edge, whole = np.float32(most), np.float32(unit)
+    share = _ONE / whole
     for i in range(len(off)):
-        surprise = (_inverse_sinh(np.float32(values[i])) - location[i]) / spread[i]
+        seen = whole * _inverse_sinh(np.float32(values[i]) * share)
+        surprise = (seen - location[i]) / spread[i]
         off[i] = min(max(surprise, -edge), edge)
 
 

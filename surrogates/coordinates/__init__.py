@@ -5,6 +5,7 @@ from surrogates.coordinates.coordinate import Coordinate, Coordinates
 from surrogates.coordinates.plain import (
     PlainCoordinates,
     learn_coordinates,
+    relearn_coordinates,
     restore_coordinates,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "PlainCoordinates",
     "learn_coordinates",
     "obstacle_to_balance",
+    "relearn_coordinates",
     "restore_coordinates",
 ]

@@ -11,7 +11,8 @@ first, then servers who come and go by themselves, then the flows that go back (
 
 Each free number is modelled on a scale where its spread is about constant: square roots for
 counts and waiting time, an inverse hyperbolic sine for idle agents (the size of a team less its
-busy agents, slightly negative while agents finish what they have in hand). Where all in service
+busy agents, slightly negative while agents finish what they have in hand; see `idling` for its
+unit). Where all in service
 share the servers, as on a web server, a team's size is no limit and its customers are counted as
 those who wait are.
 
@@ -25,7 +26,7 @@ easier to tell than the whole: see `trapezoids`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +36,12 @@ from sim.description import Description, Flow, Stock, SystemDescription
 from sim.errors import InvalidSystem
 from surrogates.ahead import Ahead, Outlook, rows_of
 from surrogates.coordinates.coordinate import Coordinate, Draw, Kind
+from surrogates.coordinates.idling import ONE_UNIT, likeliest_unit
 from surrogates.coordinates.ledger import SystemLedger
 from surrogates.coordinates.passages import Column, Feed, Passages
 from surrogates.coordinates.times import counted_in
 from surrogates.dataset import Transitions
+from surrogates.features import SystemFeatures
 from surrogates.interface import Epochs
 
 Rows = Float[np.ndarray, "row coordinate"]
@@ -46,6 +49,7 @@ REMAINDERS = "coordinates.remainders"
 SHARED = "coordinates.shared"
 TOLD = "coordinates.told"
 CONSERVING = "coordinates.conserving"
+UNITS = "coordinates.units"
 _SHARED_SHARE = 0.01
 """Share of epochs that end with more in service than servers from which on these are shared."""
 _FEWEST_WAITING = 100
@@ -93,13 +97,14 @@ class FlowBalance:
         shared: frozenset[str] = frozenset(),
         conserving: frozenset[str] = frozenset(),
         *,
+        units: dict[str, float] | None = None,
         is_told: bool = True,
     ) -> None:
         """`remainders` names for some stocks the outflow that follows from the others.
 
         `shared` are the stocks in service whose customers share the servers, `conserving` those
-        whose servers do not idle while somebody waits for them. With `is_told` a law hears what the
-        trapezoid rule says of times spent.
+        whose servers do not idle while somebody waits for them; `units` are those of the scales of
+        idle servers. With `is_told` a law hears what the trapezoid rule says of times spent.
         """
         obstacle = obstacle_to_balance(description)
         if obstacle is not None:
@@ -110,6 +115,7 @@ class FlowBalance:
         assert isinstance(description, SystemDescription)
         self.description, self._chosen = description, remainders or {}
         self._shared, self._conserving, self._is_told = shared, conserving, is_told
+        self._units = units or {}
         self.ahead, self._ledger = Ahead(description), SystemLedger(description)
         self._passages = Passages(description)
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
@@ -136,11 +142,48 @@ class FlowBalance:
         A way that nobody takes, such as the way out of a team whose customers all go on, is then a
         number that is always 0 rather than a difference that has to be learnt. Which servers are
         shared and which never idle while somebody waits is learnt too: a description does not say.
+        So are the scales of idle agents.
         """
-        plain = cls(description)
+        unscaled = cls(description).learnt_on(transitions)
+        return unscaled._with_units(dict(unscaled._likeliest_units(transitions)))
+
+    def learnt_on(self, transitions: Transitions) -> FlowBalance:
+        """What these transitions say of the system, in numbers on the scales of these.
+
+        What was learnt in those numbers can be taught more wherever the same are free.
+        """
+        plain = FlowBalance(self.description)
         shared = plain._seen_shared(transitions)
-        conserving = plain._seen_conserving(transitions) - shared
-        return cls(description, dict(plain._largest(transitions)), shared, conserving)
+        return FlowBalance(
+            self.description,
+            dict(plain._largest(transitions)),
+            shared,
+            plain._seen_conserving(transitions) - shared,
+            units=self._units,
+            is_told=self._is_told,
+        )
+
+    def _with_units(self, units: dict[str, float]) -> FlowBalance:
+        return FlowBalance(
+            self.description,
+            self._chosen,
+            self._shared,
+            self._conserving,
+            units=units,
+            is_told=self._is_told,
+        )
+
+    def _likeliest_units(self, transitions: Transitions) -> Iterator[tuple[str, float]]:
+        """By stock, from what is looked at and the numbers that are drawn before."""
+        t = transitions
+        values, low, high = self.encode(t)
+        seen = SystemFeatures(self.description).matrix(t.state, t.decision, t.parameters)
+        scaled = np.column_stack([c.scale(values[:, i]) for i, c in enumerate(self.coordinates)])
+        for i, coordinate in enumerate(self.coordinates):
+            if coordinate.kind == "idle":
+                free = (low[:, i] < values[:, i]) & (values[:, i] < high[:, i])
+                inputs = np.column_stack([seen, scaled[:, :i]])[free]
+                yield coordinate.name, likeliest_unit(inputs, values[free, i])
 
     def _largest(self, transitions: Transitions) -> list[tuple[str, str]]:
         totals = transitions.outputs.sum(axis=0)
@@ -201,6 +244,10 @@ class FlowBalance:
             {s.name: description.flows[int(i)].name for s, i in names},
             marked(SHARED),
             marked(CONSERVING),
+            units={
+                s.name: float(unit)
+                for s, unit in zip(description.stocks, tensors.get(UNITS, ()), strict=False)
+            },
             is_told=TOLD in tensors,
         )
 
@@ -214,6 +261,7 @@ class FlowBalance:
             REMAINDERS: np.array([visit.remainder for visit in self._visits]),
             SHARED: marks(self._shared),
             CONSERVING: marks(self._conserving),
+            UNITS: np.array([self._units.get(s.name, ONE_UNIT) for s in self.description.stocks]),
             **({TOLD: np.ones(1, dtype=int)} if self._is_told else {}),
         }
 
@@ -288,7 +336,9 @@ class FlowBalance:
                 found.append(Coordinate(name=d.flows[visit.remainder].name, kind="flow"))
             else:
                 kind: Kind = "waiting" if visit.team is None else "idle"
-                found.append(Coordinate(name=d.stocks[visit.stock].name, kind=kind))
+                name = d.stocks[visit.stock].name
+                unit = self._units.get(name, ONE_UNIT) if kind == "idle" else ONE_UNIT
+                found.append(Coordinate(name=name, kind=kind, unit=unit))
             found += [Coordinate(name=d.flows[i].name, kind="flow") for i in visit.drawn]
         for i in self._measures:
             is_count = d.outputs[i].is_count

@@ -19,8 +19,8 @@ from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 
 Kind = Literal["exogenous", "flow", "waiting", "idle", "count", "measure", "real"]
-_MOST_IDLE = 12.0
-"""Inverse hyperbolic sine of some 80,000 agents, beyond which nobody is believed to be idle."""
+MOST_IDLE = 12.0
+"""Inverse hyperbolic sine of some 80,000 units, beyond which nobody is believed to be idle."""
 Draw = Callable[
     [int, Float[np.ndarray, "batch"], Float[np.ndarray, "batch"]], Float[np.ndarray, "batch"]
 ]
@@ -37,6 +37,8 @@ class Coordinate:
 
     name: str
     kind: Kind
+    unit: float = 1.0
+    """Idle agents at which even steps of the scale pass into even ratios."""
 
     @property
     def is_whole(self) -> bool:
@@ -46,7 +48,7 @@ class Coordinate:
     def scale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """From the natural unit to the scale on which it is modelled."""
         if self.kind == "idle":
-            return np.asarray(np.arcsinh(values))
+            return np.asarray(self.unit * np.arcsinh(values / self.unit))
         if self.kind == "real":
             return values
         return np.asarray(np.sqrt(np.maximum(values, 0.0)))
@@ -54,7 +56,8 @@ class Coordinate:
     def unscale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Back from the scale on which it is modelled."""
         if self.kind == "idle":
-            return np.asarray(np.sinh(np.clip(values, -_MOST_IDLE, _MOST_IDLE)))
+            within = np.clip(values / self.unit, -MOST_IDLE, MOST_IDLE)
+            return np.asarray(self.unit * np.sinh(within))
         if self.kind == "real":
             return values
         return np.asarray(np.square(np.maximum(values, 0.0)))

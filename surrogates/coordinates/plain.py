@@ -133,6 +133,16 @@ def learn_coordinates(description: Description, transitions: Transitions) -> Coo
     return PlainCoordinates.learn(description, transitions)
 
 
+def relearn_coordinates(known: Coordinates, transitions: Transitions) -> Coordinates:
+    """What these transitions say of the same simulator, in numbers on the scales of those known.
+
+    Where the same numbers are free, what was learnt in those can be taught more in these.
+    """
+    if isinstance(known, FlowBalance):
+        return known.learnt_on(transitions)
+    return PlainCoordinates.learn(known.description, transitions)
+
+
 def restore_coordinates(description: Description, tensors: dict[str, np.ndarray]) -> Coordinates:
     """The coordinates whose `to_tensors` are among these arrays."""
     if obstacle_to_balance(description) is None:

@@ -17,7 +17,12 @@ from scipy.special import logsumexp
 
 from sim.description import Description
 from surrogates.baselines import refuse_unusable, settled_log_prob
-from surrogates.coordinates import Coordinates, learn_coordinates, restore_coordinates
+from surrogates.coordinates import (
+    Coordinates,
+    learn_coordinates,
+    relearn_coordinates,
+    restore_coordinates,
+)
 from surrogates.dataset import Transitions
 from surrogates.ensemble.cells import Cells
 from surrogates.ensemble.members import (
@@ -179,7 +184,7 @@ class EnsembleSurrogate:
         members begin anew.
         """
         refuse_unusable(transitions, self.description.name)
-        free = learn_coordinates(self.description, transitions)
+        free = relearn_coordinates(self._coordinates, transitions)
         if free.coordinates != self._coordinates.coordinates:
             return fit_ensemble(transitions, self.description, self.settings, random, on_progress)
         members = _build(self._weights)

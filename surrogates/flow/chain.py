@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from surrogates.coordinates import FlowBalance
 from surrogates.dataset import Transitions
 from surrogates.features import SystemFeatures
-from surrogates.flow.ridge import ridge
+from surrogates.ridge import ridge
 
 SMALLEST_SPREAD = 0.02
 LARGEST_RESIDUAL = 4.0
@@ -223,49 +223,52 @@ def start(network: Chain, cells: Cells, balance: FlowBalance) -> None:
     regression, left = _regression(cells, balance, exogenous)
     weights, spread = _sequential(left)
     with torch.no_grad():
-        network.skip.weight.copy_(regression[:, :-1])
-        network.skip.bias.copy_(regression[:, -1])
-        network.head.bias[len(spread) : 2 * len(spread)] = spread - 1.0 / spread
-        network.chain[0].copy_(weights)
+        network.skip.weight.copy_(_tensor(regression[:, :-1]))
+        network.skip.bias.copy_(_tensor(regression[:, -1]))
+        network.head.bias[len(spread) : 2 * len(spread)] = _tensor(spread - 1.0 / spread)
+        network.chain[0].copy_(_tensor(weights))
     network.keep(torch.tensor([float(not outside) for outside in exogenous]))
 
 
 def refresh_arrivals(network: Chain, cells: Cells, balance: FlowBalance) -> None:
     """Fit the regressions of arrivals from outside again, which training leaves as they are."""
     exogenous = [c.kind == "exogenous" for c in balance.coordinates]
-    regression = _regression(cells, balance, exogenous)[0][exogenous].float()
+    regression = _tensor(_regression(cells, balance, exogenous)[0][exogenous])
     with torch.no_grad():
         network.skip.weight[exogenous] = regression[:, :-1]
         network.skip.bias[exogenous] = regression[:, -1]
     network.keep(network.learns.clone())
 
 
-def _regression(cells: Cells, balance: FlowBalance, exogenous: list[bool]) -> tuple[Tensor, Tensor]:
+def _regression(
+    cells: Cells, balance: FlowBalance, exogenous: list[bool]
+) -> tuple[Float[np.ndarray, "coordinate _"], Float[np.ndarray, "row coordinate"]]:
     """Regressions of all coordinates, intercept last; arrivals on expectations alone.
 
     With what each leaves in rows it has not seen.
     """
-    inputs = torch.cat([cells.inputs, torch.ones(len(cells), 1)], dim=1).double()
-    result = torch.zeros(len(exogenous), inputs.shape[1], dtype=torch.float64)
-    left = torch.zeros(cells.seen.shape, dtype=torch.float64)
+    inputs = np.column_stack([cells.inputs.numpy(), np.ones(len(cells))]).astype(float)
+    seen = cells.seen.numpy().astype(float)
+    result, left = np.zeros((len(exogenous), inputs.shape[1])), np.zeros_like(seen)
     every = list(range(inputs.shape[1]))
     outside = [*SystemFeatures(balance.description).exogenous, inputs.shape[1] - 1]
     for chosen, mine in ((outside, True), (every, False)):
         rows = [i for i, is_outside in enumerate(exogenous) if is_outside == mine]
-        x, y = inputs[:, chosen], cells.seen[:, rows].double()
-        slopes, left[:, rows] = ridge(x, y)
+        slopes, left[:, rows] = ridge(inputs[:, chosen], seen[:, rows])
         result[np.ix_(rows, chosen)] = slopes.T
     return result, left
 
 
-def _sequential(left: Tensor) -> tuple[Tensor, Tensor]:
+def _sequential(
+    left: Float[np.ndarray, "row coordinate"],
+) -> tuple[Float[np.ndarray, "coordinate before"], Float[np.ndarray, "coordinate"]]:
     """Regressions of each column on those before it, and what they leave, all in spreads."""
     count = left.shape[1]
-    slopes, spread = torch.zeros(count, count, dtype=left.dtype), torch.zeros(count)
+    slopes, spread = np.zeros((count, count)), np.zeros(count)
     for position in range(count):
         rest = left[:, position, None]
         if position:
             found, rest = ridge(left[:, :position], rest)
             slopes[position, :position] = found[:, 0]
-        spread[position] = rest.std().clamp(2 * SMALLEST_SPREAD, 2.0)
+        spread[position] = np.clip(rest.std(ddof=1), 2 * SMALLEST_SPREAD, 2.0)
     return slopes * spread[None, :] / spread[:, None], spread

@@ -15,6 +15,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from surrogates.coordinates import Coordinate
+from surrogates.coordinates.coordinate import MOST_IDLE
 from surrogates.flow.chain import LARGEST_RESIDUAL, SMALLEST_SPREAD, Scaling
 from surrogates.kernels import (
     note_idle,
@@ -32,8 +33,6 @@ Rows = Float32[np.ndarray, "_ batch"]
 Row = Float32[np.ndarray, "batch"]
 _BLOCK = 1024
 """Epochs whose hidden layers fit into the caches of one core."""
-_MOST_IDLE = 12.0
-"""On the modelling scale, the most agents that may idle, and the most that may be missing."""
 
 
 class FoldedChain:
@@ -148,6 +147,7 @@ class _Scale:
 
     def __init__(self, coordinate: Coordinate) -> None:
         self._is_idle, self._is_whole = coordinate.kind == "idle", coordinate.is_whole
+        self._unit = coordinate.unit
 
     def settle(
         self, latent: Row, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
@@ -155,7 +155,7 @@ class _Scale:
         """On the natural scale, whole where it counts, and within bounds."""
         values = np.empty(len(latent))
         if self._is_idle:
-            settle_idle(latent, low, high, _MOST_IDLE, values)
+            settle_idle(latent, low, high, self._unit, MOST_IDLE, values)
         else:
             settle_root(latent, low, high, self._is_whole, values)
         return values
@@ -164,8 +164,10 @@ class _Scale:
         self, values: Float[np.ndarray, "batch"], location: Row, spread: Row, off: Row
     ) -> None:
         """Write how far values came off their locations, in spreads."""
-        note = note_idle if self._is_idle else note_root
-        note(values, location, spread, LARGEST_RESIDUAL, off)
+        if self._is_idle:
+            note_idle(values, location, spread, self._unit, LARGEST_RESIDUAL, off)
+        else:
+            note_root(values, location, spread, LARGEST_RESIDUAL, off)
 
 
 def _single(values: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:

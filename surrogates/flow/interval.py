@@ -114,18 +114,16 @@ class IntervalLaw:
         Where another way out of a team is the largest by now, or servers are shared, other
         numbers are free and the network begins anew.
         """
-        description = self._balance.description
-        balance = FlowBalance.learn(description, transitions)
+        balance = self._balance.learnt_on(transitions)
         if balance.coordinates != self._balance.coordinates:
-            return fit_intervals(transitions, description, settings, random, on_progress)
+            return fit_intervals(transitions, balance.description, settings, random, on_progress)
         kept, held = transitions.set_aside(settings.held_out)
-        train = Cells.of(kept, self._balance, self._scaling)
-        test = Cells.of(held, self._balance, self._scaling)
+        train, test = (Cells.of(part, balance, self._scaling) for part in (kept, held))
         network = _network(self._network.state_dict())
-        refresh_arrivals(network, train, self._balance)
+        refresh_arrivals(network, train, balance)
         passes = settings.update_passes_over(len(train))
         best = climb(network, train, test, settings, passes, random, on_progress)
-        return IntervalLaw(self._balance, self._scaling, _network(best))
+        return IntervalLaw(balance, self._scaling, _network(best))
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Everything needed to stand in again."""

@@ -21,7 +21,12 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from sim.description import Description
 from surrogates.baselines import refuse_unusable, settled_log_prob
-from surrogates.coordinates import Coordinates, learn_coordinates, restore_coordinates
+from surrogates.coordinates import (
+    Coordinates,
+    learn_coordinates,
+    relearn_coordinates,
+    restore_coordinates,
+)
 from surrogates.dataset import Transitions
 from surrogates.errors import TamperedArtefact
 from surrogates.features import features_of
@@ -143,7 +148,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         shapes are learnt anew.
         """
         refuse_unusable(transitions, self.description.name)
-        free, d = learn_coordinates(self.description, transitions), self.description
+        free, d = relearn_coordinates(self._coordinates, transitions), self.description
         if free.coordinates != self._coordinates.coordinates:
             return fit_gaussian_process(transitions, d, self.settings, random, on_progress)
         scales, lessons = prepare(transitions, free)

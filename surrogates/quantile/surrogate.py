@@ -22,7 +22,13 @@ from torch import Tensor, nn
 
 from sim.description import Description
 from surrogates.baselines import refuse_unusable
-from surrogates.coordinates import Coordinate, Coordinates, learn_coordinates, restore_coordinates
+from surrogates.coordinates import (
+    Coordinate,
+    Coordinates,
+    learn_coordinates,
+    relearn_coordinates,
+    restore_coordinates,
+)
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset
 from surrogates.lessons import Lessons, Scales, prepare
@@ -137,7 +143,7 @@ class QuantileSurrogate(LikelyStepwiseSurrogate):
         time, they begin anew.
         """
         refuse_unusable(transitions, self.description.name)
-        free = learn_coordinates(self.description, transitions)
+        free = relearn_coordinates(self._coordinates, transitions)
         if free.coordinates != self._coordinates.coordinates:
             return fit_quantile(transitions, self.description, self.settings, random, on_progress)
         targets = _Targets.of(transitions, free, self._scales)
