@@ -22,6 +22,8 @@ from surrogates.log_scores import log_scores_of_draws
 
 LEVELS = (0.5, 0.8, 0.95)
 """Central intervals whose coverage is measured."""
+_LAST_DIGITS = 1e-9
+"""Of a number and of one, by which sums of the same may differ."""
 _CHUNK_ROWS = 512
 """Rows whose draws are held at once when distances between draws are taken."""
 
@@ -128,7 +130,9 @@ class Foretold:
         draw any coverage to the nominal one. Whether all are alike does not depend on which of
         them is the outcome: among the others the rank of a right model stays uniform.
         """
-        return np.asarray((self.drawn != self.seen[:, None]).any(axis=1))
+        seen = self.seen[:, None]
+        near = _LAST_DIGITS * (1.0 + np.abs(seen))
+        return np.asarray((np.abs(self.drawn - seen) > near).any(axis=1))
 
     @property
     def _varies(self) -> Bool[np.ndarray, "quantity"]:

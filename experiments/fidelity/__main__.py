@@ -30,11 +30,13 @@ class Example:
 
 
 EXAMPLES = (
-    # Costs of its days vary so much that fewer leave the gap and the ranking of a good one unknown.
+    # Costs of its days vary so much that less leaves the gap and the ranking of a good one unknown.
     Example(
         name="good",
         episodes=900,
-        settings=FidelitySettings(days=48, gap_days=1600, gap_episodes=4000),
+        settings=FidelitySettings(
+            days=48, gap_days=4000, gap_episodes=10_000, scored_rows=8000, conditional_rows=4000
+        ),
     ),
     Example(name="scant", episodes=12),
     Example(name="starved", episodes=5),

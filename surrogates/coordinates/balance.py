@@ -17,7 +17,8 @@ share the servers, as on a web server, a team's size is no limit and its custome
 those who wait are.
 
 Teams that were never seen to idle while somebody waited for them cannot: work is conserved, and who
-idles follows nearly always from the queue.
+idles follows nearly always from the queue. Servers who were always on for as long as planned are on
+for no more and no less: what they cost is known beforehand.
 
 A time spent waiting or in service is the integral of a number of customers whose ends are known by
 then. By the trapezoid rule it is nearly so much already, and what an epoch adds to that is far
@@ -26,7 +27,7 @@ easier to tell than the whole: see `trapezoids`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ from surrogates.coordinates.coordinate import Coordinate, Draw, Kind
 from surrogates.coordinates.idling import ONE_UNIT, likeliest_unit
 from surrogates.coordinates.ledger import SystemLedger
 from surrogates.coordinates.passages import Column, Feed, Passages
-from surrogates.coordinates.times import counted_in
+from surrogates.coordinates.times import counted_in, teams_on
 from surrogates.dataset import Transitions
 from surrogates.features import SystemFeatures
 from surrogates.interface import Epochs
@@ -50,8 +51,11 @@ SHARED = "coordinates.shared"
 TOLD = "coordinates.told"
 CONSERVING = "coordinates.conserving"
 UNITS = "coordinates.units"
+PAID = "coordinates.paid"
 _SHARED_SHARE = 0.01
 """Share of epochs that end with more in service than servers from which on these are shared."""
+_PENNY = 1e-9
+"""Minutes for a minute, by which sums of the same times may differ."""
 _FEWEST_WAITING = 100
 """Epochs that must have ended with somebody waiting, to believe that nobody idles then."""
 Tell = Callable[[int, Column], None]
@@ -96,6 +100,7 @@ class FlowBalance:
         remainders: dict[str, str] | None = None,
         shared: frozenset[str] = frozenset(),
         conserving: frozenset[str] = frozenset(),
+        paid: frozenset[str] = frozenset(),
         *,
         units: dict[str, float] | None = None,
         is_told: bool = True,
@@ -103,8 +108,9 @@ class FlowBalance:
         """`remainders` names for some stocks the outflow that follows from the others.
 
         `shared` are the stocks in service whose customers share the servers, `conserving` those
-        whose servers do not idle while somebody waits for them; `units` are those of the scales of
-        idle servers. With `is_told` a law hears what the trapezoid rule says of times spent.
+        whose servers do not idle while somebody waits for them; `paid` are the measures of how long
+        servers are on that are known beforehand; `units` are those of the scales of idle servers.
+        With `is_told` a law hears what the trapezoid rule says of times spent.
         """
         obstacle = obstacle_to_balance(description)
         if obstacle is not None:
@@ -115,7 +121,7 @@ class FlowBalance:
         assert isinstance(description, SystemDescription)
         self.description, self._chosen = description, remainders or {}
         self._shared, self._conserving, self._is_told = shared, conserving, is_told
-        self._units = units or {}
+        self._paid, self._units = paid, units or {}
         self.ahead, self._ledger = Ahead(description), SystemLedger(description)
         self._passages = Passages(description)
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
@@ -133,6 +139,11 @@ class FlowBalance:
             if i >= len(description.flows) and name not in self._ledger.names
         ]
         self._counted = tuple(self._components_of(i) for i in self._measures)
+        on = teams_on(description)
+        self._teams_on = [
+            on[name] if (name := description.output_names[i]) in paid else []
+            for i in self._measures
+        ]
         self.coordinates = tuple(self._list_coordinates())
 
     @classmethod
@@ -141,8 +152,8 @@ class FlowBalance:
 
         A way that nobody takes, such as the way out of a team whose customers all go on, is then a
         number that is always 0 rather than a difference that has to be learnt. Which servers are
-        shared and which never idle while somebody waits is learnt too: a description does not say.
-        So are the scales of idle agents.
+        shared, which never idle while somebody waits and which are on as planned is learnt too: a
+        description does not say. So are the scales of idle agents.
         """
         unscaled = cls(description).learnt_on(transitions)
         return unscaled._with_units(dict(unscaled._likeliest_units(transitions)))
@@ -159,6 +170,7 @@ class FlowBalance:
             dict(plain._largest(transitions)),
             shared,
             plain._seen_conserving(transitions) - shared,
+            plain._seen_paid(transitions),
             units=self._units,
             is_told=self._is_told,
         )
@@ -169,6 +181,7 @@ class FlowBalance:
             self._chosen,
             self._shared,
             self._conserving,
+            self._paid,
             units=units,
             is_told=self._is_told,
         )
@@ -220,6 +233,22 @@ class FlowBalance:
                 found.add(self.description.stocks[visit.stock].name)
         return frozenset(found)
 
+    def _seen_paid(self, transitions: Transitions) -> frozenset[str]:
+        """Measures of how long servers are on that were always what their teams' sizes said."""
+        t, d = transitions, self.description
+        sizes = self.sizes(t.state, t.decision, t.parameters)
+        found = set()
+        for name, teams in teams_on(d).items():
+            if name in d.output_names:
+                planned = sizes[:, teams].sum(axis=1) * t.duration
+                seen = t.outputs[:, d.output_names.index(name)]
+                if (
+                    np.isfinite(planned).all()
+                    and (np.abs(seen - planned) <= _PENNY * planned).all()
+                ):
+                    found.add(name)
+        return frozenset(found)
+
     def _queue_of(self, stock: int) -> int | None:
         """The stock that waits for those who serve this one."""
         d = self.description
@@ -232,22 +261,19 @@ class FlowBalance:
         if REMAINDERS not in tensors or not isinstance(description, SystemDescription):
             return cls(description, is_told=False)
         names = zip(description.stocks, tensors[REMAINDERS], strict=True)
+        stocks = [stock.name for stock in description.stocks]
 
-        def marked(key: str) -> frozenset[str]:
-            marks = tensors.get(key, np.zeros(len(description.stocks)))
-            return frozenset(
-                s.name for s, mark in zip(description.stocks, marks, strict=True) if mark
-            )
+        def marked(key: str, among: Sequence[str] = stocks) -> frozenset[str]:
+            marks = tensors.get(key, np.zeros(len(among)))
+            return frozenset(name for name, mark in zip(among, marks, strict=True) if mark)
 
         return cls(
             description,
             {s.name: description.flows[int(i)].name for s, i in names},
             marked(SHARED),
             marked(CONSERVING),
-            units={
-                s.name: float(unit)
-                for s, unit in zip(description.stocks, tensors.get(UNITS, ()), strict=False)
-            },
+            marked(PAID, description.output_names),
+            units=dict(zip(stocks, np.asarray(tensors.get(UNITS, ())).tolist(), strict=False)),
             is_told=TOLD in tensors,
         )
 
@@ -261,6 +287,7 @@ class FlowBalance:
             REMAINDERS: np.array([visit.remainder for visit in self._visits]),
             SHARED: marks(self._shared),
             CONSERVING: marks(self._conserving),
+            PAID: np.array([name in self._paid for name in self.description.output_names], int),
             UNITS: np.array([self._units.get(s.name, ONE_UNIT) for s in self.description.stocks]),
             **({TOLD: np.ones(1, dtype=int)} if self._is_told else {}),
         }
@@ -382,6 +409,9 @@ class FlowBalance:
 
         def observe(position: int, least: Column, most: Column) -> Column:
             seen = self._observed(self.coordinates[position], transitions, outlook)
+            if self.coordinates[position].kind == "measure":
+                # Sums of the same times may differ in the last digit.
+                seen = np.clip(seen, least, most)
             values[:, position], low[:, position], high[:, position] = seen, least, most
             return seen
 
@@ -472,15 +502,14 @@ class FlowBalance:
         ends: list[Column] = []
         for visit in self._visits:
             ends.append(self._pass(visit, states, sizes, flows, ends, none, take))
-        if tell is None:
-            return ends, servers, flows, [take(none, endless) for _ in self._measures]
         after = dict(enumerate(ends)) | dict(zip(self._servers, servers, strict=True))
         minutes, measures = self._ledger.durations(states.T), []
-        for counted in self._counted:
-            if counted:
+        for counted, teams in zip(self._counted, self._teams_on, strict=True):
+            if counted and tell is not None:
                 both = sum(states[at] + after.get(at, states[at]) for at in counted)
                 tell(position + 1, minutes / 2 * both)
-            measures.append(take(none, endless))
+            bounds = (minutes * sizes[teams].sum(axis=0),) * 2 if teams else (none, endless)
+            measures.append(take(*bounds))
         return ends, servers, flows, measures
 
     def _pass(

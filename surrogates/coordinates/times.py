@@ -22,5 +22,17 @@ def counted_in(description: SystemDescription) -> dict[str, tuple[str, ...]]:
             found[f"{stock.team}_busy_minutes"] = (stock.name,)
     for pool in {team.pool for team in description.teams}:
         on = (f"{pool}_up", f"{pool}_starting")
-        found[f"{pool}_on_minutes"] = tuple(name for name in on if name in names)
+        found[_time_on(pool)] = tuple(name for name in on if name in names)
     return found
+
+
+def teams_on(description: SystemDescription) -> dict[str, list[int]]:
+    """By the name of a time that servers of a pool are on, the positions of its teams."""
+    found: dict[str, list[int]] = {}
+    for position, team in enumerate(description.teams):
+        found.setdefault(_time_on(team.pool), []).append(position)
+    return found
+
+
+def _time_on(pool: str) -> str:
+    return f"{pool}_on_minutes"

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sim.simulator import ServiceSystem
 from sim.system import System
 from surrogates.collect import run_episodes
 from surrogates.coordinates import FlowBalance
-from surrogates.coordinates.balance import CONSERVING
+from surrogates.coordinates.balance import CONSERVING, PAID
 from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
 from surrogates.flow import FlowSettings, fit_flow
@@ -178,3 +179,33 @@ def test_epochs_on_shared_servers_come_back_from_their_coordinates() -> None:
     assert np.array_equal(again.state, transitions.next_state)
     assert np.array_equal(again.outputs, transitions.outputs)
     assert ((values >= low) & (values <= high)).all()
+
+
+def test_servers_who_were_always_on_as_planned_are_on_for_no_more_and_no_less() -> None:
+    """What they cost is sure beforehand; a law of it covers nearly everything with any interval."""
+    build = partial(ServiceSystem, load_scenario("autoscaling").system())
+    description, paid = build().describe(), "workers_on_minutes"
+    seen = run_episodes(build, plan_episodes(description, 2, seed=1))
+    at = description.output_names.index(paid)
+    balance = FlowBalance.from_tensors(
+        FlowBalance.learn(description, seen).to_tensors(), description
+    )
+    position = [c.name for c in balance.coordinates].index(paid)
+    values, low, high = balance.encode(seen)
+    assert np.array_equal(low[:, position], high[:, position])
+    assert np.array_equal(values[:, position], low[:, position])
+
+    def draw(position: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        del position
+        return np.asarray(np.minimum(np.maximum(7.0, low), high))
+
+    rows = seen.state, seen.decision, seen.parameters
+    assert balance.complete(*rows, draw).outputs[:, at] == pytest.approx(seen.outputs[:, at])
+    outputs = seen.outputs.copy()
+    outputs[5, at] -= 0.01
+    other = FlowBalance.learn(description, replace(seen, outputs=outputs))
+    assert (other.complete(*rows, draw).outputs[:, at] == 7.0).all()
+    old = balance.to_tensors()
+    del old[PAID]
+    kept = FlowBalance.from_tensors(old, description)
+    assert (kept.complete(*rows, draw).outputs[:, at] == 7.0).all()
