@@ -63,6 +63,8 @@ class Originated(Protocol):
 
 
 def origin_of(rows: Iterable[Originated]) -> str:
-    """Every commit, day and machine of some rows, in a line."""
+    """Every commit and machine of some rows, and the days between which they were, in a line."""
     told = [(row.commit, row.date, row.machine) for row in rows]
-    return ", ".join(", ".join(sorted(set(each))) for each in zip(*told, strict=True))
+    commits, dates, machines = (sorted(set(each)) for each in zip(*told, strict=True))
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"{', '.join(commits)}, {when}, {'; '.join(machines)}"

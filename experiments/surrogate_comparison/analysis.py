@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.rows import origin_of
 from experiments.surrogate_comparison.contestants import BEST, PEERS
 from experiments.surrogate_comparison.peers.exact import ExactSettings
 from experiments.surrogate_comparison.rows import Row
@@ -217,7 +218,7 @@ def render(rows: Sequence[Row]) -> str:
     parts = [_HEAD.format(peers=_peer_names()), "![CRPS, tau and coverage](comparison.svg)", ""]
     for field in fields(rows):
         parts += _table(field)
-    parts.append(_origins(rows))
+    parts.append(f"Measured at {origin_of(rows)}.")
     return "\n".join(parts) + "\n"
 
 
@@ -280,11 +281,3 @@ def _verdicts(field: Field) -> list[str]:
 
 def _ordinal(place: int) -> str:
     return {1: "first", 2: "second", 3: "third"}.get(place, f"{place}th")
-
-
-def _origins(rows: Sequence[Row]) -> str:
-    commits = ", ".join(sorted({row.commit for row in rows}))
-    dates = sorted({row.date for row in rows})
-    machines = "; ".join(sorted({row.machine for row in rows}))
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return f"Measured at {commits}, {when}, {machines}."

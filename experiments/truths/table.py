@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.rows import origin_of
 from experiments.truths.catalogue import TRUTHS
 from experiments.truths.rows import Row
 from experiments.truths.setting import Setting
@@ -100,11 +101,7 @@ def _origins(found: Sequence[Line]) -> str:
     rows = [row for line in found for row in line.rows]
     if not rows:
         return "Nothing has been measured yet."
-    commits = ", ".join(sorted({row.commit for row in rows}))
-    dates = sorted({row.date for row in rows})
-    machines = "; ".join(sorted({row.machine for row in rows}))
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return f"Measured at {commits}, {when}, {machines}."
+    return f"Measured at {origin_of(rows)}."
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
