@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from envs.actions import ActionForm
 from envs.masks import Mask
 from service.bodies import Strict
+from service.sessions.objectives import ObjectiveOrder
 from service.sessions.spec import AutoresetName
 
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
 StepId = Annotated[int, Field(ge=1, lt=2**53)]
-
-
-def refuse_odd_numbers(value: Any) -> None:
-    """Raise ValueError for numbers, somewhere within, that are not finite or take over 64 bits."""
-    if isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            refuse_odd_numbers(part)
-    elif isinstance(value, float) and not isfinite(value):
-        raise ValueError("give finite numbers")
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("give whole numbers of at most 64 bits")
 
 
 class SessionOrder(Strict):
@@ -36,6 +25,7 @@ class SessionOrder(Strict):
             "examples": [
                 {"env": "clinic", "seed": 7},
                 {"env": "bank", "world": "bank-flow@champion", "num_envs": 64, "seed": 7},
+                {"env": "clinic", "objective": {"outputs": {"registration_wait": 2.0}}},
             ]
         },
     )
@@ -59,9 +49,8 @@ class SessionOrder(Strict):
     parameters: dict[str, FiniteFloat] | None = Field(
         default=None, max_length=200, description="Nominal where not given"
     )
-    objective: dict[str, Any] | None = Field(
+    objective: ObjectiveOrder | None = Field(
         default=None,
-        max_length=20,
         description="`outputs` and `at_close` with a cost for each name, `targets`, `constraints`; "
         "or a record of `envs.Objective`. The scenario's own if absent",
     )
@@ -76,12 +65,6 @@ class SessionOrder(Strict):
     idle_seconds: float | None = Field(
         default=None, gt=0, le=1e7, description="After so long without a step it expires"
     )
-
-    @field_validator("objective")
-    @classmethod
-    def _finite(cls, objective: dict[str, Any] | None) -> dict[str, Any] | None:
-        refuse_odd_numbers(objective)
-        return objective
 
 
 class SessionView(BaseModel):

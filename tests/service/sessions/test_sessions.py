@@ -30,7 +30,7 @@ def code_of(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 30])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
 def test_costs_that_no_store_takes_are_refused(service: InProcess, number: str) -> None:
     """Wherever they are within an objective, and before a slot is taken."""
     for objective in (
@@ -42,6 +42,34 @@ def test_costs_that_no_store_takes_are_refused(service: InProcess, number: str) 
             "/v1/sessions", content=content, headers={"content-type": "application/json"}
         )
         assert code_of(answer) == (422, "invalid_request")
+    assert service.client.get("/v1/sessions").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("objective", "at"),
+    [
+        ({"output": {"registration_wait": 1.0}}, "costs/output"),
+        ({"outputs": [1]}, "costs/outputs"),
+        ({"outputs": {"registration_wait": "dear"}}, "costs/outputs/registration_wait"),
+        ({"targets": [{"bogus": 1}]}, "costs/targets/0/bogus"),
+        ({"constraints": [{}]}, "costs/constraints/0/numerator"),
+        ({"output_names": ["registration_wait"]}, "record/output_weights"),
+        (
+            {
+                "output_names": ["registration_wait"], "state_names": [],
+                "output_weights": [], "closing_weights": [],
+            },
+            "record",
+        ),
+    ],
+)  # fmt: skip
+def test_an_objective_that_nobody_can_read_is_refused(
+    service: InProcess, objective: dict[str, Any], at: str
+) -> None:
+    """Of a misspelt name one would else never hear: all episodes would cost nothing."""
+    answer = service.client.post("/v1/sessions", json={"env": "clinic", "objective": objective})
+    assert code_of(answer) == (422, "invalid_request")
+    assert f"body/objective/{at}" in {fault["at"] for fault in answer.json()["errors"]}
     assert service.client.get("/v1/sessions").json()["items"] == []
 
 
@@ -212,7 +240,16 @@ def test_surrogates_and_simulators_are_stepped_alike(roomy: InProcess) -> None:
     service = roomy
     order = {
         "env": "clinic", "mask": "feasible", "history": 2, "actions": "joint",
-        "objective": {"outputs": {"registration_wait": 1.0}},
+        "objective": {
+            "outputs": {"registration_wait": 1.0}, "at_close": {"registration_waiting": 2.0},
+            "targets": [{"output": "registration_arrivals", "level": 8.0, "price": 0.5}],
+            "constraints": [
+                {
+                    "name": "few walk out", "numerator": ["consultation_abandoned"],
+                    "denominator": ["registration_arrivals"], "limit": 0.05, "price": 3.0,
+                }
+            ],
+        },
     }  # fmt: skip
     for world in ("simulator", SURROGATE):
         made = service.client.post("/v1/sessions", json=order | {"world": world}).json()
