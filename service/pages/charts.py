@@ -13,6 +13,8 @@ _WIDTH, _HEIGHT = 720, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 40
 _EDGE = 48
 """So near to the right edge a figure ends where it would else have its middle."""
+_HEADROOM = 32
+"""So near to the top the name of a level stands under its line, where it is not cut off."""
 _MOST_POINTS = 600
 
 
@@ -102,10 +104,11 @@ def _grid(across: _Axis, up: _Axis) -> Iterable[Markup]:
 def _levels(chart: Chart, up: _Axis) -> Iterable[Markup]:
     for name, level in chart.levels:
         y = _y(up, level)
+        beside = y + 22 if y < _HEADROOM else y - 5
         yield Markup(
             '<line class="level" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
             '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
-        ).format(_LEFT, _WIDTH - _RIGHT, y, y, _WIDTH - _RIGHT - 4, y - 5, name)
+        ).format(_LEFT, _WIDTH - _RIGHT, y, y, _WIDTH - _RIGHT - 4, beside, name)
 
 
 def _marks(chart: Chart, across: _Axis) -> Iterable[Markup]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from service.jobs.settings import JobSettings
 from service.jobs.specs import SPEC
+from service.jobs.tables import JobRow
 from tests.service.conftest import InProcess, StartInProcess
 from tests.service.pages.test_by_hand import ORIGIN
 from tests.service.pages.test_sign_in import signed_in
@@ -34,6 +37,20 @@ def test_a_job_is_shown_and_cancelled(queued: tuple[InProcess, str]) -> None:
     assert "cancelled" in page
     assert "Begin anew" in page
     assert "/events" not in page
+
+
+def test_how_long_a_job_took_is_said_of_one_that_is_over(queued: tuple[InProcess, str]) -> None:
+    """A job that is done and took two minutes "so far" leaves its reader waiting."""
+    service, job = queued
+    client = signed_in(service)
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    for ended, said in ((None, "so far"), (began + timedelta(seconds=127), "took 2 min 7 s")):
+        with service.app.state.platform.database.begin() as session:
+            row = session.get(JobRow, job)
+            row.started_at, row.ended_at, row.progress = began, ended, 1.0
+        page = client.get(f"/jobs/{job}").text
+        assert said in page
+        assert ("so far" in page) == (ended is None)
 
 
 def test_others_do_not_see_a_job(queued: tuple[InProcess, str]) -> None:

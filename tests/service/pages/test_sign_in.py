@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -70,6 +72,21 @@ def test_a_chart_escapes_what_it_is_told_and_leaves_gaps() -> None:
     assert "<b>" not in told
     assert told.count("M") >= 4
     assert "Nothing" in draw(Chart(title="t", x_label="x", y_label="y", lines=[]))
+
+
+@pytest.mark.parametrize(("level", "is_highest"), [(9.0, True), (1.5, False)])
+def test_the_name_of_a_level_is_never_cut_off(level: float, is_highest: bool) -> None:
+    """A threshold above all that was seen is the top of the chart: over it there is no room."""
+    line = Line(name="evidence", xs=[0, 1, 2], ys=[0.0, 1.0, 3.0])
+    told = draw(
+        Chart(title="t", x_label="x", y_label="y", lines=[line], levels=[("threshold", level)])
+    )
+    found = re.search(r'class="level"[^>]* y1="([\d.]+)"[^>]*/><text[^>]* y="([\d.]+)"', told)
+    assert found is not None
+    at, name = map(float, found.groups())
+    # Letters reach 20 units up on a phone.
+    assert name > 20
+    assert (name > at) == is_highest
 
 
 @pytest.mark.parametrize(
