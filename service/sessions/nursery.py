@@ -30,7 +30,9 @@ def main() -> None:
     """Fork workers as ordered, and tell of their deaths, until the service is gone."""
     service = os.getppid()
     _die_with(service)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever stops all processes at once, as systemd does, means the service: it ends the rest.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _import_what_workers_need()

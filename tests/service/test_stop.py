@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,17 @@ def test_a_stop_takes_ten_seconds_at_most_and_loses_nothing(busy: Served) -> Non
         lambda: http.get(f"{JOBS}/{job}").json()["attempts_made"], lambda made: len(made) == 2
     )
     assert attempts[0]["state"] == "interrupted"
+
+
+def test_whoever_stops_all_processes_at_once_means_the_service(busy: Served) -> None:
+    """Systemd does: what steps sessions waits for the service to end it, and nothing is mourned."""
+    session = _begun(busy.client(), "clinic")
+    for child in psutil.Process(_pid(busy)).children(recursive=True):
+        child.send_signal(signal.SIGTERM)
+    step = {"step_id": 2, "action": 0}
+    assert busy.client().post(f"{session}/step", json=step).status_code == 200
+    assert busy.stop(30.0) == 0
+    assert " lost" not in busy.log()
 
 
 def _begun(http: httpx2.Client, env: str) -> str:
