@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -101,8 +101,19 @@ class Database:
         return tuple(script.revision for script in scripts)[::-1]
 
     def upgrade(self) -> None:
-        """Bring the tables to this release; raises InvalidDatabase for those of a newer one."""
-        revision, known = self.revision(), self.revisions
+        """Bring the tables to this release.
+
+        Raises InvalidDatabase for those of a newer one, and where no database answers.
+        """
+        try:
+            revision, known = self.revision(), self.revisions
+        except DBAPIError as error:
+            # The lines that follow tell of drivers. A password is in none of them.
+            reason = str(error.orig).partition("\n")[0]
+            raise InvalidDatabase(
+                f"{self._url.set(query={}).render_as_string()} does not answer as a database "
+                f"({reason}): see that it runs and lets us in, or set SURROGYM_DATABASE_URL"
+            ) from error
         if revision not in (None, *known):
             raise InvalidDatabase(
                 f"the database is at revision {revision}, this release knows up to {known[-1]}: "

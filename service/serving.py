@@ -17,6 +17,7 @@ from typing import Any
 
 import uvicorn
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from service import traces
 from service.app import create_app
@@ -41,8 +42,13 @@ def read_settings(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        faults = [f"{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        raise InvalidService("SURROGYM_" + "; SURROGYM_".join(faults)) from error
+        raise InvalidService("; ".join(_fault(each) for each in error.errors())) from error
+
+
+def _fault(error: ErrorDetails) -> str:
+    name = "__".join(map(str, error["loc"])).upper()
+    what = "there is no such setting" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"SURROGYM_{name}: {what}"
 
 
 def serve(settings: Settings) -> None:
@@ -160,6 +166,8 @@ def _announce(settings: Settings, listening: socket.socket, first: str | None) -
     print(f"Surrogym serves http://{host}:{port}  (data in {settings.data.absolute()})")
     if first is not None:
         print(f"Key, told this once: {first}")
+    elif settings.key is not None:
+        print("Key: what SURROGYM_KEY says; others: surrogym keys create")
     else:
         print("Keys were made before; another: surrogym keys create")
     sys.stdout.flush()

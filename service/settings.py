@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.jobs.settings import JobSettings
@@ -17,11 +18,13 @@ from service.schedules.settings import ScheduleSettings
 from service.sessions.settings import SessionSettings
 from service.webhooks.settings import WebhookSettings
 
+_SHORTEST_KEY = 32
+
 
 class LimitSettings(BaseModel):
     """What one request may ask for."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     body_bytes: int = Field(default=16 << 20, ge=1 << 10)
     """Of a request's body, but for artefacts, which have a limit of their own."""
@@ -45,6 +48,12 @@ class LimitSettings(BaseModel):
     """Most items on one page."""
 
 
+def _long_enough(key: SecretStr) -> SecretStr:
+    if len(key) < _SHORTEST_KEY:
+        raise ValueError(f"shorter than {_SHORTEST_KEY} characters: take a longer one, at random")
+    return key
+
+
 class Settings(BaseSettings):
     """Of one service."""
 
@@ -61,7 +70,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     """0 takes any that is free."""
-    key: SecretStr | None = None
+    key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     """An admin key of the operator's own choice, 32 characters at least; else one is made and
     printed once."""
     log_format: str = Field(default="auto", pattern="^(auto|json|text)$")

@@ -14,7 +14,7 @@ def _cores() -> int:
 class JobSettings(BaseModel):
     """How many jobs run, how long, and how closely they are watched."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cores: int = Field(default_factory=_cores, ge=0)
     """Cores that jobs may have on this machine, over all services on it; 0 runs none here."""

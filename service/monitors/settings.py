@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class MonitorSettings(BaseModel):
     """Of watching."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     per_owner: int = Field(default=100, ge=1)
     """Most monitors of one owner."""

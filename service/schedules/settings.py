@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ScheduleSettings(BaseModel):
     """Of the scheduler."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     per_owner: int = Field(default=100, ge=1)
     """Most schedules of one owner."""

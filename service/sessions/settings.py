@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class SessionSettings(BaseModel):
     """Of stepping."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     capacity: int = Field(default=1024, ge=1)
     """Most sessions at once, of all owners."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class WebhookSettings(BaseModel):
     """Of telling others."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     may_be_private: bool = False
     """Whether receivers on this machine and in private networks are called as well."""

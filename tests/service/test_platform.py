@@ -27,7 +27,7 @@ from service.keys.repository import Keyring
 from service.logs import without_secrets
 from service.paging import decode_cursor, encode_cursor
 from service.problems import Problem
-from service.serving import InvalidService, folder_of_one_service, prepare, read_settings
+from service.serving import InvalidService, _announce, folder_of_one_service, prepare, read_settings
 from service.settings import LimitSettings, Settings
 from service.tables import METADATA
 from tests.service.conftest import InProcess, Served, StartInProcess
@@ -290,6 +290,26 @@ def test_every_migration_leads_from_the_one_before_and_back(database_url: str) -
     database.close()
 
 
+def test_a_database_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
+    """Who mistypes an address reads no driver's traceback, and no password stands in a log."""
+    (tmp_path / "surrogym.db").write_text("this is no database, however one looks at it")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    away = SecretStr(f"postgresql://planning:hush-hush@127.0.0.1:{port}/surrogym")
+    for url, said in (
+        (None, "surrogym.db does not answer as a database (file is not a database)"),
+        (away, f"127.0.0.1:{port}/surrogym does not answer as a database (connection failed"),
+    ):
+        settings = Settings(data=tmp_path, database_url=url)
+        with pytest.raises(InvalidDatabase) as refusal:
+            prepare(settings)
+        told = str(refusal.value)
+        assert said in told
+        assert "SURROGYM_DATABASE_URL" in told
+        assert "hush" not in told
+        assert "\n" not in told
+
+
 def test_a_database_of_a_newer_release_is_left_alone(database_url: str) -> None:
     """Working on tables that one does not know loses data."""
     database = Database(database_url)
@@ -330,11 +350,35 @@ def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_settings_that_make_no_sense_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable's name is what the operator has to find."""
-    monkeypatch.setenv("SURROGYM_LIMITS__JSON_DEPTH", "1")
-    with pytest.raises(InvalidService, match="SURROGYM_LIMITS__JSON_DEPTH"):
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SURROGYM_LIMITS__JSON_DEPTH", "1", "greater than or equal to 4"),
+        ("SURROGYM_SESSIONS__CAPACITTY", "3", "there is no such setting"),
+        ("SURROGYM_KEY", "hush-hush", "shorter than 32 characters"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    """The variable's name is what the operator has to find; its value may be a secret."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidService, match=f"{name}: .*{said}") as refusal:
         read_settings()
+    assert "hush" not in str(refusal.value)
+
+
+def test_who_brought_a_key_is_not_told_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a new folder no keys were made before."""
+    settings = Settings(data=tmp_path, key=SecretStr("k" * 40))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        _announce(settings, listening, prepare(settings))
+    said = capsys.readouterr().out
+    assert "SURROGYM_KEY" in said
+    assert "before" not in said
+    assert "kkkk" not in said
 
 
 def test_cursors_are_only_those_that_were_given_out() -> None:
