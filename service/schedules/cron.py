@@ -15,6 +15,8 @@ from cronsim import CronSim, CronSimError
 
 from sim.errors import SurrogymError
 
+_FIELDS = 5
+
 
 class InvalidCron(SurrogymError):
     """An expression or a time zone that means nothing."""
@@ -22,6 +24,9 @@ class InvalidCron(SurrogymError):
 
 def check(expression: str, time_zone: str) -> None:
     """Raise InvalidCron for what means nothing, or never comes."""
+    # The library takes a sixth, of seconds, which nobody means who says cron.
+    if len(expression.split()) != _FIELDS:
+        raise InvalidCron(f"cron {expression!r}: give five fields, such as '0 3 * * 1'")
     times = due_after(expression, time_zone, datetime.now(UTC))
     if next(times, None) is None:
         raise InvalidCron(f"cron {expression!r}: never comes within fifty years")
@@ -38,7 +43,7 @@ def due_after(expression: str, time_zone: str, after: datetime) -> Iterator[date
     try:
         times = CronSim(expression, after.astimezone(zone))
     except CronSimError as error:
-        raise InvalidCron(f"cron {expression!r}: {error}; give five fields") from error
+        raise InvalidCron(f"cron {expression!r}: {str(error).lower()}") from error
     return (time.astimezone(UTC) for time in times)
 
 
