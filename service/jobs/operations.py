@@ -64,7 +64,7 @@ class Desk:
             known = self._repository.find_key(owner, idempotency_key, digest)
             if known is not None:
                 return known
-        self._refuse(spec)
+        self._refuse(spec, owner)
         job_id = self._new_id()
         given = material or {}
         inputs = {
@@ -87,9 +87,11 @@ class Desk:
             shutil.rmtree(self._job(job_id).path, ignore_errors=True)
         return job
 
-    def _refuse(self, spec: BaseSpec) -> None:
+    def _refuse(self, spec: BaseSpec, owner: str) -> None:
         self._catalogue.reference(spec.scenario)
         spec.check()
+        for kind, name in spec.publish.items():
+            self._registry.check_name(name, kind, owner)
         most = self._settings.cores
         if most and spec.cores > most:
             raise Problem(

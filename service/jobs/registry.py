@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 ModelKind = Literal["policy", "surrogate"]
+MODEL_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""By which models are registered and asked for."""
 
 
 @runtime_checkable
@@ -42,6 +44,10 @@ class Registry(Protocol):
         The same files again must give the version that is there: a job that was killed between this
         and its end asks twice.
         """
+        ...
+
+    def check_name(self, name: str, kind: ModelKind, owner: str) -> None:
+        """Raise Problem for a name under which this owner could register no such model."""
         ...
 
     def resolve(self, reference: str, kind: ModelKind | None = None) -> RegisteredVersion:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from service.jobs.registry import ModelKind
+from service.jobs.registry import MODEL_NAME, ModelKind
 from sim.errors import SurrogymError
 from training.rllib.off_policy_settings import DQNSettings, SACSettings
 from training.rllib.settings import Budget, PPOSettings
@@ -23,6 +23,7 @@ _FEWEST_POINTS, _FEWEST_DAYS = 20, 20
 """As a structure test asks for, which is not loaded where jobs are only taken."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
 SystemName = Annotated[
     str,
     Field(
@@ -157,7 +158,7 @@ class BaseSpec(Closed):
     makes: ClassVar[tuple[ModelKind, ...]] = ()
     """Artefacts that are models."""
 
-    publish: dict[ModelKind, Name] = Field(
+    publish: dict[ModelKind, ModelName] = Field(
         default_factory=dict,
         description="Names under which artefacts are registered as models when it is done",
         examples=[{"policy": "clinic-policy"}],
@@ -171,6 +172,8 @@ class BaseSpec(Closed):
                 f"publish: such a job makes no {stray[0]}; models that it makes: "
                 f"{', '.join(self.makes) or 'none'}"
             )
+        if len(set(self.publish.values())) < len(self.publish):
+            raise InvalidSpec("publish: one name for two models, give each its own")
 
 
 class CollectSpec(BaseSpec):

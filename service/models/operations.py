@@ -126,7 +126,7 @@ class Models:
 
         The same files of the same name and owner are the same version: whoever is killed between
         this and his own note of it may ask again. Raises InvalidModel or TamperedArtefact for
-        files that are no such model, Problem for a name of somebody else.
+        files that are no such model, Problem for a name that `check_name` refuses.
         """
         with self.incoming() as fresh:
             artefacts.copy_of(folder, fresh)
@@ -170,9 +170,7 @@ class Models:
 
     def _insert(self, row: VersionRow, fresh: Path) -> Version:
         with self._database.begin() as session:
-            holder = repository.owner_of(session, row.name)
-            if holder not in (None, row.owner):
-                raise Problem("forbidden", "the model of this name belongs to somebody else")
+            _refuse_taken(session, row.name, row.kind, row.owner)
             known = repository.same_files(session, row.name, row.digest)
             if known is not None:
                 return self._version(known)
@@ -186,6 +184,11 @@ class Models:
             session.flush()
             artefacts.put_in_place(fresh, self.folder_of(row.name, number))
             return self._version(kept)
+
+    def check_name(self, name: str, kind: Kind, owner: str) -> None:
+        """Raise Problem for a name under which this owner could register no such model."""
+        with self._database.read() as session:
+            _refuse_taken(session, name, kind, owner)
 
     def resolve(self, reference: str, kind: Kind | None = None) -> Version:
         """The version that `name@alias` or `name@number` stands for now.
@@ -302,6 +305,17 @@ class Models:
             folder=self.folder_of(row.name, row.version),
             lineage=row.lineage,
         )
+
+
+def _refuse_taken(session: Session, name: str, kind: str, owner: str) -> None:
+    first = repository.first_of(session, name)
+    if first is None:
+        return
+    if first.owner != owner:
+        raise Problem("forbidden", "the model of this name belongs to somebody else: take another")
+    if first.kind != kind:
+        told = f"the model of this name is a {first.kind}, this is a {kind}: take another name"
+        raise Problem("conflict", told)
 
 
 def _against(row: AliasRow | None, version: int, evidence: Evidence | None) -> str | None:

@@ -47,10 +47,16 @@ def same_files(session: Session, name: str, digest: str) -> VersionRow | None:
     return session.scalar(query.order_by(VersionRow.version).limit(1))
 
 
+def first_of(session: Session, name: str) -> VersionRow | None:
+    """The first version of a model, which says whose it is and of which kind."""
+    query = select(VersionRow).where(VersionRow.name == name).order_by(VersionRow.version)
+    return session.scalar(query.limit(1))
+
+
 def owner_of(session: Session, name: str) -> str | None:
     """Whom a model belongs to: who made its first version; None before there is one."""
-    query = select(VersionRow.owner).where(VersionRow.name == name).order_by(VersionRow.version)
-    return session.scalar(query.limit(1))
+    first = first_of(session, name)
+    return None if first is None else first.owner
 
 
 def alias_of(session: Session, name: str, alias: str, *, lock: bool = False) -> AliasRow | None:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.bodies import Strict
+from service.jobs.registry import MODEL_NAME
 from service.models.artefacts import Kind
 
-NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+NAME = MODEL_NAME
 ALIAS = r"^[a-z][a-z0-9_-]{0,31}$"
 _LARGEST = 4096
 Row = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=_LARGEST)]

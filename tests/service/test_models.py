@@ -201,6 +201,20 @@ def test_a_name_belongs_to_whoever_used_it_first(two: InProcess, tmp_path: Path)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
+@pytest.mark.parametrize(
+    ("owner", "kind", "said"),
+    [("other", "policy", (403, "forbidden")), ("operator", "surrogate", (409, "conflict"))],
+)
+def test_a_job_whose_model_would_not_be_registered_is_not_begun(
+    two: InProcess, owner: str, kind: str, said: tuple[int, str]
+) -> None:
+    """A name of somebody else, or of a model of another kind: else one hears of it hours later."""
+    spec = {"kind": "pipeline", "scenario": SYSTEM, "publish": {kind: "front-desk"}}
+    answer = two.client.post("/v1/training-jobs", json=spec, headers=two.key("train", owner=owner))
+    assert (answer.status_code, answer.json()["code"]) == said
+    assert "another" in answer.json()["detail"]
+
+
 def test_an_alias_moves_only_for_those_who_saw_it_as_it_is(two: InProcess) -> None:
     """Two people at once: the second is told, and nothing of the first is lost."""
     url, order = "/v1/models/front-desk/aliases/champion", {"version": 2, "reason": "better"}

@@ -44,6 +44,9 @@ class NoModels:
     def register(self, **_: Any) -> Any:
         raise LookupError("no registry")
 
+    def check_name(self, name: str, kind: str, owner: str) -> None:
+        pass
+
     def resolve(self, reference: str, kind: Any = None) -> Any:
         raise LookupError("no registry")
 

@@ -167,6 +167,8 @@ def test_lists_are_paged_filtered_and_each_owners_own(still: InProcess) -> None:
         order(entrypoint="rm -rf /"),
         order(publish={"transitions": "name"}),
         order(publish={"policy": "name"}),
+        order(kind="pipeline", publish={"policy": "Clinic-Policy"}),
+        order(kind="pipeline", publish={"policy": "clinic", "surrogate": "clinic"}),
         {"kind": "fit", "scenario": "clinic", "transitions": "/etc/passwd"},
         {"kind": "fit", "scenario": "clinic", "transitions": {"given": "telemetry"}},
         {"kind": "train", "scenario": "clinic", "surrogate": {"model": "a@1"}, "budget": {}},
