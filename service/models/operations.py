@@ -268,10 +268,16 @@ class Models:
         if against is None:
             self._moved(session, name, CHAMPION, told)
             return True, wish.reason
-        refusal = replace(told, reason=f"{against}; {wish.reason}"[:1000])
+        self._kept(session, name, replace(told, reason=f"{against}; {wish.reason}"[:1000]))
+        return False, against
+
+    def keep_champion(self, session: Session, name: str, wish: Move, evidence: Evidence) -> None:
+        """Note in somebody's transaction that a version was judged, and does not take charge."""
+        self._kept(session, name, replace(wish, evidence=evidence.to_record()))
+
+    def _kept(self, session: Session, name: str, refusal: Move) -> None:
         repository.refuse(session, name, CHAMPION, refusal, self._clock.now())
         self._tell(session, name, CHAMPION, refusal, is_moved=False)
-        return False, against
 
     def stand(self, session: Session, name: str, alias: str, wish: Move) -> None:
         """Let an alias stand for a version in somebody's transaction, unless it does already."""

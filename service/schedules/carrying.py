@@ -287,10 +287,7 @@ class Carrier:
         def conclude(session: Session, found: RunRow) -> None:
             assert found.base is not None
             self._let_challenge(session, found, outcome)
-            if outcome["is_promoted"]:
-                is_promoted, told = self._promote(session, found, outcome, reason)
-            else:
-                is_promoted, told = False, reason
+            is_promoted, told = self._promote(session, found, outcome, reason)
             found.outcome = {**outcome, "is_promoted": is_promoted}
             self._follow_surrogate(session, found, outcome)
             base = Base(
@@ -315,8 +312,10 @@ class Carrier:
     def _promote(
         self, session: Session, run: RunRow, outcome: dict[str, Any], reason: str
     ) -> tuple[bool, str]:
+        """Make champion what its evidence speaks for; of all else the alias's history has why."""
         assert run.base is not None
         measured = outcome["evidence"]
+        name = asking.name_of(outcome["policy"])
         wish = self._wish(run, asking.version_of(outcome["policy"]), reason)
         evidence = Evidence(
             job=run.retrain_job,
@@ -326,8 +325,10 @@ class Carrier:
             high=measured["high"],
             episodes=measured["count"],
         )
-        name = asking.name_of(outcome["policy"])
-        return self.models.promote_in(session, name, wish, evidence)
+        if outcome["is_promoted"]:
+            return self.models.promote_in(session, name, wish, evidence)
+        self.models.keep_champion(session, name, wish, evidence)
+        return False, reason
 
     def _follow_surrogate(self, session: Session, run: RunRow, outcome: dict[str, Any]) -> None:
         assert run.base is not None

@@ -69,8 +69,15 @@ def test_what_is_not_surely_better_does_not_take_charge(desk: Desk) -> None:
     retraining(desk)
     desk.retrained(only(desk), -0.2, 0.1)
     desk.turn()
-    assert only(desk)["state"] == "kept"
+    run = only(desk)
+    assert run["state"] == "kept"
     assert desk.champion() == 1
+    refusal = desk.look("/v1/models/clinic-policy/history", alias="champion")["items"][0]
+    assert (refusal["is_moved"], refusal["from_version"], refusal["to_version"]) == (False, 1, 2)
+    assert refusal["evidence"]["relative_cost"]["high"] == 0.1
+    assert refusal["reason"].endswith(run["reason"])
+    counted = desk.service.client.get("/metrics").text
+    assert 'surrogym_alias_moves_total{alias="champion",outcome="refused"} 1.0' in counted
     seen = monitor(desk)
     assert (seen["state"], seen["policy"]) == ("calibrating", "clinic-policy@1")
     assert seen["beliefs"]["arrival_scale"] == pytest.approx(1.2)
