@@ -32,6 +32,10 @@ _BY_STATUS = {
     415: "unsupported_media_type",
     429: "rate_limited",
 }
+_WAYS_OUT = {
+    "not_found": "GET /v1/openapi.json has every path",
+    "method_not_allowed": "the header Allow has those that are",
+}
 _log = structlog.get_logger("surrogym.errors")
 
 
@@ -83,6 +87,12 @@ async def _unvalidated(request: Request, error: Exception) -> JSONResponse:
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
         return await _told(request, Problem("malformed_json"))
+    if any(each["loc"] == ("body",) and each["type"] != "missing" for each in found):
+        # Nobody parses what is not said to be JSON: all of it is one text then.
+        media = request.headers.get("content-type", "").partition(";")[0].strip()
+        if media != "application/json" and not media.endswith("+json"):
+            told = "say what it is, with 'Content-Type: application/json'"
+            return await _told(request, Problem("unsupported_media_type", told))
     faults = [Fault(at=_pointer(each["loc"]), reason=str(each["msg"])[:300]) for each in found]
     return await _told(request, Problem("invalid_request", errors=faults[:50]))
 
@@ -92,8 +102,8 @@ async def _plain(request: Request, error: Exception) -> JSONResponse:
     code = _BY_STATUS.get(error.status_code)
     if code is None:
         code = "internal_error" if error.status_code >= 500 else "invalid_request"
-    phrase = http.HTTPStatus(error.status_code).phrase
-    problem = Problem(code, phrase, headers=error.headers)
+    told = _WAYS_OUT.get(code, http.HTTPStatus(error.status_code).phrase)
+    problem = Problem(code, told, headers=error.headers)
     return await _told(request, problem)
 
 

@@ -203,7 +203,7 @@ class Models:
             if number is None:
                 alias = repository.alias_of(session, name, which)
                 if alias is None:
-                    raise Problem("not_found", "this model has no such alias")
+                    raise no_alias(session, name)
                 number = alias.version
             found = self._version(repository.version_of(session, name, number))
         if kind is not None and found.kind != kind:
@@ -235,7 +235,7 @@ class Models:
         with self._database.begin() as session:
             row = repository.alias_of(session, name, alias, lock=True)
             if row is None:
-                raise Problem("not_found", "this model has no such alias")
+                raise no_alias(session, name)
             if expected not in (None, row.revision):
                 raise Problem("precondition_failed", "look at the alias again, and decide anew")
             before, left = repository.move_before(session, row), row.version
@@ -311,6 +311,17 @@ class Models:
             folder=self.folder_of(row.name, row.version),
             lineage=row.lineage,
         )
+
+
+def no_alias(session: Session, name: str) -> Problem:
+    """What to say of an alias that there is not, and what to do about it."""
+    if repository.first_of(session, name) is None:
+        return Problem("not_found", "no model of that name: GET /v1/models has them")
+    return Problem(
+        "not_found",
+        "this model has no such alias: say name@version, or let it stand for a version first "
+        "(POST /v1/models/NAME/promote for a champion, PUT /v1/models/NAME/aliases/ALIAS)",
+    )
 
 
 def _refuse_taken(session: Session, name: str, kind: str, owner: str) -> None:

@@ -14,7 +14,7 @@ from service.models import repository, schemas
 from service.models.acting import Acting
 from service.models.artefacts import Kind
 from service.models.evidence import evidence_of
-from service.models.operations import Models
+from service.models.operations import Models, no_alias
 from service.models.repository import Move
 from service.models.schemas import ALIAS, NAME
 from service.models.tables import AliasRow
@@ -144,8 +144,8 @@ def get_alias(
     """What an alias stands for; the ETag is for If-Match."""
     with request.app.state.platform.database.read() as session:
         row = repository.alias_of(session, name, alias)
-    if row is None:
-        raise Problem("not_found", "this model has no such alias")
+        if row is None:
+            raise no_alias(session, name)
     return _tagged(response, row)
 
 

@@ -67,7 +67,8 @@ class Play:
         if number <= self.number:
             return self._repeated(number)
         if number > self.number + 1:
-            raise Refused("step_gap", f"step_id {number} after {self.number}: {self.number + 1}")
+            told = f"step_id {number} came after {self.number}: send {self.number + 1} first"
+            raise Refused("step_gap", told)
         return _COMMANDS[command.type](self, command, number)
 
     def snapshot(self) -> bytes:

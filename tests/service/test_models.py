@@ -215,6 +215,23 @@ def test_a_job_whose_model_would_not_be_registered_is_not_begun(
     assert "another" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("name", "way_out"), [("front-desk", "/promote"), ("nothing", "GET /v1/models")]
+)
+def test_an_alias_that_is_not_there_says_what_to_do(
+    two: InProcess, name: str, way_out: str
+) -> None:
+    """After a first training nothing is champion yet, and everybody asks for the champion."""
+    asked = {"observations": [[0.0, 0.0, 0.0]]}
+    for answer in (
+        two.client.get(f"/v1/models/{name}/aliases/challenger"),
+        two.client.post(f"/v1/policies/{name}@challenger/act", json=asked),
+        two.client.post(f"/v1/models/{name}/aliases/challenger/rollback", json={"reason": "bad"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert way_out in answer.json()["detail"]
+
+
 def test_an_alias_moves_only_for_those_who_saw_it_as_it_is(two: InProcess) -> None:
     """Two people at once: the second is told, and nothing of the first is lost."""
     url, order = "/v1/models/front-desk/aliases/champion", {"version": 2, "reason": "better"}

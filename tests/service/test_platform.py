@@ -194,6 +194,25 @@ def test_bad_bodies_are_refused_before_anything_is_done(
     assert "xxxx" not in answer.text
 
 
+@pytest.mark.parametrize("media", [None, "application/x-www-form-urlencoded", "text/plain"])
+def test_json_that_is_not_said_to_be_json_is_told_so(service: InProcess, media: str | None) -> None:
+    """Curl says it is a form: "should be a dictionary" sends its user to look at his braces."""
+    headers = {} if media is None else {"content-type": media}
+    answer = service.client.post("/v1/sessions", content=b'{"env": "clinic"}', headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "application/json" in answer.json()["detail"]
+    nothing = service.client.post("/v1/sessions", headers=headers)
+    assert (nothing.status_code, nothing.json()["errors"][0]["at"]) == (422, "body")
+
+
+def test_what_is_not_there_says_where_to_look(service: InProcess) -> None:
+    """A status alone leaves whoever mistyped a path where he was."""
+    assert "/v1/openapi.json" in service.client.get("/v1/sesions").json()["detail"]
+    refused = service.client.patch("/v1/models")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+    assert "Allow" in refused.json()["detail"]
+
+
 def test_brackets_in_strings_are_no_depth() -> None:
     """A text full of brackets is one value."""
     limits = (4, 100)
