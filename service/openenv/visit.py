@@ -110,7 +110,7 @@ class Visit:
             session, self._session = self._session, None
             # It is over in any case; only its record may be late.
             with suppress(Problem):
-                await self._sessions.delete(self._owner, session.id)
+                await self._sessions.delete(self._owner, session.id, by=self._owner)
 
     async def _begun(self, options: dict[str, Any]) -> Session:
         try:

@@ -147,7 +147,7 @@ async def reset(
 async def end(request: Request, session_id: SessionId, visitor: Visitor) -> Response:
     """End a session."""
     _refuse_readers(visitor)
-    await _sessions(request).delete(visitor.owner, session_id)
+    await _sessions(request).delete(visitor.owner, session_id, by=visitor.owner)
     return RedirectResponse("/by-hand", status_code=303)
 
 

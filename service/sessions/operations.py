@@ -187,7 +187,7 @@ class Sessions:
         reply = await self.ask(session, Kind.RESTORE, 0, content)
         return reply.number + 1
 
-    async def delete(self, owner: str | None, session_id: str) -> None:
+    async def delete(self, owner: str | None, session_id: str, *, by: str) -> None:
         """End a session, of this owner where one is named; one that is over stays over.
 
         Raises Problem where that cannot be recorded now: it is tried on, but after a kill the
@@ -195,7 +195,7 @@ class Sessions:
         """
         session = self.found(owner, session_id)
         if session is not None:
-            who = "its owner" if owner == session.owner else "an administrator"
+            who = "its owner" if by == session.owner else "an administrator"
             self._end(session, End("closed", "session_closed", f"{who} closed it"))
         ending = self._ending.get(session_id)
         recorded = None if ending is None else ending.recorded

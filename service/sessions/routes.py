@@ -73,7 +73,7 @@ def show_session(request: Request, session_id: SessionId, principal: Reader) -> 
 @router.delete("/sessions/{session_id}", status_code=204)
 async def delete_session(request: Request, session_id: SessionId, principal: Stepper) -> None:
     """End a session, an admin anybody's; to end it again changes nothing."""
-    await _sessions(request).delete(principal.whose, session_id)
+    await _sessions(request).delete(principal.whose, session_id, by=principal.owner)
 
 
 @_commands.post("/sessions/{session_id}/reset")

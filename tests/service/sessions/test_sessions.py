@@ -193,6 +193,10 @@ def test_admins_see_and_end_what_belongs_to_others(limited: InProcess) -> None:
     assert (told["owner"], told["state"]) == ("third", "closed")
     assert told["detail"] == "an administrator closed it"
     assert limited.client.get(place).json() == told
+    own = begin(limited)
+    limited.client.delete(f"/v1/sessions/{own}")
+    # An administrator's own session was closed by its owner.
+    assert limited.client.get(f"/v1/sessions/{own}").json()["detail"] == "its owner closed it"
     assert limited.client.delete(f"/v1/sessions/{made[1]}").status_code == 204
 
 
