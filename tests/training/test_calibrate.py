@@ -11,6 +11,7 @@ from jaxtyping import Float
 from sim.errors import InvalidParameters
 from surrogates.dataset import Transitions, concatenate
 from surrogates.errors import InvalidDataset
+from surrogates.flow import FlowSurrogate
 from tests.training.drift import levels
 from tests.training.drift.levels import TwoLevels
 from training.calibrate import (
@@ -101,6 +102,24 @@ def test_a_changed_centre_is_named_and_recovered(
     assert arrivals.low < 1.0 < arrivals.high
     assert found.is_inside_box
     assert found.days == 3
+
+
+def test_a_search_ends_where_the_likelihood_is_noise(
+    small_centre: SmallCentre,
+    control: InControl,
+    changed_days: Transitions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two climbs of seven steps take 33 evaluations; to the last of its digits they took 150."""
+    evaluated, log_prob = [], FlowSurrogate.log_prob
+
+    def counted(surrogate: FlowSurrogate, days: Transitions) -> Float[np.ndarray, "batch"]:
+        evaluated.append(len(days))
+        return log_prob(surrogate, days)
+
+    monkeypatch.setattr(FlowSurrogate, "log_prob", counted)
+    calibrate_parameters(small_centre.likelihood(), changed_days, control)
+    assert len(evaluated) < 75
 
 
 def test_refining_removes_the_bias_of_the_surrogate(
