@@ -25,7 +25,7 @@ STAGES = ("learn", "simulate", "collect", "fit", "pretrain", "evaluate", "live",
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start the command in a process group of its own, so that a kill reaches all of it."""
     return subprocess.Popen(
-        [sys.executable, "-c", "from cli.app import main; main()", *arguments],
+        [sys.executable, "-m", "tests.stories.smaller", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         start_new_session=True,
     )  # fmt: skip
@@ -44,7 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """A quick run: interrupted in one stage, killed without warning in another, then resumed."""
     runs = tmp_path_factory.mktemp("runs")
     run = runs / "story"
-    first = start("demo", "--quick", "--runs", str(runs), "--run-id", "story")
+    first = start("demo", "--quick", "--workers", "1", "--runs", str(runs), "--run-id", "story")
     wait_for(run / ".simulate.partial", first)
     first.send_signal(signal.SIGINT)
     _, said = first.communicate(timeout=240)

@@ -11,25 +11,11 @@ from typing import Any
 import pytest
 
 from cli.app import main
-from experiments.main_job.settings import QUICK
-from surrogates.families import DEFAULT_SETTINGS
-from surrogates.gaussian_process import GaussianProcessSettings
+from tests.stories.smaller import SMALLER, smaller
 from training.rllib.session import ray_session
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "adapting_simpy"
 STAGES = ("learn", "simulate", "collect", "fit", "pretrain", "evaluate", "live", "report")
-SMALLER = {
-    "episodes": 24,
-    "pretrain_seconds": 1.0,
-    "search_candidates": 6,
-    "search_days": 16,
-    "evaluation_days": 5,
-    "in_control_days": 20,
-    "live_days": 6,
-    "retrain_seconds": 0.5,
-    "fine_tune_seconds": 0.5,
-}
-"""Of the quick settings, what still takes seconds."""
 SCENARIO = """
 name = "drifting_clinic"
 summary = "A walk-in clinic whose consultations become longer."
@@ -59,12 +45,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Every stage as a command of its own, in the folder where the user's module is."""
     runs = tmp_path_factory.mktemp("runs")
     (runs / "clinic.toml").write_text(SCENARIO)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, smaller():
         patch.chdir(EXAMPLE)
-        for name, value in SMALLER.items():
-            patch.setitem(QUICK, name, value)
-        few_points = GaussianProcessSettings(inducing=24, steps=12, batch=64)
-        patch.setitem(DEFAULT_SETTINGS, "gp", few_points)
         begin = ("--scenario", str(runs / "clinic.toml"), "--quick", "--workers", "1")
         with ray_session(num_cpus=2):
             for stage in STAGES:
