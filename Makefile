@@ -7,6 +7,11 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
+# Ray's workers get their share of a core beside what else is busy, and wait for more work instead
+# of being started again, which takes seconds.
+export RAY_worker_niceness := 0
+export RAY_idle_worker_killing_time_threshold_ms := 600000
+
 # A pipe fails with whatever failed in it.
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
