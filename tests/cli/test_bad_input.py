@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -327,20 +328,25 @@ def test_a_stage_before_its_turn_names_the_one_that_is_missing(
     assert "no finished stage 'simulate'" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file that this process writes grows beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Writes fail beyond a few kilobytes, as on a disk that fills up while a stage is saved."""
-    arguments = ["surrogym", "learn", "--runs", str(tmp_path), "--run-id", "x", "--quick"]
-    program = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
-        "from cli.app import main; "
-        f"sys.argv = {arguments!r}; "
-        "main()"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
-        cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    assert ended.returncode == 2, ended.stderr
-    assert "free space" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    with files_of_at_most(4096):
+        code = surrogym(monkeypatch, "learn", "--runs", str(tmp_path), "--run-id", "x", "--quick")
+    assert code == 2
+    told = capsys.readouterr().err
+    assert "free space" in told
+    assert "Traceback" not in told
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["run.json"]
