@@ -40,7 +40,7 @@ def smaller() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SMALLER.items():
             patch.setitem(QUICK, name, value)
-        few_points = GaussianProcessSettings(inducing=24, steps=12, batch=64)
+        few_points = GaussianProcessSettings(inducing=24, steps=12, batch=64, exact_rows=0)
         patch.setitem(DEFAULT_SETTINGS, "gp", few_points)
         patch.setattr(fit, "FlowSettings", partial(FlowSettings, least_steps=0))
         yield
