@@ -30,6 +30,8 @@ _T2, _T3, _T4, _T5, _T6 = (np.float32(1.0 / n) for n in (2, 6, 24, 120, 720))
 """Of the Taylor series of the exponential."""
 _A3, _A5, _A7 = (np.float32(x) for x in (-1.0 / 6.0, 3.0 / 40.0, -15.0 / 336.0))
 """Of the Taylor series of the inverse hyperbolic sine."""
+_STRAIGHT = np.float32(10.0)
+"""Beyond it a hyperbolic sine, and a hundredth of it, is an exponential to 1e-4 of its value."""
 _PART = np.float32(1.0 / 64.0)
 """Both series are taken of a 64th: six times squared, or halved, on the way back or there."""
 _WHOLE = 6755399441055744.0
@@ -79,6 +81,24 @@ def _inverse_sinh(x: np.float32) -> np.float32:
     sinh = x * _PART / product
     square = sinh * sinh
     return sinh / _PART * (_ONE + square * (_A3 + square * (_A5 + square * _A7)))
+
+
+@_compiled
+def _sinh(x: np.float32) -> np.float32:
+    """To 1e-5 of its value, up to 20 either way."""
+    power = _exponential(x)
+    return _HALF * (power - _ONE / power)
+
+
+@_compiled
+def _bent(x: np.float32, factor: np.float32) -> np.float32:
+    """The inverse hyperbolic sine of so many times the hyperbolic sine, to 1e-4.
+
+    Far out, where the inverse of a thousand or more is asked for, it is a straight line.
+    """
+    if abs(x) < _STRAIGHT:
+        return _inverse_sinh(factor * _sinh(x))
+    return np.float32(np.copysign(abs(x) + np.log(factor), x))
 
 
 @_compiled
@@ -139,13 +159,23 @@ def settle_root(latent: Row, low: Column, high: Column, is_whole: bool, values: 
 
 @_compiled
 def settle_idle(
-    latent: Row, low: Column, high: Column, unit: float, most: float, values: Column
+    latent: Row, low: Column, high: Column, bend: float, most: float, values: Column
 ) -> None:
-    """Hyperbolic sines of draws, of at most so many units either way, rounded and within bounds."""
-    edge, share, half = np.float32(most), _ONE / np.float32(unit), _HALF * np.float32(unit)
-    for i in range(len(latent)):
-        power = _exponential(min(max(latent[i] * share, -edge), edge))
-        values[i] = half * (power - _ONE / power)
+    """Idle agents of draws on the scale of `coordinates.idling`, rounded and within bounds.
+
+    Where there is no bend a draw is of at most so much either way.
+    """
+    if bend == 1.0:
+        for i in range(len(latent)):
+            values[i] = latent[i]
+    elif np.isinf(bend):
+        edge = np.float32(most)
+        for i in range(len(latent)):
+            values[i] = _sinh(min(max(latent[i], -edge), edge))
+    else:
+        factor = np.float32(1.0 / bend)
+        for i in range(len(latent)):
+            values[i] = bend * _bent(latent[i], factor)
     _bound(values, low, high, True)
 
 
@@ -160,13 +190,16 @@ def note_root(values: Column, location: Row, spread: Row, most: float, off: Row)
 
 @_compiled
 def note_idle(
-    values: Column, location: Row, spread: Row, unit: float, most: float, off: Row
+    values: Column, location: Row, spread: Row, bend: float, most: float, off: Row
 ) -> None:
-    """The same on the scale of the inverse hyperbolic sine of so many units."""
-    edge, whole = np.float32(most), np.float32(unit)
-    share = _ONE / whole
+    """The same on the scale of idle agents."""
+    edge, factor, share = np.float32(most), np.float32(bend), np.float32(1.0 / bend)
     for i in range(len(off)):
-        seen = whole * _inverse_sinh(np.float32(values[i]) * share)
+        seen = np.float32(values[i])
+        if np.isinf(bend):
+            seen = _inverse_sinh(seen)
+        elif bend != 1.0:
+            seen = _bent(seen * share, factor)
         surprise = (seen - location[i]) / spread[i]
         off[i] = min(max(surprise, -edge), edge)
 

@@ -10,11 +10,10 @@ up errors, and a small error of a large stock is a large error of the work done.
 first, then servers who come and go by themselves, then the flows that go back (see `passages`).
 
 Each free number is modelled on a scale where its spread is about constant: square roots for
-counts and waiting time, an inverse hyperbolic sine for idle agents (the size of a team less its
-busy agents, slightly negative while agents finish what they have in hand; see `idling` for its
-unit). Where all in service
-share the servers, as on a web server, a team's size is no limit and its customers are counted as
-those who wait are.
+counts and waiting time, ratios or even steps for idle agents (the size of a team less its busy
+agents, slightly negative while agents finish what they have in hand; see `idling`). Where all in
+service share the servers, as on a web server, a team's size is no limit and its customers are
+counted as those who wait are.
 
 Teams that were never seen to idle while somebody waited for them cannot: work is conserved, and who
 idles follows nearly always from the queue. Servers who were always on for as long as planned are on
@@ -37,7 +36,7 @@ from sim.description import Description, Flow, Stock, SystemDescription
 from sim.errors import InvalidSystem
 from surrogates.ahead import Ahead, Outlook, rows_of
 from surrogates.coordinates.coordinate import Coordinate, Draw, Kind
-from surrogates.coordinates.idling import ONE_UNIT, likeliest_unit
+from surrogates.coordinates.idling import UNBENT, likeliest_bend
 from surrogates.coordinates.ledger import SystemLedger
 from surrogates.coordinates.passages import Column, Feed, Passages
 from surrogates.coordinates.times import counted_in, teams_on
@@ -50,7 +49,7 @@ REMAINDERS = "coordinates.remainders"
 SHARED = "coordinates.shared"
 TOLD = "coordinates.told"
 CONSERVING = "coordinates.conserving"
-UNITS = "coordinates.units"
+BENDS = "coordinates.bends"
 PAID = "coordinates.paid"
 _SHARED_SHARE = 0.01
 """Share of epochs that end with more in service than servers from which on these are shared."""
@@ -102,14 +101,14 @@ class FlowBalance:
         conserving: frozenset[str] = frozenset(),
         paid: frozenset[str] = frozenset(),
         *,
-        units: dict[str, float] | None = None,
+        bends: dict[str, float] | None = None,
         is_told: bool = True,
     ) -> None:
         """`remainders` names for some stocks the outflow that follows from the others.
 
         `shared` are the stocks in service whose customers share the servers, `conserving` those
         whose servers do not idle while somebody waits for them; `paid` are the measures of how long
-        servers are on that are known beforehand; `units` are those of the scales of idle servers.
+        servers are on that are known beforehand; `bends` are those of the scales of idle servers.
         With `is_told` a law hears what the trapezoid rule says of times spent.
         """
         obstacle = obstacle_to_balance(description)
@@ -121,7 +120,7 @@ class FlowBalance:
         assert isinstance(description, SystemDescription)
         self.description, self._chosen = description, remainders or {}
         self._shared, self._conserving, self._is_told = shared, conserving, is_told
-        self._paid, self._units = paid, units or {}
+        self._paid, self._bends = paid, bends or {}
         self.ahead, self._ledger = Ahead(description), SystemLedger(description)
         self._passages = Passages(description)
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
@@ -156,7 +155,7 @@ class FlowBalance:
         description does not say. So are the scales of idle agents.
         """
         unscaled = cls(description).learnt_on(transitions)
-        return unscaled._with_units(dict(unscaled._likeliest_units(transitions)))
+        return unscaled._with_bends(dict(unscaled._likeliest_bends(transitions)))
 
     def learnt_on(self, transitions: Transitions) -> FlowBalance:
         """What these transitions say of the system, in numbers on the scales of these.
@@ -171,22 +170,22 @@ class FlowBalance:
             shared,
             plain._seen_conserving(transitions) - shared,
             plain._seen_paid(transitions),
-            units=self._units,
+            bends=self._bends,
             is_told=self._is_told,
         )
 
-    def _with_units(self, units: dict[str, float]) -> FlowBalance:
+    def _with_bends(self, bends: dict[str, float]) -> FlowBalance:
         return FlowBalance(
             self.description,
             self._chosen,
             self._shared,
             self._conserving,
             self._paid,
-            units=units,
+            bends=bends,
             is_told=self._is_told,
         )
 
-    def _likeliest_units(self, transitions: Transitions) -> Iterator[tuple[str, float]]:
+    def _likeliest_bends(self, transitions: Transitions) -> Iterator[tuple[str, float]]:
         """By stock, from what is looked at and the numbers that are drawn before."""
         t = transitions
         values, low, high = self.encode(t)
@@ -196,7 +195,7 @@ class FlowBalance:
             if coordinate.kind == "idle":
                 free = (low[:, i] < values[:, i]) & (values[:, i] < high[:, i])
                 inputs = np.column_stack([seen, scaled[:, :i]])[free]
-                yield coordinate.name, likeliest_unit(inputs, values[free, i])
+                yield coordinate.name, likeliest_bend(inputs, values[free, i])
 
     def _largest(self, transitions: Transitions) -> list[tuple[str, str]]:
         totals = transitions.outputs.sum(axis=0)
@@ -273,7 +272,10 @@ class FlowBalance:
             marked(SHARED),
             marked(CONSERVING),
             marked(PAID, description.output_names),
-            units=dict(zip(stocks, np.asarray(tensors.get(UNITS, ())).tolist(), strict=False)),
+            bends={
+                name: float(bend) or UNBENT
+                for name, bend in zip(stocks, tensors.get(BENDS, ()), strict=False)
+            },
             is_told=TOLD in tensors,
         )
 
@@ -288,7 +290,13 @@ class FlowBalance:
             SHARED: marks(self._shared),
             CONSERVING: marks(self._conserving),
             PAID: np.array([name in self._paid for name in self.description.output_names], int),
-            UNITS: np.array([self._units.get(s.name, ONE_UNIT) for s in self.description.stocks]),
+            # 0 for none, for what is saved is finite.
+            BENDS: np.array(
+                [
+                    0.0 if (bend := self._bends.get(s.name, UNBENT)) == UNBENT else bend
+                    for s in self.description.stocks
+                ]
+            ),
             **({TOLD: np.ones(1, dtype=int)} if self._is_told else {}),
         }
 
@@ -364,8 +372,8 @@ class FlowBalance:
             else:
                 kind: Kind = "waiting" if visit.team is None else "idle"
                 name = d.stocks[visit.stock].name
-                unit = self._units.get(name, ONE_UNIT) if kind == "idle" else ONE_UNIT
-                found.append(Coordinate(name=name, kind=kind, unit=unit))
+                bend = self._bends.get(name, UNBENT) if kind == "idle" else UNBENT
+                found.append(Coordinate(name=name, kind=kind, bend=bend))
             found += [Coordinate(name=d.flows[i].name, kind="flow") for i in visit.drawn]
         for i in self._measures:
             is_count = d.outputs[i].is_count

@@ -15,12 +15,11 @@ import numpy as np
 from jaxtyping import Float
 
 from sim.description import Description
+from surrogates.coordinates.idling import UNBENT, evened, unevened
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 
 Kind = Literal["exogenous", "flow", "waiting", "idle", "count", "measure", "real"]
-MOST_IDLE = 12.0
-"""Inverse hyperbolic sine of some 80,000 units, beyond which nobody is believed to be idle."""
 Draw = Callable[
     [int, Float[np.ndarray, "batch"], Float[np.ndarray, "batch"]], Float[np.ndarray, "batch"]
 ]
@@ -31,14 +30,14 @@ Draw = Callable[
 class Coordinate:
     """One free number of an epoch, modelled on a scale where its spread is about constant.
 
-    Square roots for counts and for measures, which are never negative; an inverse hyperbolic sine
-    for idle agents; real numbers of either sign as they are.
+    Square roots for counts and for measures, which are never negative; for idle agents see
+    `idling`; real numbers of either sign as they are.
     """
 
     name: str
     kind: Kind
-    unit: float = 1.0
-    """Idle agents at which even steps of the scale pass into even ratios."""
+    bend: float = UNBENT
+    """Idle agents at which the scale passes from even ratios to even steps."""
 
     @property
     def is_whole(self) -> bool:
@@ -48,7 +47,7 @@ class Coordinate:
     def scale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """From the natural unit to the scale on which it is modelled."""
         if self.kind == "idle":
-            return np.asarray(self.unit * np.arcsinh(values / self.unit))
+            return evened(values, self.bend)
         if self.kind == "real":
             return values
         return np.asarray(np.sqrt(np.maximum(values, 0.0)))
@@ -56,8 +55,7 @@ class Coordinate:
     def unscale(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Back from the scale on which it is modelled."""
         if self.kind == "idle":
-            within = np.clip(values / self.unit, -MOST_IDLE, MOST_IDLE)
-            return np.asarray(self.unit * np.sinh(within))
+            return unevened(values, self.bend)
         if self.kind == "real":
             return values
         return np.asarray(np.square(np.maximum(values, 0.0)))

@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from surrogates.coordinates import Coordinate
-from surrogates.coordinates.coordinate import MOST_IDLE
+from surrogates.coordinates.idling import MOST_IDLE
 from surrogates.flow.chain import LARGEST_RESIDUAL, SMALLEST_SPREAD, Scaling
 from surrogates.kernels import (
     note_idle,
@@ -147,7 +147,7 @@ class _Scale:
 
     def __init__(self, coordinate: Coordinate) -> None:
         self._is_idle, self._is_whole = coordinate.kind == "idle", coordinate.is_whole
-        self._unit = coordinate.unit
+        self._bend = coordinate.bend
 
     def settle(
         self, latent: Row, low: Float[np.ndarray, "batch"], high: Float[np.ndarray, "batch"]
@@ -155,7 +155,7 @@ class _Scale:
         """On the natural scale, whole where it counts, and within bounds."""
         values = np.empty(len(latent))
         if self._is_idle:
-            settle_idle(latent, low, high, self._unit, MOST_IDLE, values)
+            settle_idle(latent, low, high, self._bend, MOST_IDLE, values)
         else:
             settle_root(latent, low, high, self._is_whole, values)
         return values
@@ -165,7 +165,7 @@ class _Scale:
     ) -> None:
         """Write how far values came off their locations, in spreads."""
         if self._is_idle:
-            note_idle(values, location, spread, self._unit, LARGEST_RESIDUAL, off)
+            note_idle(values, location, spread, self._bend, LARGEST_RESIDUAL, off)
         else:
             note_root(values, location, spread, LARGEST_RESIDUAL, off)
 

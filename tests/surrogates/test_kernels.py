@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
+from surrogates.coordinates.idling import UNBENT, evened, unevened
 from surrogates.kernels import (
     note_idle,
     note_root,
@@ -60,16 +62,22 @@ def test_nothing_leaves_its_bounds(settle: Callable[..., None]) -> None:
     assert (values == 2.0).any()
 
 
-@pytest.mark.parametrize("unit", [1.0, 30.0])
-def test_idle_agents_are_hyperbolic_sines_of_their_draws(unit: float) -> None:
-    """The series is good to 1e-5 of a value, 0.3 units at the 30,000 here; then it is rounded."""
-    latent = np.linspace(-11.0 * unit, 11.0 * unit, 4001, dtype=np.float32)
+def test_idle_agents_are_hyperbolic_sines_of_their_draws() -> None:
+    """The series is good to 1e-5 of a value, 0.3 at the 30,000 here; and then it is rounded."""
+    latent = np.linspace(-11.0, 11.0, 4001, dtype=np.float32)
     values = np.empty(len(latent))
-    settle_idle(latent, *no_bounds(latent), unit, 12.0, values)
-    exact = unit * np.sinh(latent.astype(float) / unit)
-    assert np.abs(values - exact).max() <= 0.5 + 0.3 * unit
-    near = np.abs(exact) < 1e3
-    assert np.abs(values - exact)[near].max() <= 0.5 + 0.01
+    settle_idle(latent, *no_bounds(latent), UNBENT, 12.0, values)
+    assert np.abs(values - np.sinh(latent.astype(float))).max() <= 0.5 + 0.3
+    assert (values == np.rint(values)).all()
+
+
+@pytest.mark.parametrize("bend", [1.0, 3.0, 30.0, 100.0])
+def test_idle_agents_beyond_the_bend_go_in_even_steps(bend: float) -> None:
+    """As the scale says, to a fiftieth of an agent, and then rounded."""
+    latent = np.linspace(-30.0, 30.0, 4001, dtype=np.float32)
+    values = np.empty(len(latent))
+    settle_idle(latent, *no_bounds(latent), bend, 12.0, values)
+    assert np.abs(values - unevened(latent.astype(float), bend)).max() <= 0.5 + 0.02
     assert (values == np.rint(values)).all()
 
 
@@ -77,26 +85,27 @@ def test_draws_beyond_belief_are_cut_off() -> None:
     """However far a draw goes, it stands for no more agents than the edge does."""
     latent = np.array([1e9, np.inf, -1e9], dtype=np.float32)
     values = np.empty(3)
-    settle_idle(latent, *no_bounds(latent), 1.0, 3.0, values)
+    settle_idle(latent, *no_bounds(latent), UNBENT, 3.0, values)
     assert values.tolist() == [10.0, 10.0, -10.0]
 
 
 @pytest.mark.parametrize(
-    ("note", "scale", "unit"),
+    ("note", "scale", "bend"),
     [
         (note_root, np.sqrt, ()),
-        (note_idle, np.arcsinh, (1.0,)),
-        (note_idle, lambda values: 30.0 * np.arcsinh(values / 30.0), (30.0,)),
+        (note_idle, np.arcsinh, (UNBENT,)),
+        (note_idle, partial(evened, bend=30.0), (30.0,)),
+        (note_idle, np.asarray, (1.0,)),
     ],
 )
 def test_surprises_are_taken_on_the_modelling_scale(
-    note: Callable[..., None], scale: Callable[[np.ndarray], np.ndarray], unit: tuple[float, ...]
+    note: Callable[..., None], scale: Callable[[np.ndarray], np.ndarray], bend: tuple[float, ...]
 ) -> None:
     """In spreads, and none counts for more than the most that is believed."""
     values = np.concatenate([np.arange(300.0), np.geomspace(300.0, 1e5, 50).round()])
     location, spread = singles(350) + 3.0, np.abs(singles(350, seed=2)) + 0.1
     off = np.empty(350, np.float32)
-    note(values, location, spread, *unit, 4.0, off)
+    note(values, location, spread, *bend, 4.0, off)
     exact = np.clip((scale(values) - location) / spread, -4.0, 4.0)
     assert off == pytest.approx(exact, abs=2e-4)
 
@@ -105,7 +114,7 @@ def test_idle_agents_may_be_missing() -> None:
     """The scale of idle agents is odd: five too few lie as far below nought as five above it."""
     off = np.empty(2, np.float32)
     ones = np.ones(2, np.float32)
-    note_idle(np.array([-5.0, 5.0]), 0 * ones, ones, 1.0, 4.0, off)
+    note_idle(np.array([-5.0, 5.0]), 0 * ones, ones, UNBENT, 4.0, off)
     assert off == pytest.approx([-np.arcsinh(5.0), np.arcsinh(5.0)], rel=1e-6)
 
 

@@ -14,7 +14,7 @@ from surrogates.flow.folded import Draws, FoldedChain
 COORDINATES = (
     Coordinate(name="arrivals", kind="exogenous"),
     Coordinate(name="waiting", kind="waiting"),
-    Coordinate(name="in service", kind="idle", unit=2.0),
+    Coordinate(name="in service", kind="idle", bend=3.0),
     Coordinate(name="minutes", kind="measure"),
 )
 FEATURES, ROWS = 5, 40_000
