@@ -94,11 +94,10 @@ def _sinh(x: np.float32) -> np.float32:
 def _bent(x: np.float32, factor: np.float32) -> np.float32:
     """The inverse hyperbolic sine of so many times the hyperbolic sine, to 1e-4.
 
-    Far out, where the inverse of a thousand or more is asked for, it is a straight line.
+    Far out it is a straight line, for factors of a hundredth to a hundred.
     """
-    if abs(x) < _STRAIGHT:
-        return _inverse_sinh(factor * _sinh(x))
-    return np.float32(np.copysign(abs(x) + np.log(factor), x))
+    near = min(max(x, -_STRAIGHT), _STRAIGHT)
+    return _inverse_sinh(factor * _sinh(near)) + (x - near)
 
 
 @_compiled
@@ -194,14 +193,17 @@ def note_idle(
 ) -> None:
     """The same on the scale of idle agents."""
     edge, factor, share = np.float32(most), np.float32(bend), np.float32(1.0 / bend)
+    if bend == 1.0:
+        for i in range(len(off)):
+            off[i] = np.float32(values[i])
+    elif np.isinf(bend):
+        for i in range(len(off)):
+            off[i] = _inverse_sinh(np.float32(values[i]))
+    else:
+        for i in range(len(off)):
+            off[i] = _bent(np.float32(values[i]) * share, factor)
     for i in range(len(off)):
-        seen = np.float32(values[i])
-        if np.isinf(bend):
-            seen = _inverse_sinh(seen)
-        elif bend != 1.0:
-            seen = _bent(seen * share, factor)
-        surprise = (seen - location[i]) / spread[i]
-        off[i] = min(max(surprise, -edge), edge)
+        off[i] = min(max((off[i] - location[i]) / spread[i], -edge), edge)
 
 
 @_compiled
