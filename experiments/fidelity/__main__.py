@@ -35,7 +35,7 @@ EXAMPLES = (
         name="good",
         episodes=900,
         settings=FidelitySettings(
-            days=48, gap_days=4000, gap_episodes=10_000, scored_rows=8000, conditional_rows=4000
+            days=48, gap_days=2000, gap_episodes=10_000, scored_rows=8000, conditional_rows=4000
         ),
     ),
     Example(name="scant", episodes=12),
