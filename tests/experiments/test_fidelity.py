@@ -16,7 +16,7 @@ from experiments.main_job.reporter import Reporter
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-EXAMPLES = dict.fromkeys(("good", "scant", "starved"), "do not use")
+EXAMPLES = {"good": "train on it", "scant": "do not use", "starved": "do not use"}
 
 
 def stored(name: str) -> dict[str, Any]:
