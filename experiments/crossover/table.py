@@ -9,6 +9,7 @@ from typing import Any
 from experiments.crossover.settings import SURROGATE
 from experiments.racing.arrivals import Arrival, arrivals, current
 from experiments.racing.rows import Row
+from experiments.rows import origin_of
 from experiments.time_to_policy.direct import COMPILED, LEAN
 from experiments.time_to_policy.settings import Setting
 from experiments.time_to_policy.target import Target, target_of
@@ -62,8 +63,7 @@ def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
     found = sizes(rows, settings)
     if not found:
         return "# From which size on does a surrogate pay?\n\nNo rows yet.\n"
-    last = found[-1].rows[-1]
-    commits = ", ".join(sorted({row.commit for size in found for row in size.rows}))
+    used = [row for size in found for row in size.rows]
     return "\n".join(
         [
             "# From which size on does a surrogate pay?\n",
@@ -73,7 +73,7 @@ def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
             *(_line(size) for size in found),
             "",
             _NOTE,
-            f"Measured at {commits}, {last.date}, {last.machine}.\n",
+            f"Measured at {origin_of(used)}.\n",
         ]
     )
 

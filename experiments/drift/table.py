@@ -14,6 +14,7 @@ from experiments.drift.iid import SAMPLES
 from experiments.drift.rows import IN_CONTROL, Row
 from experiments.drift.settings import SHIFT, Setting
 from experiments.drift.study import EXPLAINED
+from experiments.rows import origin_of
 from sim.output import Estimate
 
 CHIEF = "residual cusum"
@@ -33,11 +34,7 @@ def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
         parts += ["", *_delays(block)]
         if block.setting.kinds != (SHIFT,):
             parts += ["", *_names(block), "", *_structure(block)]
-    commits = ", ".join(sorted({row.commit for row in used}))
-    dates = sorted({row.date for row in used})
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    machines = "; ".join(sorted({row.machine for row in used}))
-    return "\n".join([*parts, "", f"Measured at {commits}, {when}, {machines}."]) + "\n"
+    return "\n".join([*parts, "", f"Measured at {origin_of(used)}."]) + "\n"
 
 
 def _in_control(found: Sequence[Block]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from experiments.fidelity_vs_regret.analysis import Foretold, data_sets, foretellings, regrets
 from experiments.fidelity_vs_regret.rows import Row
 from experiments.fidelity_vs_regret.settings import Setting
+from experiments.rows import origin_of
 from surrogates.fidelity.verdict import Use
 
 _HEAD = (
@@ -25,7 +26,7 @@ def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
         mine = rows_of(rows, setting)
         if len(mine) > 1:
             parts += [f"## {setting.name}\n", _told(mine), _scores(mine), _verdicts(mine),
-                      _families(mine), _measured(mine)]  # fmt: skip
+                      _families(mine), f"Measured at {origin_of(mine)}.\n"]  # fmt: skip
     if len(parts) == 1:
         parts.append("No rows yet.\n")
     return "\n".join(parts)
@@ -89,8 +90,3 @@ def _families(rows: Sequence[Row]) -> str:
             cells.append(f"{np.mean(of):.1%}" if of else "")
         lines.append(f"| {family} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
-
-
-def _measured(rows: Sequence[Row]) -> str:
-    commits = ", ".join(sorted({row.commit for row in rows}))
-    return f"Measured at {commits}, {rows[-1].date}, {rows[-1].machine}.\n"

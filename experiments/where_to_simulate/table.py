@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.rows import origin_of
 from experiments.where_to_simulate.arms import ARMS, BASELINE
 from experiments.where_to_simulate.curves import Curves, Measure, epochs_saved
 from experiments.where_to_simulate.rows import Row
@@ -76,11 +77,7 @@ def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
         return "Nothing has been measured yet.\n"
     used = [row for block in found for part in block.rows.values() for row in part]
     parts = [*_saved_table(found), "", *(line for block in found for line in _curve_table(block))]
-    commits = ", ".join(sorted({row.commit for row in used}))
-    dates = sorted({row.date for row in used})
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    machines = "; ".join(sorted({row.machine for row in used}))
-    return "\n".join([*parts, f"Measured at {commits}, {when}, {machines}."]) + "\n"
+    return "\n".join([*parts, f"Measured at {origin_of(used)}."]) + "\n"
 
 
 def _saved_table(found: Sequence[Block]) -> list[str]:
