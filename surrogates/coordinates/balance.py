@@ -26,8 +26,8 @@ easier to tell than the whole: see `trapezoids`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -37,6 +37,7 @@ from sim.errors import InvalidSystem
 from surrogates.ahead import Ahead, Outlook, rows_of
 from surrogates.coordinates.coordinate import Coordinate, Draw, Kind
 from surrogates.coordinates.idling import UNBENT, likeliest_bend
+from surrogates.coordinates.learnt import Learnt
 from surrogates.coordinates.ledger import SystemLedger
 from surrogates.coordinates.passages import Column, Feed, Passages
 from surrogates.coordinates.times import counted_in, teams_on
@@ -45,12 +46,7 @@ from surrogates.features import SystemFeatures
 from surrogates.interface import Epochs
 
 Rows = Float[np.ndarray, "row coordinate"]
-REMAINDERS = "coordinates.remainders"
-SHARED = "coordinates.shared"
-TOLD = "coordinates.told"
-CONSERVING = "coordinates.conserving"
-BENDS = "coordinates.bends"
-PAID = "coordinates.paid"
+Sizes = Float[np.ndarray, "row team"]
 _SHARED_SHARE = 0.01
 """Share of epochs that end with more in service than servers from which on these are shared."""
 _PENNY = 1e-9
@@ -93,23 +89,10 @@ class _Visit:
 class FlowBalance:
     """The free numbers of a system's epoch, and the way to and from transitions."""
 
-    def __init__(
-        self,
-        description: Description,
-        remainders: dict[str, str] | None = None,
-        shared: frozenset[str] = frozenset(),
-        conserving: frozenset[str] = frozenset(),
-        paid: frozenset[str] = frozenset(),
-        *,
-        bends: dict[str, float] | None = None,
-        is_told: bool = True,
-    ) -> None:
-        """`remainders` names for some stocks the outflow that follows from the others.
+    def __init__(self, description: Description, learnt: Learnt | None = None) -> None:
+        """Of a system of which so much was learnt.
 
-        `shared` are the stocks in service whose customers share the servers, `conserving` those
-        whose servers do not idle while somebody waits for them; `paid` are the measures of how long
-        servers are on that are known beforehand; `bends` are those of the scales of idle servers.
-        With `is_told` a law hears what the trapezoid rule says of times spent.
+        Raises InvalidSystem for one that the flow balance cannot represent.
         """
         obstacle = obstacle_to_balance(description)
         if obstacle is not None:
@@ -118,9 +101,7 @@ class FlowBalance:
                 "mean, bootstrap and gp do without it"
             )
         assert isinstance(description, SystemDescription)
-        self.description, self._chosen = description, remainders or {}
-        self._shared, self._conserving, self._is_told = shared, conserving, is_told
-        self._paid, self._bends = paid, bends or {}
+        self.description, self._learnt = description, learnt or Learnt()
         self.ahead, self._ledger = Ahead(description), SystemLedger(description)
         self._passages = Passages(description)
         self._flow_at = {flow.name: i for i, flow in enumerate(description.flows)}
@@ -140,7 +121,7 @@ class FlowBalance:
         self._counted = tuple(self._components_of(i) for i in self._measures)
         on = teams_on(description)
         self._teams_on = [
-            on[name] if (name := description.output_names[i]) in paid else []
+            on[name] if (name := description.output_names[i]) in self._learnt.paid else []
             for i in self._measures
         ]
         self.coordinates = tuple(self._list_coordinates())
@@ -154,36 +135,26 @@ class FlowBalance:
         shared, which never idle while somebody waits and which are on as planned is learnt too: a
         description does not say. So are the scales of idle agents.
         """
-        unscaled = cls(description).learnt_on(transitions)
-        return unscaled._with_bends(dict(unscaled._likeliest_bends(transitions)))
+        unbent = cls(description).learnt_on(transitions)
+        bends = dict(unbent._likeliest_bends(transitions))
+        return cls(description, replace(unbent._learnt, bends=bends))
 
     def learnt_on(self, transitions: Transitions) -> FlowBalance:
         """What these transitions say of the system, in numbers on the scales of these.
 
         What was learnt in those numbers can be taught more wherever the same are free.
         """
-        plain = FlowBalance(self.description)
-        shared = plain._seen_shared(transitions)
-        return FlowBalance(
-            self.description,
-            dict(plain._largest(transitions)),
-            shared,
-            plain._seen_conserving(transitions) - shared,
-            plain._seen_paid(transitions),
-            bends=self._bends,
-            is_told=self._is_told,
+        plain, t = FlowBalance(self.description), transitions
+        sizes = plain.sizes(t.state, t.decision, t.parameters)
+        shared = plain._seen_shared(t, sizes)
+        learnt = replace(
+            self._learnt,
+            remainders=dict(plain._largest(t)),
+            shared=shared,
+            conserving=plain._seen_conserving(t, sizes) - shared,
+            paid=plain._seen_paid(t, sizes),
         )
-
-    def _with_bends(self, bends: dict[str, float]) -> FlowBalance:
-        return FlowBalance(
-            self.description,
-            self._chosen,
-            self._shared,
-            self._conserving,
-            self._paid,
-            bends=bends,
-            is_told=self._is_told,
-        )
+        return FlowBalance(self.description, learnt)
 
     def _likeliest_bends(self, transitions: Transitions) -> Iterator[tuple[str, float]]:
         """By stock, from what is looked at and the numbers that are drawn before."""
@@ -206,10 +177,9 @@ class FlowBalance:
                 found.append((stock.name, self.description.flows[max(ways, key=totals.item)].name))
         return found
 
-    def _seen_shared(self, transitions: Transitions) -> frozenset[str]:
+    def _seen_shared(self, transitions: Transitions, sizes: Sizes) -> frozenset[str]:
         """Stocks whose customers in service grew past the size of their team."""
         t, found = transitions, set()
-        sizes = self.sizes(t.state, t.decision, t.parameters)
         for visit in self._visits:
             if visit.team is not None:
                 # Who is in hand when a team shrinks may stay, but nobody joins them.
@@ -218,10 +188,9 @@ class FlowBalance:
                     found.add(self.description.stocks[visit.stock].name)
         return frozenset(found)
 
-    def _seen_conserving(self, transitions: Transitions) -> frozenset[str]:
+    def _seen_conserving(self, transitions: Transitions, sizes: Sizes) -> frozenset[str]:
         """Stocks whose team was all busy whenever an epoch ended with somebody waiting for it."""
         t, found = transitions, set()
-        sizes = self.sizes(t.state, t.decision, t.parameters)
         for visit in self._visits:
             queue = self._queue_of(visit.stock)
             if visit.team is None or queue is None or queue >= visit.stock:
@@ -232,19 +201,14 @@ class FlowBalance:
                 found.add(self.description.stocks[visit.stock].name)
         return frozenset(found)
 
-    def _seen_paid(self, transitions: Transitions) -> frozenset[str]:
+    def _seen_paid(self, transitions: Transitions, sizes: Sizes) -> frozenset[str]:
         """Measures of how long servers are on that were always what their teams' sizes said."""
-        t, d = transitions, self.description
-        sizes = self.sizes(t.state, t.decision, t.parameters)
-        found = set()
-        for name, teams in teams_on(d).items():
-            if name in d.output_names:
-                planned = sizes[:, teams].sum(axis=1) * t.duration
-                seen = t.outputs[:, d.output_names.index(name)]
-                if (
-                    np.isfinite(planned).all()
-                    and (np.abs(seen - planned) <= _PENNY * planned).all()
-                ):
+        t, names, found = transitions, self.description.output_names, set()
+        for name, teams in teams_on(self.description).items():
+            planned = sizes[:, teams].sum(axis=1) * t.duration
+            if name in names and np.isfinite(planned).all():
+                off = np.abs(t.outputs[:, names.index(name)] - planned)
+                if (off <= _PENNY * planned).all():
                     found.add(name)
         return frozenset(found)
 
@@ -257,48 +221,15 @@ class FlowBalance:
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray], description: Description) -> FlowBalance:
         """The balance that `to_tensors` was asked of."""
-        if REMAINDERS not in tensors or not isinstance(description, SystemDescription):
-            return cls(description, is_told=False)
-        names = zip(description.stocks, tensors[REMAINDERS], strict=True)
-        stocks = [stock.name for stock in description.stocks]
-
-        def marked(key: str, among: Sequence[str] = stocks) -> frozenset[str]:
-            marks = tensors.get(key, np.zeros(len(among)))
-            return frozenset(name for name, mark in zip(among, marks, strict=True) if mark)
-
-        return cls(
-            description,
-            {s.name: description.flows[int(i)].name for s, i in names},
-            marked(SHARED),
-            marked(CONSERVING),
-            marked(PAID, description.output_names),
-            bends={
-                name: float(bend) or UNBENT
-                for name, bend in zip(stocks, tensors.get(BENDS, ()), strict=False)
-            },
-            is_told=TOLD in tensors,
-        )
+        if not isinstance(description, SystemDescription):
+            return cls(description)
+        return cls(description, Learnt.from_tensors(tensors, description))
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Which outflow of each stock follows from the others, and what was learnt of servers."""
-
-        def marks(names: frozenset[str]) -> np.ndarray:
-            return np.array([s.name in names for s in self.description.stocks], dtype=int)
-
-        return {
-            REMAINDERS: np.array([visit.remainder for visit in self._visits]),
-            SHARED: marks(self._shared),
-            CONSERVING: marks(self._conserving),
-            PAID: np.array([name in self._paid for name in self.description.output_names], int),
-            # 0 for none, for what is saved is finite.
-            BENDS: np.array(
-                [
-                    0.0 if (bend := self._bends.get(s.name, UNBENT)) == UNBENT else bend
-                    for s in self.description.stocks
-                ]
-            ),
-            **({TOLD: np.ones(1, dtype=int)} if self._is_told else {}),
-        }
+        d = self.description
+        remainders = {d.stocks[v.stock].name: d.flows[v.remainder].name for v in self._visits}
+        return replace(self._learnt, remainders=remainders).to_tensors(d)
 
     @property
     def openings(self) -> Float[np.ndarray, "opening state"]:
@@ -319,8 +250,8 @@ class FlowBalance:
         outflows = self._outflows(stock)
         if not outflows:
             raise InvalidSystem(f"nothing flows out of stock {stock.name!r}")
-        if stock.name in self._chosen:
-            return next(f for f in outflows if f.name == self._chosen[stock.name])
+        if stock.name in self._learnt.remainders:
+            return next(f for f in outflows if f.name == self._learnt.remainders[stock.name])
         main = {team.name for team in self.description.teams if team.lever is None}
         team_of = {s.name: s.team for s in self.description.stocks}
         to_main = [f for f in outflows if f.target and team_of[f.target] in main]
@@ -338,7 +269,7 @@ class FlowBalance:
             ),
             returns=self._passages.returns_from(at),
             team=self._limited_team(stock),
-            queue=self._queue_of(at) if stock.name in self._conserving else None,
+            queue=self._queue_of(at) if stock.name in self._learnt.conserving else None,
             is_backlog=stock.team is None and all(f.target for f in outflows),
             drawn=tuple(sorted(others, key=lambda i: i in {feed.flow for feed in feeds})),
             remainder=self._flow_at[remainder.name],
@@ -347,7 +278,7 @@ class FlowBalance:
 
     def _limited_team(self, stock: Stock) -> int | None:
         d = self.description
-        if stock.name in self._shared:
+        if stock.name in self._learnt.shared:
             return None
         limited = {*d.calendar.columns, *(pool for pool, _ in d.staffing)}
         for position, team in enumerate(d.teams):
@@ -358,7 +289,7 @@ class FlowBalance:
     def _components_of(self, output: int) -> tuple[int, ...]:
         """Positions of the components whose number a time spent adds up; none for other outputs."""
         d = self.description
-        names = counted_in(d).get(d.output_names[output], ()) if self._is_told else ()
+        names = counted_in(d).get(d.output_names[output], ()) if self._learnt.is_told else ()
         return tuple(d.state_names.index(name) for name in names)
 
     def _list_coordinates(self) -> list[Coordinate]:
@@ -372,7 +303,7 @@ class FlowBalance:
             else:
                 kind: Kind = "waiting" if visit.team is None else "idle"
                 name = d.stocks[visit.stock].name
-                bend = self._bends.get(name, UNBENT) if kind == "idle" else UNBENT
+                bend = self._learnt.bends.get(name, UNBENT) if kind == "idle" else UNBENT
                 found.append(Coordinate(name=name, kind=kind, bend=bend))
             found += [Coordinate(name=d.flows[i].name, kind="flow") for i in visit.drawn]
         for i in self._measures:

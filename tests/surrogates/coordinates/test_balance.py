@@ -13,7 +13,7 @@ from sim.simulator import ServiceSystem
 from sim.system import System
 from surrogates.collect import run_episodes
 from surrogates.coordinates import FlowBalance
-from surrogates.coordinates.balance import CONSERVING, PAID
+from surrogates.coordinates.learnt import CONSERVING, PAID
 from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
 from surrogates.flow import FlowSettings, fit_flow

@@ -7,8 +7,8 @@ import pytest
 
 from sim.description import SystemDescription
 from surrogates.coordinates import FlowBalance, relearn_coordinates
-from surrogates.coordinates.balance import BENDS
 from surrogates.coordinates.idling import UNBENT, evened, likeliest_bend, unevened
+from surrogates.coordinates.learnt import BENDS
 from surrogates.dataset import Transitions
 
 

@@ -13,7 +13,7 @@ from sim.simulator import ServiceSystem
 from surrogates.ahead import Ahead, rows_of
 from surrogates.collect import run_episodes
 from surrogates.coordinates import FlowBalance
-from surrogates.coordinates.balance import TOLD
+from surrogates.coordinates.learnt import TOLD
 from surrogates.coordinates.plain import learn_coordinates
 from surrogates.dataset import Transitions, concatenate
 from surrogates.design import PlannedEpisode, plan_episodes
