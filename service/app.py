@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
+import structlog
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
 
@@ -39,6 +41,7 @@ from service.sessions.operations import Sessions
 from service.sessions.routes import router as sessions
 from service.sessions.sources import ModelSource
 from service.settings import Settings
+from service.stopping import Stopping
 from service.webhooks.operations import Webhooks
 from service.webhooks.routes import router as webhooks
 
@@ -54,6 +57,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
 )
 """Under /v1."""
 
+_log = structlog.get_logger("surrogym.app")
 _ABOUT = """Step environments over true simulators and surrogates, run training jobs, and keep
 policies good while the system changes. Send a key as `Authorization: Bearer sgk_...`."""
 
@@ -94,7 +98,7 @@ def _lifespan(platform: Platform) -> Callable[[FastAPI], AbstractAsyncContextMan
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings = platform.settings
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         await run_sync(platform.database.upgrade)
         keyring = Keyring(platform.database, platform.clock)
         if settings.key is not None:
@@ -110,14 +114,25 @@ def _lifespan(platform: Platform) -> Callable[[FastAPI], AbstractAsyncContextMan
             setattr(app.state, name, part)
         async with AsyncExitStack() as stack:
             stack.callback(platform.database.close)
+            started: list[Resource] = []
+            stack.push_async_callback(_stop, started, platform.stopping)
             for resource in resources:
                 await resource.start()
-                stack.push_async_callback(resource.stop)
+                started.append(resource)
             app.state.resources = resources
             yield
             platform.stopping.set()
 
     return lifespan
+
+
+async def _stop(started: list[Resource], stopping: Stopping) -> None:
+    """All at once: one that takes long takes no time from the others."""
+    seconds = stopping.seconds_left
+    ends = (resource.stop(seconds) for resource in started)
+    for failure in await asyncio.gather(*ends, return_exceptions=True):
+        if isinstance(failure, BaseException):
+            _log.error("stopping failed", exc_info=failure)
 
 
 def _parts(platform: Platform, keyring: Keyring) -> dict[str, object]:

@@ -160,7 +160,7 @@ def _engine(url: URL, is_sqlite: bool) -> Engine:
             url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=given
         )
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     timeout = {} if "timeout" in url.query else {"timeout": _SECONDS_FOR_LOCK}
     # One for each thread that asks: whoever reads must not wait for those who wait to write.
     engine = create_engine(

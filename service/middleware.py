@@ -40,7 +40,8 @@ _SAFE = tuple(
 )
 """Headers of every answer that does not say otherwise."""
 _QUIET = ("/livez", "/readyz", "/metrics")
-_STEPS = "/sessions/{session_id}/step"
+_API = "/v1"
+_STEPS = f"{_API}/sessions/{{session_id}}/step"
 """Of which hundreds come a second: a line for each would cost more than the step. They are counted,
 and those that fail are told."""
 
@@ -96,13 +97,23 @@ class Requests:
             self._account(scope, status, time.perf_counter() - began)
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
-        method, route = scope["method"], getattr(scope.get("route"), "path", "none")
+        method, route = scope["method"], _route(scope)
         self._count.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
         if route not in _QUIET and (route != _STEPS or status >= 400):
             # Neither query nor headers: keys may be in them.
             _log.info("request", method=method, path=scope["path"], status=status,
                       milliseconds=round(1e3 * seconds, 2))  # fmt: skip
+
+
+def _route(scope: Scope) -> str:
+    """What a request is counted under: the path of its route, with names in place of values."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return "none"
+    # FastAPI tells a route's path as its router has it, without what the app puts before that.
+    is_whole = path.startswith(_API) or not scope["path"].startswith(f"{_API}/")
+    return str(path) if is_whole else _API + path
 
 
 def _identity(scope: Scope) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -11,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from service.clock import Clock, SystemClock
 from service.database import Database
 from service.settings import Settings
+from service.stopping import Stopping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,11 @@ class Platform:
     database: Database
     clock: Clock = field(default_factory=SystemClock)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: Stopping = field(init=False)
     """Set when the service is told to stop: who streams to somebody then ends the stream."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stopping", Stopping(self.settings.stop_seconds))
 
 
 @runtime_checkable
@@ -33,8 +36,8 @@ class Resource(Protocol):
         """Take up work, what was left by a kill included."""
         ...
 
-    async def stop(self) -> None:
-        """Lay work down within seconds, so that it can be taken up again."""
+    async def stop(self, seconds: float) -> None:
+        """Lay work down within so many seconds, so that it can be taken up again."""
         ...
 
     def missing(self) -> list[str]:

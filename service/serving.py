@@ -70,7 +70,7 @@ def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=round(settings.stop_seconds),
+            timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
             timeout_keep_alive=30,
             ws=Connection,
             ws_max_size=MOST_BYTES,
@@ -108,7 +108,8 @@ def prepare(settings: Settings) -> str | None:
 @contextmanager
 def folder_of_one_service(data: Path) -> Iterator[None]:
     """Hold the data folder; raises InvalidService where another service of this machine does."""
-    data.mkdir(parents=True, exist_ok=True)
+    # Nobody else's: it has hashes of keys, what webhooks are signed with, and who did what.
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data / "service.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

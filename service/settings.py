@@ -75,8 +75,9 @@ class Settings(BaseSettings):
     printed once."""
     log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
     """JSON lines, or text for people; auto is text on a terminal."""
-    stop_seconds: float = Field(default=8.0, gt=0)
-    """In which open requests are let finish when the service is told to stop."""
+    stop_seconds: float = Field(default=9.0, ge=1)
+    """From when the service is told to stop until it is gone: half for open requests to finish,
+    what is left of it to lay down jobs and all else. Docker kills after 10."""
     limits: LimitSettings = Field(default_factory=LimitSettings)
     sessions: SessionSettings = Field(default_factory=SessionSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)

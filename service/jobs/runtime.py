@@ -25,7 +25,6 @@ from service.scenarios.catalogue import Catalogue
 
 _LOOK_SECONDS = 1.0
 """Between two looks for events of jobs that other services hold."""
-_STOP_SECONDS = 8.0
 
 
 class Jobs:
@@ -78,9 +77,9 @@ class Jobs:
         self._bell.open()
         self.supervisor.start()
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """Lay work down: processes end within seconds, jobs go back into the queue."""
-        await run_sync(self.supervisor.stop, _STOP_SECONDS)
+        await run_sync(self.supervisor.stop, seconds)
 
     def missing(self) -> list[str]:
         """What is lacking to run jobs."""

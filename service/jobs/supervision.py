@@ -23,6 +23,10 @@ from service.scenarios.catalogue import Catalogue
 
 _SILENT_SECONDS = 30.0
 """Without a turn after which the supervisor is taken to be stuck."""
+_GIVING_BACK_SECONDS = 3.0
+"""For what follows on the end of processes, those that had to be killed included."""
+_LAST_SECONDS = 0.5
+"""Of a stop: to kill whatever is still there."""
 
 
 class Supervisor:
@@ -50,6 +54,7 @@ class Supervisor:
         self._wake, self._ends = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._renewed = self._last_turn = float("-inf")
+        self._seconds_to_stop = float("inf")
         self._log = structlog.get_logger("surrogym.jobs")
 
     def start(self) -> None:
@@ -59,6 +64,7 @@ class Supervisor:
 
     def stop(self, seconds: float) -> None:
         """End every process within so long, and give the jobs back to the queue."""
+        self._seconds_to_stop = seconds
         self._ends.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -198,7 +204,9 @@ class Supervisor:
         """End all processes together, and give the jobs back."""
         for attempt in self.attempts.values():
             attempt.end(AttemptState.INTERRUPTED, "the service was stopped")
-        deadline = self._clock.monotonic() + self._settings.grace_seconds + 3.0
+        patience = self._settings.grace_seconds + _GIVING_BACK_SECONDS
+        seconds = min(patience, self._seconds_to_stop - _LAST_SECONDS)
+        deadline = self._clock.monotonic() + seconds
         while self.attempts and self._clock.monotonic() < deadline:
             try:
                 self._look()

@@ -31,7 +31,7 @@ class Vigil:
         """Begin to look."""
         self._looking = asyncio.create_task(self._look_for_ever())
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """Look no more."""
         if self._looking is not None:
             self._looking.cancel()

@@ -95,7 +95,7 @@ class Models:
         """Remove what a kill left half written."""
         shutil.rmtree(self._folder / ".incoming", ignore_errors=True)
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """Nothing to lay down."""
 
     def missing(self) -> list[str]:

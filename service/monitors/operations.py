@@ -74,9 +74,9 @@ class Monitors:
         """Take up what was left."""
         self.supervisor.start()
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """Lay all down, to be taken up again."""
-        await run_sync(self.supervisor.stop)
+        await run_sync(self.supervisor.stop, seconds)
 
     def missing(self) -> list[str]:
         """What it lacks to be of use."""

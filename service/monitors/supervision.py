@@ -23,6 +23,7 @@ from service.monitors.settings import MonitorSettings
 from service.monitors.tables import MonitorDayRow, MonitorRow
 from service.monitors.watched import Shadowed, Tuning, Watched
 from service.scenarios.catalogue import Catalogue
+from service.stopping import join_all
 from sim.errors import SurrogymError
 
 _log = structlog.get_logger("surrogym.monitors")
@@ -78,14 +79,13 @@ class Supervisor:
             thread.start()
             self._threads.append(thread)
 
-    def stop(self) -> None:
-        """Lay all down; what was under way is done anew."""
+    def stop(self, seconds: float) -> None:
+        """Lay all down within so long; what was under way is done anew."""
         self._is_stopping = True
         self.wake()
         self._observing.end()
         self._calibrating.end()
-        for thread in self._threads:
-            thread.join(5.0)
+        join_all(self._threads, seconds)
 
     def wake(self) -> None:
         """Something came in."""

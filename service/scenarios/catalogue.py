@@ -58,7 +58,7 @@ class Catalogue:
     async def start(self) -> None:
         """Nothing to take up."""
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """End the process of plug-ins."""
         await run_sync(self._process.end)
 

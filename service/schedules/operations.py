@@ -77,9 +77,9 @@ class Schedules:
         """Take up what was left."""
         self.scheduler.start()
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """Lay it down, to be taken up again."""
-        await run_sync(self.scheduler.stop)
+        await run_sync(self.scheduler.stop, seconds)
 
     def missing(self) -> list[str]:
         """What it lacks to be of use."""

@@ -35,12 +35,12 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Lay it down; what was under way is taken up where it stands."""
+    def stop(self, seconds: float) -> None:
+        """Lay it down within so long; what was under way is taken up where it stands."""
         self._is_stopping = True
         self.wake()
         if self._thread is not None:
-            self._thread.join(5.0)
+            self._thread.join(seconds)
 
     def wake(self) -> None:
         """Something may be due."""

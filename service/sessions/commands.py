@@ -34,7 +34,7 @@ class _Route:
     path: str
 
 
-_ROUTES = {name: _Route(f"/sessions/{{session_id}}/{name}") for name in ("step", "reset")}
+_ROUTES = {name: _Route(f"/v1/sessions/{{session_id}}/{name}") for name in ("step", "reset")}
 
 
 class CommandDoor:

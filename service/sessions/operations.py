@@ -70,7 +70,7 @@ class Sessions:
         self._parting = asyncio.create_task(self._part())
         self._reaping = asyncio.create_task(self._reap_for_ever())
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """Lay all down, to be taken up again."""
         for task in (self._reaping, self._parting):
             if task is not None:

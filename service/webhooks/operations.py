@@ -43,9 +43,9 @@ class Webhooks:
         self.teller.key = await run_sync(signing_key, self._data)
         self.teller.start()
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """Lay it down."""
-        await run_sync(self.teller.stop)
+        await run_sync(self.teller.stop, seconds)
 
     def missing(self) -> list[str]:
         """What it lacks to be of use."""

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import Counter
 
 from service.platform import Platform
+from service.stopping import join_all
 from service.webhooks import repository
 from service.webhooks.sending import Answer, Parcel, new_client, send, wait_after
 from service.webhooks.signatures import secret_of
@@ -49,15 +50,13 @@ class Teller:
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, seconds: float) -> None:
         """Let calls end for a moment; those that do not are made again by whoever comes after."""
         self._is_stopping = True
         self.wake()
         with self._lock:
             threads = [self._thread, *self._calling.values()]
-        for thread in threads:
-            if thread is not None:
-                thread.join(_GRACE_SECONDS)
+        join_all(filter(None, threads), min(seconds, _GRACE_SECONDS))
         self._client.close()
 
     @property

@@ -156,7 +156,7 @@ def settle(monitors: Monitors) -> None:
 def watch(service: HasModels, clinic: Clinic, **asked: Any) -> str:
     """Begin to watch a clinic; nothing happens by itself, and the monitor is calibrated."""
     monitors: Monitors = service.app.state.monitors
-    monitors.supervisor.stop()
+    monitors.supervisor.stop(5.0)
     monitors.supervisor._is_stopping = False
     monitors.supervisor._threads.clear()
     monitors.supervisor._observing = Inline()  # type: ignore[assignment]

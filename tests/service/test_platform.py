@@ -247,11 +247,13 @@ def test_health_says_what_is_missing(service: InProcess) -> None:
     """An orchestrator restarts by /livez and routes by /readyz; a person reads the phrase."""
     assert service.client.get("/livez").json() == {"status": "alive"}
     assert service.client.get("/readyz").json() == {"status": "ready", "missing": []}
+    service.client.get("/v1/sessions/ses_0")
+    counted = service.client.get("/metrics").text
+    assert 'route="/v1/sessions/{session_id}",status="404"' in counted
     service.app.state.platform.stopping.set()
     answer = service.client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["missing"] == ["it is stopping"]
-    assert "surrogym_http_requests_total" in service.client.get("/metrics").text
 
 
 def test_a_data_folder_without_room_is_missing(in_process: StartInProcess) -> None:

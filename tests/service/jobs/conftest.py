@@ -74,7 +74,7 @@ class House:
 
     def close(self) -> None:
         """Stop it."""
-        asyncio.run(self.jobs.stop())
+        asyncio.run(self.jobs.stop(8.0))
         self._database.close()
 
     def submit(self, plan: Plan | None = None, *, owner: str = "ann", **given: Any) -> Job:

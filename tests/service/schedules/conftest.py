@@ -214,7 +214,7 @@ def open_desk(in_process: StartInProcess, clinic: Clinic, tmp_path: Path) -> Cal
         service = in_process(clock, **QUIET | given)
         state = service.app.state
         for part in (state.jobs.supervisor, state.monitors.supervisor, state.schedules.scheduler):
-            part.stop(*((5.0,) if part is state.jobs.supervisor else ()))
+            part.stop(5.0)
         for part in (state.monitors.supervisor, state.schedules.scheduler):
             part._is_stopping = False
         state.monitors.supervisor._observing = Inline()
