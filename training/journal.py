@@ -14,12 +14,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
-
-import numpy as np
 
 from sim.errors import SurrogymError
 
@@ -132,43 +129,6 @@ class Journal:
         self.steps.append(step)
         if self.hear is not None:
             self.hear(step)
-
-
-def digest_of(*values: object) -> str:
-    """What tells values from others: the same for values equally made, in another process too.
-
-    Dataclasses, arrays, containers and partial functions count with all that is in them, functions
-    and classes by their names, anything else by the name of its class alone.
-    """
-    return hashlib.sha256(json.dumps(_told(values)).encode()).hexdigest()
-
-
-def _told(value: object) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return repr(value)
-    if isinstance(value, np.generic):
-        return _told(value.item())
-    if isinstance(value, np.ndarray):
-        return _told_array(value)
-    if isinstance(value, Mapping):
-        return ["mapping", *sorted([repr(key), _told(each)] for key, each in value.items())]
-    if isinstance(value, list | tuple):
-        return ["sequence", *map(_told, value)]
-    if isinstance(value, partial):
-        return ["partial", _told(value.func), _told(value.args), _told(value.keywords)]
-    if isinstance(value, type) or not is_dataclass(value):
-        named = value if hasattr(value, "__qualname__") else type(value)
-        return ["named", f"{named.__module__}.{named.__qualname__}"]
-    parts = [[each.name, _told(getattr(value, each.name))] for each in fields(value)]
-    return [type(value).__qualname__, *parts]
-
-
-def _told_array(values: np.ndarray) -> list[Any]:
-    """Numbers as float64, as they are read back from Parquet."""
-    if values.dtype.kind in "biuf":
-        numbers = np.ascontiguousarray(values, dtype=np.float64)
-        return ["array", list(values.shape), hashlib.sha256(numbers.tobytes()).hexdigest()]
-    return ["array", list(values.shape), *map(str, values.ravel().tolist())]
 
 
 def _digest(inputs: Mapping[str, Any] | None) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from training.forms import RecordForm
-from training.journal import InvalidJournal, Journal, digest_of, whole_folder
+from training.journal import InvalidJournal, Journal, whole_folder
 
 
 @dataclass(frozen=True)
@@ -137,19 +135,3 @@ def test_a_folder_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         replace_half(tmp_path / "kept")
     assert (tmp_path / "kept" / "a").read_text() == "1"
-
-
-def test_a_digest_tells_values_by_all_that_is_in_them() -> None:
-    """A step of other data must not be read back, one of the same data made anew must be."""
-    days = {"wait": np.array([1.0, 2.0]), "who": np.array(["a", "b"]), "of": Number(1)}
-    same = {"of": Number(1), "who": np.array(["a", "b"], object), "wait": np.array([1, 2])}
-    assert digest_of(days) == digest_of(same)
-    others = (
-        {**days, "wait": np.array([1.0, 2.1])},
-        {**days, "wait": np.array([[1.0, 2.0]])},
-        {**days, "who": np.array(["a", "c"])},
-        {**days, "of": Number(2)},
-        {**days, "of": partial(Number, 1)},
-    )
-    assert len({digest_of(each) for each in (days, *others)}) == 6
-    assert digest_of(partial(Number, 1)) != digest_of(partial(Number, 2))

@@ -17,8 +17,9 @@ from jaxtyping import Float
 
 from surrogates.dataset import Transitions
 from training.calibrate import Calibration, calibrate_parameters
+from training.digests import digest_of
 from training.forms import RecordForm
-from training.journal import Journal, digest_of
+from training.journal import Journal
 from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate
 from training.loop.decision import Change, Decision, Findings, corrected, decide
 from training.loop.investigating import Found

@@ -21,9 +21,10 @@ from surrogates.errors import InvalidDataset
 from surrogates.families import fit_family, refuse_unfit
 from surrogates.fidelity.gap import Gap, optimism
 from surrogates.interface import Surrogate
+from training.digests import digest_of
 from training.evaluation import compare
 from training.forms import CostsForm, PolicyForm, RecordForm, SurrogateForm, TransitionsForm
-from training.journal import Journal, digest_of
+from training.journal import Journal
 from training.loop.learning import OnPoint, Trained, TrainedForm, refit, seeds_of, train_imagined
 from training.loop.visits import Visit, VisitForm, visit
 from training.plant import Plant, Where

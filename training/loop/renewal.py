@@ -24,8 +24,9 @@ from surrogates.dataset import Transitions, concatenate
 from surrogates.design import PlannedEpisode
 from surrogates.interface import Surrogate
 from training.controllers import PolicyController
+from training.digests import digest_of
 from training.forms import SurrogateForm, TransitionsForm
-from training.journal import Journal, digest_of
+from training.journal import Journal
 from training.loop.decision import Change, Decision
 from training.loop.learning import redescribed, refit
 from training.plant import Plant

@@ -20,10 +20,11 @@ from typing import Any
 from sim.errors import InvalidParameters
 from sim.output import Estimate
 from surrogates.interface import Surrogate
+from training.digests import digest_of
 from training.evaluation import Comparison, compare
 from training.forms import CostsForm, PolicyForm
 from training.gate import FEWEST_EPISODES, decide_promotion
-from training.journal import Journal, digest_of
+from training.journal import Journal
 from training.loop.decision import Decision
 from training.loop.learning import (
     OnPoint,
