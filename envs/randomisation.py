@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.stats import qmc
 
 from sim.description import Description
 from sim.errors import InvalidParameters, suggestion
@@ -89,7 +89,7 @@ class SpreadParameters:
         if not len(low) or not count:
             return np.zeros((count, len(low)))
         power = int(np.ceil(np.log2(count)))
-        points = qmc.Sobol(len(low), rng=random).random_base2(power)
+        points = scipy.stats.qmc.Sobol(len(low), rng=random).random_base2(power)
         # Rows are dealt at random, or the same copies would always get the same corner.
         return np.asarray(low + random.permutation(points)[:count] * (high - low))
 

@@ -25,7 +25,7 @@ from sim.distributions import Distribution, build_distribution
 from sim.drift import Drift, build_drift
 from sim.errors import InvalidSettings, suggestion
 from sim.servers import Picks, Preemption
-from sim.volumes import Volumes, read_volumes
+from sim.volumes import Volumes
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
@@ -101,6 +101,9 @@ class VolumeSettings(Strict):
 
     def read(self, source: str | None = None) -> Volumes:
         """Read the whole series, from another file when one is named."""
+        # Not before a file is read: pandas takes half a second, and most processes read none.
+        from sim.volume_files import read_volumes
+
         return read_volumes(
             source or self.source,
             time_column=self.time_column,

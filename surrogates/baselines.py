@@ -1,8 +1,4 @@
-"""Two surrogates that any other must beat: the marginal distribution, and real epochs nearby.
-
-Also what every model of latent normals needs: from a normal on the modelling scale to a settled
-value of a coordinate, and the probability of that value.
-"""
+"""Two surrogates that any other must beat: the marginal distribution, and real epochs nearby."""
 
 from __future__ import annotations
 
@@ -11,70 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import log_ndtr
 from sklearn.neighbors import NearestNeighbors
 
 from sim.description import Description
-from surrogates.coordinates import Coordinate, Coordinates, learn_coordinates, restore_coordinates
-from surrogates.dataset import Transitions
+from surrogates.coordinates import Coordinates, learn_coordinates, restore_coordinates
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.errors import InvalidDataset
 from surrogates.features import features_of
 from surrogates.interface import Epochs
-
-
-def settled_log_prob(
-    coordinate: Coordinate,
-    values: Float[np.ndarray, "batch"],
-    low: Float[np.ndarray, "batch"],
-    high: Float[np.ndarray, "batch"],
-    mean: Float[np.ndarray, "batch"],
-    deviation: Float[np.ndarray, "batch"],
-) -> Float[np.ndarray, "batch"]:
-    """Log probability that a latent normal settles at `values`, in nats.
-
-    For whole numbers the mass of the rounding cell, where a cell at a bound holds all that is
-    clipped to it; for measures a mass at 0 and a density above; for other numbers a density.
-    """
-    if coordinate.is_whole:
-        lower = (coordinate.scale(values - 0.5) - mean) / deviation
-        upper = (coordinate.scale(values + 0.5) - mean) / deviation
-        return _log_mass(
-            np.where(values <= low, -np.inf, lower), np.where(values >= high, np.inf, upper)
-        )
-    score = (coordinate.scale(values) - mean) / deviation
-    normal = -0.5 * score**2 - np.log(deviation) - 0.5 * np.log(2 * np.pi)
-    if coordinate.kind == "real":
-        return np.asarray(normal)
-    with np.errstate(divide="ignore"):
-        # d sqrt(v) / dv = 1 / (2 sqrt(v)); the row of a value at 0 is replaced by its mass.
-        steepness = -np.log(2.0) - 0.5 * np.log(values)
-    return np.asarray(np.where(values > 0.0, normal + steepness, log_ndtr(score)))
-
-
-def _log_mass(
-    lower: Float[np.ndarray, "batch"], upper: Float[np.ndarray, "batch"]
-) -> Float[np.ndarray, "batch"]:
-    """Log of the standard normal's mass between two points, exact in both tails."""
-    # Beyond 0 the mirror image is taken: there differences of the distribution lose all digits.
-    mirrored = lower > 0
-    near, far = np.where(mirrored, -lower, upper), np.where(mirrored, -upper, lower)
-    above, below = log_ndtr(near), log_ndtr(far)
-    with np.errstate(divide="ignore"):
-        mass: Float[np.ndarray, "batch"] = above + np.log(-np.expm1(below - above))
-    return mass
-
-
-def refuse_unusable(transitions: Transitions, system: str) -> None:
-    """Raise InvalidDataset when there is no row to learn from, or one with a non-finite number."""
-    if not len(transitions):
-        raise InvalidDataset(f"no transitions of {system!r} to learn from: collect some first")
-    for name in ("state", "decision", "parameters", "next_state", "outputs", "duration"):
-        is_finite = np.isfinite(getattr(transitions, name))
-        broken = np.flatnonzero(~is_finite.reshape(len(transitions), is_finite[0].size).all(axis=1))
-        if len(broken):
-            raise InvalidDataset(
-                f"row {broken[0]} of {name} holds a non-finite number: drop it or collect again"
-            )
+from surrogates.settled import settled_log_prob
 
 
 class MeanSurrogate:

@@ -170,3 +170,16 @@ def _groups(description: Description) -> dict[str, tuple[str, ...]]:
         "next_state": description.state_names,
         "outputs": description.output_names,
     }
+
+
+def refuse_unusable(transitions: Transitions, system: str) -> None:
+    """Raise InvalidDataset when there is no row to learn from, or one with a non-finite number."""
+    if not len(transitions):
+        raise InvalidDataset(f"no transitions of {system!r} to learn from: collect some first")
+    for name in ("state", "decision", "parameters", "next_state", "outputs", "duration"):
+        is_finite = np.isfinite(getattr(transitions, name))
+        broken = np.flatnonzero(~is_finite.reshape(len(transitions), is_finite[0].size).all(axis=1))
+        if len(broken):
+            raise InvalidDataset(
+                f"row {broken[0]} of {name} holds a non-finite number: drop it or collect again"
+            )

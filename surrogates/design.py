@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.stats import qmc
 
 from sim.description import Description, SystemDescription
 from sim.streams import stream
@@ -125,7 +125,7 @@ def within_box(
 def _spread_points(dimensions: int, count: int, seed: int) -> Float[np.ndarray, "point axis"]:
     if not dimensions:
         return np.zeros((count, 0))
-    sampler = qmc.Sobol(dimensions, rng=stream(seed, "design"))
+    sampler = scipy.stats.qmc.Sobol(dimensions, rng=stream(seed, "design"))
     points: Float[np.ndarray, "point axis"] = sampler.random_base2(
         max(1, int(np.ceil(np.log2(max(2, count)))))
     )

@@ -16,8 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from sim.description import Description
-from surrogates.baselines import refuse_unusable
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.errors import TamperedArtefact
 from surrogates.features import Features, features_of
 

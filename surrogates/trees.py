@@ -25,9 +25,8 @@ from sklearn.tree._tree import Tree
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from sim.description import Description
-from surrogates.baselines import refuse_unusable
 from surrogates.coordinates import Coordinates, learn_coordinates, restore_coordinates
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.errors import InvalidDataset, TamperedArtefact
 from surrogates.lessons import Lessons, Scales, prepare
 from surrogates.progress import Progress, unheard

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.optimize import minimize
 
 from surrogates.dataset import Transitions
 from training.likelihood import (
@@ -213,7 +213,7 @@ def _most_likely(
     starts = (np.clip((start - box[:, 0]) / widths, 0.0, 1.0), np.full(len(widths), 0.5))
     bounds = [(0.0, 1.0)] * len(widths)
     found = [
-        minimize(
+        scipy.optimize.minimize(
             cost, x, jac=True, method="L-BFGS-B", bounds=bounds,
             options={"ftol": _TOLERANCE, "maxls": _LINE_STEPS},
         )

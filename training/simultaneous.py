@@ -10,8 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import norm
+import scipy
 
 CONFIDENCE = 0.95
 """Probability that all intervals together hold what they are of."""
@@ -35,7 +34,9 @@ def simultaneous_quantile(parameters: int, looks: int) -> float:
     if parameters < 1 or looks < 1:
         raise ValueError(f"{parameters} parameters and {looks} looks: at least one of each")
     each = CONFIDENCE ** (1.0 / parameters)
-    return float(brentq(lambda bound: _stays_within(bound, looks) - each, _LEAST, _MOST))
+    return float(
+        scipy.optimize.brentq(lambda bound: _stays_within(bound, looks) - each, _LEAST, _MOST)
+    )
 
 
 def _stays_within(bound: float, looks: int) -> float:
@@ -44,10 +45,10 @@ def _stays_within(bound: float, looks: int) -> float:
     By the density of those sums that have kept to it so far, from day to day.
     """
     sums, weights = _grid(bound)
-    density = norm.pdf(sums)
+    density = scipy.stats.norm.pdf(sums)
     for days in range(2, looks + 1):
         after, after_weights = _grid(bound * np.sqrt(days))
-        density = norm.pdf(after[:, None] - sums) @ (weights * density)
+        density = scipy.stats.norm.pdf(after[:, None] - sums) @ (weights * density)
         sums, weights = after, after_weights
     return float(weights @ density)
 

@@ -13,8 +13,7 @@ from jaxtyping import Float, Int
 from sim.arrivals.process import ArrivalStream
 from sim.choices import Limit, Positive, PositiveCount, refuse_outside_limits
 from sim.errors import InvalidSettings, InvalidVolumes
-from sim.traces import read_trace
-from sim.volumes import read_volumes, spread, sum_slots
+from sim.volumes import spread, sum_slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +119,10 @@ class RecordedArrivals:
         day_kinds: _DayKinds = "alike",
     ) -> RecordedArrivals:
         """Read a file: counts per slot where `count_column` is named, else one row a customer."""
+        # Not before a file is read: pandas takes half a second, and most processes read none.
+        from sim.traces import read_trace
+        from sim.volume_files import read_volumes
+
         if count_column is not None:
             return cls(
                 record=read_volumes(

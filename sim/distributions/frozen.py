@@ -1,4 +1,4 @@
-"""Any continuous distribution of SciPy."""
+"""Any continuous distribution of SciPy, which imports its `stats` when they are first asked for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import stats
 
 from sim.errors import InvalidSettings, InvalidSystem, suggestion
 
@@ -27,7 +27,7 @@ class Frozen:
 
     def __post_init__(self) -> None:
         family = getattr(self.distribution, "dist", None)
-        if not isinstance(family, stats.rv_continuous):
+        if not isinstance(family, scipy.stats.rv_continuous):
             raise InvalidSystem(
                 f"Frozen: {self.distribution!r} is no frozen continuous distribution: "
                 "give one such as scipy.stats.invgauss(0.5, scale=2)"
@@ -54,6 +54,7 @@ class Frozen:
     @classmethod
     def from_settings(cls, *, family: str, parameters: dict[str, float]) -> Frozen:
         """The family of `scipy.stats` by its name, frozen with its parameters by theirs."""
+        stats = scipy.stats
         known = {
             name for name in dir(stats) if isinstance(getattr(stats, name), stats.rv_continuous)
         }

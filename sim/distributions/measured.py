@@ -11,7 +11,6 @@ from jaxtyping import Float
 
 from sim.choices import Limit, refuse_outside_limits
 from sim.errors import InvalidSettings
-from sim.tables import read_table
 
 
 def _are_durations(values: tuple[float, ...]) -> bool:
@@ -46,6 +45,9 @@ class Empirical:
 
         Raises InvalidVolumes with the lines that are no duration.
         """
+        # Not before a file is read: pandas takes half a second, and most processes read none.
+        from sim.tables import read_table
+
         table = read_table(str(path), (column,))
         values = table.numbers(column)
         faulty = ~np.isfinite(values) | (values < 0)

@@ -16,14 +16,13 @@ from jaxtyping import Float, Float32, Int
 from scipy.special import logsumexp
 
 from sim.description import Description
-from surrogates.baselines import refuse_unusable, settled_log_prob
 from surrogates.coordinates import (
     Coordinates,
     learn_coordinates,
     relearn_coordinates,
     restore_coordinates,
 )
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.ensemble.cells import Cells
 from surrogates.ensemble.members import (
     LARGEST_RESIDUAL,
@@ -42,6 +41,7 @@ from surrogates.networks import Network, softplus
 from surrogates.normals import draw_normals
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
+from surrogates.settled import settled_log_prob
 
 Batch = Float[np.ndarray, "batch"]
 

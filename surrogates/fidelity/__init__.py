@@ -1,18 +1,6 @@
 """How far a surrogate can be trusted, measured against fresh runs of the simulator."""
 
-from surrogates.fidelity.assessment import Assessment, Evidence
-from surrogates.fidelity.episodes import Cost
-from surrogates.fidelity.policies import Decider, varied_policies
-from surrogates.fidelity.settings import FidelitySettings
-from surrogates.fidelity.verdict import Verdict, judge
+import lazy_loader
 
-__all__ = [
-    "Assessment",
-    "Cost",
-    "Decider",
-    "Evidence",
-    "FidelitySettings",
-    "Verdict",
-    "judge",
-    "varied_policies",
-]
+# As in `surrogates`: whoever wants to vary policies does not wait for what judges them.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from surrogates.dataset import Transitions
-from surrogates.flow.branches import Branches, grow_rates
+from surrogates.flow.branches import Branches
 from surrogates.flow.patterns import Patterns
 from surrogates.flow.questions import Asked, SharpInputs
 
@@ -29,6 +29,9 @@ class Routing:
     @classmethod
     def learn(cls, transitions: Transitions, patterns: Patterns) -> Routing:
         """Grow a tree for each event from observed epochs, all of known patterns."""
+        # Not before it is wanted: scikit-learn takes a second, and most processes only draw.
+        from surrogates.flow.growth import grow_rates
+
         sharp, asked = SharpInputs(patterns.description), patterns.ask_again(transitions)
         inputs, at_work = sharp(asked)
         possible = patterns.members @ patterns.feasible(asked.states) > 0.0

@@ -16,9 +16,8 @@ from jaxtyping import Float
 
 from sim.description import Description, SystemDescription
 from sim.errors import InvalidSystem
-from surrogates.baselines import refuse_unusable
 from surrogates.coordinates.balance import obstacle_to_balance
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.flow.ascent import unheard
 from surrogates.flow.interval import IntervalLaw, fit_intervals
 from surrogates.flow.jumps import JumpLaw, fit_jumps

@@ -15,13 +15,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sim.description import Description, SystemDescription
-from surrogates.baselines import refuse_unusable, settled_log_prob
 from surrogates.coordinates.balance import FlowBalance, obstacle_to_balance
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.errors import InvalidDataset
 from surrogates.fluid.model import FluidRates, flow_on
 from surrogates.interface import Epochs
 from surrogates.progress import Progress
+from surrogates.settled import settled_log_prob
 
 _NEVER = -30.0
 """Log rate of what was never seen."""

@@ -20,14 +20,13 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.metrics import pairwise_distances_argmin
 
 from sim.description import Description
-from surrogates.baselines import refuse_unusable, settled_log_prob
 from surrogates.coordinates import (
     Coordinates,
     learn_coordinates,
     relearn_coordinates,
     restore_coordinates,
 )
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.errors import TamperedArtefact
 from surrogates.features import features_of
 from surrogates.gaussian_process.functions import Functions, draw_functions
@@ -43,6 +42,7 @@ from surrogates.lessons import Lessons, Scales, prepare
 from surrogates.normals import draw_normals
 from surrogates.progress import Progress, unheard
 from surrogates.recorded import settings_from_tensors, settings_to_tensors
+from surrogates.settled import settled_log_prob
 from surrogates.stepwise import LikelyStepwiseSurrogate, Rows
 
 _ABRIDGED = "draws.readout"

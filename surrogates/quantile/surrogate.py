@@ -21,7 +21,6 @@ from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor, nn
 
 from sim.description import Description
-from surrogates.baselines import refuse_unusable
 from surrogates.coordinates import (
     Coordinate,
     Coordinates,
@@ -29,7 +28,7 @@ from surrogates.coordinates import (
     relearn_coordinates,
     restore_coordinates,
 )
-from surrogates.dataset import Transitions
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.errors import InvalidDataset
 from surrogates.lessons import Lessons, Scales, prepare
 from surrogates.networks import Network, softplus

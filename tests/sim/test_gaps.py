@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from sim.errors import InvalidVolumes
-from sim.volumes import Volumes, read_volumes
+from sim.volume_files import read_volumes
+from sim.volumes import Volumes
 
 MONDAY, TUESDAY = date(2024, 6, 3), date(2024, 6, 4)
 

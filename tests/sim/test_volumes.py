@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from sim.errors import InvalidVolumes
-from sim.volumes import BANK_CALLS, Volumes, dispersion, read_volumes
+from sim.volume_files import read_volumes
+from sim.volumes import BANK_CALLS, Volumes, dispersion
 
 DAYS = ("2003-03-03", "2003-03-04", "2003-03-07")
 SLOTS = 4

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from sim.errors import InvalidVolumes
-from sim.volumes import Volumes, read_volumes
+from sim.volume_files import read_volumes
+from sim.volumes import Volumes
 
 NEW_YORK = "America/New_York"
 FORWARD, BACK = date(2024, 3, 10), date(2024, 11, 3)

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from sim.description import SystemDescription
-from surrogates.baselines import settled_log_prob
 from surrogates.coordinates import Coordinate
 from surrogates.coordinates.coordinate import Draw, Kind
 from surrogates.dataset import Transitions
 from surrogates.ensemble.cells import Cells
 from surrogates.interface import Epochs
+from surrogates.settled import settled_log_prob
 
 
 @dataclass(frozen=True)

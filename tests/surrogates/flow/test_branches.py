@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surrogates.flow.branches import Branches, grow_rates
+from surrogates.flow.branches import Branches
+from surrogates.flow.growth import grow_rates
 
 
 def questions(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

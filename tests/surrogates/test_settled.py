@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from surrogates.baselines import settled_log_prob
 from surrogates.coordinates import Coordinate
+from surrogates.settled import settled_log_prob
 
 FLOW = Coordinate(name="arrivals", kind="flow")
 IDLE = Coordinate(name="team", kind="idle")
