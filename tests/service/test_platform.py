@@ -492,3 +492,13 @@ def test_the_command_serves_prints_one_key_and_stops_by_itself(tmp_path: Path) -
         assert "made before" in served.said[1]
         assert served.client().get("/v1/keys", headers=headers).status_code == 200
         assert key not in served.log()
+
+
+def test_the_service_starts_without_what_it_needs_later_or_in_other_processes() -> None:
+    """Each of these takes half a second or more, of every process of the service."""
+    heavy = ("gpytorch", "pandas", "ray", "scipy.stats", "sklearn", "torch")
+    program = f"import sys, service.app; print([n for n in {heavy} if n in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "[]"
