@@ -1,6 +1,6 @@
-"""The README's sentences on the studies of surrogates, from their figures and from nothing else.
+"""What the README says of the studies, from their figures and rows and from nothing else.
 
-`python -m experiments.readme` rewrites the block of the README between its two markers.
+`python -m experiments.readme` rewrites the blocks of the README between their markers.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from experiments.blocks import with_block
-from experiments.rows import origin_of
+from experiments.racing.arrivals import current
+from experiments.racing.rows import Row
+from experiments.rows import origin_of, read_rows
 from experiments.surrogate_comparison.analysis import Field, fields, largest
 from experiments.surrogate_comparison.settings import GROUNDS
 from experiments.surrogate_comparison.study import stored
+from experiments.time_to_policy.settings import THOROUGH
+from experiments.time_to_policy.table import headline
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = ROOT / "experiments"
 BEGIN, END = "<!-- studies: begin -->", "<!-- studies: end -->"
+RACE_BEGIN, RACE_END = "<!-- time to policy: begin -->", "<!-- time to policy: end -->"
 _PLACES = "Places among all families, BoTorch, SMT, scikit-learn and mbrl's ensemble"
 _FEWER = (
     "Exact Gaussian processes are fitted to some of these: BoTorch to 300, SMT to 150, "
@@ -100,9 +105,23 @@ def _ratio(figure: dict[str, Any]) -> str:
     return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
 
 
+def race_block() -> str:
+    """How soon policies are good enough, as Markdown."""
+    rows = read_rows(STUDIES / "time_to_policy" / "rows.jsonl", Row)
+    mine = [row for setting in THOROUGH for row in current(rows, setting.name, setting.digest)]
+    (share,) = {setting.reaches for setting in THOROUGH}
+    told = (
+        "Good enough: greedily on the same true days, cheaper than the best rule and at "
+        f"{share:.0%} of the best value known. Wall-clock on two cores, simulating and fitting "
+        "included; medians over seeds, those that did not get there counted with what they were "
+        f"given ({origin_of(mine)})."
+    )
+    return "\n".join([*headline(rows, THOROUGH), "", told])
+
+
 def rewrite(text: str) -> str:
-    """The README with its block replaced."""
-    return with_block(text, BEGIN, END, block)
+    """The README with its blocks replaced."""
+    return with_block(with_block(text, BEGIN, END, block), RACE_BEGIN, RACE_END, race_block)
 
 
 def main() -> None:

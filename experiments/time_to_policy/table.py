@@ -16,6 +16,14 @@ _HEAD = (
     "| way to a policy | seeds that got there | wall-clock, s | true epochs | best cost of a day |",
     "| --- | ---: | ---: | ---: | ---: |",
 )
+_HEADLINE = {
+    "`flow`": "flow",
+    "`gp`": "gp",
+    "`ensemble`": "ensemble",
+    "stock RLlib on the simulator": STOCK,
+    "our PPO on the simulator": LEAN,
+}
+"""Arms by what they are called for readers who have not read of the study."""
 
 
 def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
@@ -46,14 +54,40 @@ def _section(setting: Setting, rows: Sequence[Row], target: Target) -> str:
 
 
 def _line(arrival: Arrival) -> str:
-    seconds = f"{arrival.at_least:,.0f}"
-    if arrival.reached < len(arrival.seconds):
-        seconds = f"more than {seconds}" if not arrival.reached else f"at least {seconds}"
     epochs = sorted(arrival.epochs)[len(arrival.epochs) // 2]
     return (
-        f"| {arrival.arm} | {arrival.reached} of {len(arrival.seconds)} | {seconds} | "
+        f"| {arrival.arm} | {arrival.reached} of {len(arrival.seconds)} | {_seconds(arrival)} | "
         f"{epochs:,.0f} | {min(arrival.best):,.0f} to {max(arrival.best):,.0f} |"
     )
+
+
+def _seconds(arrival: Arrival) -> str:
+    seconds = f"{arrival.at_least:,.0f}"
+    if arrival.reached < len(arrival.seconds):
+        return f"more than {seconds}" if not arrival.reached else f"at least {seconds}"
+    return seconds
+
+
+def headline(rows: Sequence[Row], settings: Sequence[Setting]) -> list[str]:
+    """A line for each system that has rows, with every arm in a column."""
+    lines = [
+        f"| good enough after | {' | '.join(_HEADLINE)} |",
+        f"| --- |{' ---: |' * len(_HEADLINE)}",
+    ]
+    for setting in settings:
+        mine = current(rows, setting.name, setting.digest)
+        target = target_of(mine, setting.reaches)
+        if target is not None:
+            found = {arrival.arm: arrival for arrival in arrivals(mine, target.cost)}
+            told = (_told(found.get(arm)) for arm in _HEADLINE.values())
+            lines.append(f"| {setting.name} | {' | '.join(told)} |")
+    return lines
+
+
+def _told(arrival: Arrival | None) -> str:
+    if arrival is None:
+        return ""
+    return f"{_seconds(arrival)} s, {arrival.reached} of {len(arrival.seconds)} seeds"
 
 
 def _ratios(found: Sequence[Arrival]) -> list[str]:

@@ -17,6 +17,7 @@ from experiments.retraining.target import CONDITIONED, NEVER
 from experiments.retraining.target import target_of as good_again
 from experiments.time_to_policy.direct import LEAN, STOCK
 from experiments.time_to_policy.settings import THOROUGH, find_setting
+from experiments.time_to_policy.table import headline
 from experiments.time_to_policy.table import render as render_times
 from experiments.time_to_policy.table import summary as summary_of_times
 from experiments.time_to_policy.target import target_of
@@ -90,6 +91,8 @@ def test_the_table_says_bounds_where_the_simulator_did_not_get_there() -> None:
     assert figures is not None
     bounds = {each["name"]: each["is_bound"] for each in figures["figures"]}
     assert bounds == {f"{setting.name}_stock": True, f"{setting.name}_lean": False}
+    line = headline(rows, THOROUGH)[-1]
+    assert "| 60 s, 1 of 1 seeds |  |  | more than 1,500 s, 0 of 1 seeds | 600 s, 1 of 1" in line
     assert "No rows yet" in render_times([], THOROUGH)
 
 
