@@ -26,8 +26,6 @@ _log = structlog.get_logger("surrogym.sessions")
 MOST_BYTES = 64 << 20
 """Of one message on a socket."""
 _KILLED = -9
-_MOST_SURVIVED = 2
-"""Times that a session is brought back after somebody killed its worker in the same command."""
 _LOOK_SECONDS = 0.1
 _WARM_SECONDS = 1.0
 """After the start: a service that is up for a moment only, as in tests, starts no processes."""
@@ -164,7 +162,7 @@ class Playing:
         if death.was_slow or death.status != _KILLED:
             return True
         session.survived += 1
-        return session.survived > _MOST_SURVIVED
+        return session.survived > self._settings.survived_kills
 
     def _why(self, session: Session, death: Death) -> str:
         if not death.was_slow:

@@ -22,6 +22,9 @@ class SessionSettings(BaseModel):
     """Most address space of a worker beyond what it begins with."""
     step_seconds: float = Field(default=30.0, gt=0)
     """Most time of one step; the worker of a slower one is killed and its session fails."""
+    survived_kills: int = Field(default=5, ge=0)
+    """Times that a session is brought back after its worker was killed in one and the same command;
+    beyond that its simulator is taken to be at fault: the kernel kills who takes all memory."""
     open_seconds: float = Field(default=120.0, gt=0)
     """Most time of building an environment, and of bringing one back."""
     unused_seconds: float = Field(default=120.0, gt=0)

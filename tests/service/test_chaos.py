@@ -346,6 +346,7 @@ EVILS = {
     hostile.LOOP: (504, "step_timeout"),
     hostile.HOG: (502, "simulator_error"),
     hostile.EXIT: (502, "simulator_crashed"),
+    hostile.KILL: (502, "simulator_crashed"),
     hostile.RAISE: (502, "simulator_error"),
     hostile.NAN: (502, "simulator_error"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import time
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ import numpy as np
 from sim.description import Description, Lever
 from sim.epoch import Epoch, Quantity
 
-NOTHING, SOMETHING, SEGFAULT, LOOP, RAISE, NAN, EXIT, HOG = range(8)
+NOTHING, SOMETHING, SEGFAULT, LOOP, RAISE, NAN, EXIT, HOG, KILL = range(9)
 """What each decision does."""
 EPOCHS = 6
 
@@ -20,7 +21,7 @@ DESCRIPTION = Description(
     name="hostile",
     components=(Quantity(name="level", unit="turns"), Quantity(name="ticks", unit="ticks")),
     outputs=(Quantity(name="turns", unit="turns"),),
-    levers=(Lever(name="wind", levels=tuple(map(float, range(8))), decides="value"),),
+    levers=(Lever(name="wind", levels=tuple(map(float, range(9))), decides="value"),),
     parameters=(),
     epochs=EPOCHS,
 )
@@ -74,4 +75,5 @@ _EVIL: dict[int, Callable[[], object]] = {
     RAISE: _raise,
     EXIT: lambda: os._exit(3),
     HOG: lambda: bytearray(64 << 30),
+    KILL: lambda: os.kill(os.getpid(), signal.SIGKILL),
 }

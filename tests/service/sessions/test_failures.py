@@ -17,7 +17,7 @@ from tests.service.sessions.test_sessions import ask, begin, code_of
 
 @pytest.fixture(scope="module")
 def started(starting: Starting) -> InProcess:
-    return starting(simulator_workers=1, step_seconds=0.5, quota=5)
+    return starting(simulator_workers=1, step_seconds=0.5, quota=5, survived_kills=3)
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def one_worker(started: InProcess) -> Iterator[InProcess]:
     [
         (hostile.SEGFAULT, 502, "simulator_crashed"),
         (hostile.EXIT, 502, "simulator_crashed"),
+        (hostile.KILL, 502, "simulator_crashed"),
         (hostile.LOOP, 504, "step_timeout"),
         (hostile.RAISE, 502, "simulator_error"),
         (hostile.NAN, 502, "simulator_error"),
