@@ -28,17 +28,21 @@ _HEADLINE = {
 
 def render(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
     """Every system that has rows."""
-    parts, told = ["# Time to a policy\n"], list[Row]()
-    for setting in settings:
-        mine = current(rows, setting.name, setting.digest)
-        target = target_of(mine, setting.reaches)
-        if target is not None:
-            parts.append(_section(setting, mine, target))
-            told += mine
-    if not told:
+    parts, found = ["# Time to a policy\n"], races(rows, settings)
+    if not found:
         return "\n".join([*parts, "No rows yet.\n"])
-    parts.append(f"Measured at {origin_of(told)}.\n")
-    return "\n".join(parts)
+    parts += [_section(*race) for race in found]
+    told = [row for _, mine, _ in found for row in mine]
+    return "\n".join([*parts, f"Measured at {origin_of(told)}.\n"])
+
+
+def races(
+    rows: Sequence[Row], settings: Sequence[Setting]
+) -> list[tuple[Setting, list[Row], Target]]:
+    """Every system that has rows, with them and with what is good enough there."""
+    mine = [(setting, current(rows, setting.name, setting.digest)) for setting in settings]
+    found = [(setting, its, target_of(its, setting.reaches)) for setting, its in mine]
+    return [(setting, its, target) for setting, its, target in found if target is not None]
 
 
 def _section(setting: Setting, rows: Sequence[Row], target: Target) -> str:
@@ -56,7 +60,7 @@ def _section(setting: Setting, rows: Sequence[Row], target: Target) -> str:
 def _line(arrival: Arrival) -> str:
     epochs = sorted(arrival.epochs)[len(arrival.epochs) // 2]
     return (
-        f"| {arrival.arm} | {arrival.reached} of {len(arrival.seconds)} | {_seconds(arrival)} | "
+        f"| {arrival.arm} | {_share(arrival)} | {_seconds(arrival)} | "
         f"{epochs:,.0f} | {min(arrival.best):,.0f} to {max(arrival.best):,.0f} |"
     )
 
@@ -74,20 +78,26 @@ def headline(rows: Sequence[Row], settings: Sequence[Setting]) -> list[str]:
         f"| good enough after | {' | '.join(_HEADLINE)} |",
         f"| --- |{' ---: |' * len(_HEADLINE)}",
     ]
-    for setting in settings:
-        mine = current(rows, setting.name, setting.digest)
-        target = target_of(mine, setting.reaches)
-        if target is not None:
-            found = {arrival.arm: arrival for arrival in arrivals(mine, target.cost)}
-            told = (_told(found.get(arm)) for arm in _HEADLINE.values())
-            lines.append(f"| {setting.name} | {' | '.join(told)} |")
+    for setting, mine, target in races(rows, settings):
+        found = {arrival.arm: arrival for arrival in arrivals(mine, target.cost)}
+        told = (_told(found.get(arm)) for arm in _HEADLINE.values())
+        lines.append(f"| {setting.name} | {' | '.join(told)} |")
     return lines
 
 
 def _told(arrival: Arrival | None) -> str:
     if arrival is None:
         return ""
-    return f"{_seconds(arrival)} s, {arrival.reached} of {len(arrival.seconds)} seeds"
+    told = f"{_seconds(arrival)} s, {_share(arrival)} seeds"
+    there = sorted(seconds for seconds in arrival.seconds if seconds is not None)
+    if not there or len(arrival.seconds) == 1:
+        return told
+    ends = dict.fromkeys(f"{seconds:,.0f}" for seconds in (there[0], there[-1]))
+    return f"{told} ({' to '.join(ends)} s)"
+
+
+def _share(arrival: Arrival) -> str:
+    return f"{arrival.reached} of {len(arrival.seconds)}"
 
 
 def _ratios(found: Sequence[Arrival]) -> list[str]:
@@ -113,23 +123,19 @@ def _ratio(slow: Arrival, quick: Arrival) -> str:
 
 def summary(rows: Sequence[Row], settings: Sequence[Setting]) -> dict[str, Any] | None:
     """Ratios as figures; None without rows."""
-    figures: list[dict[str, Any]] = []
-    latest = None
-    for setting in settings:
-        mine = current(rows, setting.name, setting.digest)
-        target = target_of(mine, setting.reaches)
-        if target is None:
-            continue
-        latest = mine[-1]
-        found = arrivals(mine, target.cost)
-        figures += _figures(setting, found)
-    if latest is None:
+    found = races(rows, settings)
+    if not found:
         return None
+    latest = found[-1][1][-1]
     return {
         "commit": latest.commit,
         "date": latest.date,
         "machine": latest.machine,
-        "figures": figures,
+        "figures": [
+            figure
+            for setting, mine, target in found
+            for figure in _figures(setting, arrivals(mine, target.cost))
+        ],
     }
 
 
