@@ -90,7 +90,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.add_middleware(CommandDoor)
     app.add_middleware(BodyLimits, limits=settings.limits, larger=_for_artefacts)
     app.add_middleware(Entrance, is_open=_is_open, turned_away=turned_away)
-    app.add_middleware(Requests, metrics=platform.metrics)
+    app.add_middleware(Requests, metrics=platform.requests)
     return app
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 
 import orjson
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,47 +17,21 @@ from service.errors import as_problem, respond
 from service.json_limits import check_json
 from service.keys.repository import Principal
 from service.keys.repository import Scope as Permission
+from service.labels import SAFE, identity_of
 from service.problems import Problem
+from service.request_metrics import RequestMetrics
 from service.security import demand, known_of
-from service.sessions.commands import MSGPACK
+from service.sessions.encoding import MEDIA, Form
 from service.settings import LimitSettings
 
-_log = structlog.get_logger("surrogym.requests")
-_GOOD_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_SAFE = tuple(
-    (name.lower().encode(), value.encode())
-    for name, value in {
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "same-origin",
-        "Content-Security-Policy": (
-            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-            "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-        ),
-    }.items()
-)
-"""Headers of every answer that does not say otherwise."""
-_QUIET = ("/livez", "/readyz", "/metrics")
 _API = "/v1"
-_STEPS = f"{_API}/sessions/{{session_id}}/step"
-"""Of which hundreds come a second: a line for each would cost more than the step. They are counted,
-and those that fail are told."""
 
 
 class Requests:
     """Gives each request an id, counts it, logs it, and answers what nobody caught."""
 
-    def __init__(self, app: ASGIApp, metrics: CollectorRegistry) -> None:
-        self._app = app
-        self._count = Counter(
-            "surrogym_http_requests_total", "Answers by route and status.",
-            ["method", "route", "status"], registry=metrics,
-        )  # fmt: skip
-        self._seconds = Histogram(
-            "surrogym_http_request_seconds", "From the request to the end of the answer.",
-            ["method", "route"], registry=metrics,
-            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10),
-        )  # fmt: skip
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; sockets get an id and nothing else."""
@@ -94,16 +66,10 @@ class Requests:
                 raise
             await respond(identity, as_problem(error))(scope, receive, telling)
         finally:
-            self._account(scope, status, time.perf_counter() - began)
-
-    def _account(self, scope: Scope, status: int, seconds: float) -> None:
-        method, route = scope["method"], _route(scope)
-        self._count.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
-        if route not in _QUIET and (route != _STEPS or status >= 400):
-            # Neither query nor headers: keys may be in them.
-            _log.info("request", method=method, path=scope["path"], status=status,
-                      milliseconds=round(1e3 * seconds, 2))  # fmt: skip
+            seconds = time.perf_counter() - began
+            self._metrics.answered(
+                scope["method"], _route(scope), status, seconds, path=scope["path"]
+            )
 
 
 def _route(scope: Scope) -> str:
@@ -117,15 +83,14 @@ def _route(scope: Scope) -> str:
 
 
 def _identity(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
+    return identity_of(Headers(scope=scope).get("x-request-id", ""))
 
 
 def _label(message: Message, identity: str) -> None:
     headers: list[tuple[bytes, bytes]] = message["headers"]
     told = {name for name, _ in headers}
     headers.append((b"x-request-id", identity.encode()))
-    headers.extend(one for one in _SAFE if one[0] not in told)
+    headers.extend(one for one in SAFE if one[0] not in told)
 
 
 class BodyLimits:
@@ -171,7 +136,7 @@ class BodyLimits:
             told = f"the whole body within {seconds:g} seconds"
             raise Problem("request_timeout", told, headers={"Connection": "close"}) from error
         media = headers.get("content-type", "application/json")
-        if media != MSGPACK:
+        if media != MEDIA[Form.MSGPACK]:
             check_json(body, self._limits.json_depth, self._limits.json_nodes)
         if media.startswith("application/json"):
             _refuse_odd_characters(body)

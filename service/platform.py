@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from service.clock import Clock, SystemClock
 from service.database import Database
+from service.request_metrics import RequestMetrics
 from service.settings import Settings
 from service.stopping import Stopping
 
@@ -21,10 +22,12 @@ class Platform:
     database: Database
     clock: Clock = field(default_factory=SystemClock)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    requests: RequestMetrics = field(init=False)
     stopping: Stopping = field(init=False)
     """Set when the service is told to stop: who streams to somebody then ends the stream."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "requests", RequestMetrics(self.metrics))
         object.__setattr__(self, "stopping", Stopping(self.settings.stop_seconds))
 
 

@@ -25,9 +25,9 @@ from service.clock import SystemClock
 from service.database import Database
 from service.keys.repository import Keyring
 from service.logs import configure_logs
-from service.patience import PatientProtocol
 from service.platform import Platform
 from service.sessions.connection import Connection
+from service.sessions.lending import LendableProtocol
 from service.sessions.playing import MOST_BYTES
 from service.settings import Settings
 from sim.errors import SurrogymError
@@ -61,11 +61,12 @@ def serve(settings: Settings) -> None:
         first = prepare(settings)
         listening = _listen(settings)
         app = create_app(settings)
-        if traces.are_wanted():
+        is_traced = traces.are_wanted()
+        if is_traced:
             traces.trace(app)
         config = uvicorn.Config(
             app,
-            http=_patient(settings.limits.head_seconds),
+            http=_protocol(head_seconds=settings.limits.head_seconds, may_lend=not is_traced),
             loop="uvloop",
             log_config=None,
             access_log=False,
@@ -140,9 +141,10 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _patient(seconds: float) -> Any:
-    # Uvicorn asks for a class, and only ever calls it.
-    return partial(PatientProtocol, head_seconds=seconds)
+def _protocol(**settings: Any) -> Any:
+    # Uvicorn asks for a class, and only ever calls it. Of requests that workers answer there would
+    # be no spans.
+    return partial(LendableProtocol, **settings)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -2,7 +2,8 @@
 
 FastAPI takes longer to find a route among all that there are, to read a body and to ask its
 dependencies than a step takes. So a door before the app knows these two paths and handles them by
-itself; the routes behind it tell OpenAPI what they take.
+itself; the routes behind it tell OpenAPI what they take. Of a client who steps one session time and
+again over one connection, the session's worker takes them in itself.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.problems import Problem
+from service.request_metrics import COMMANDS
 from service.security import Doorkeeper, demand
-from service.sessions.encoding import Form
+from service.sessions.encoding import MEDIA, Form, form_of
 from service.sessions.frames import Kind
+from service.sessions.lending import Loan, connection_of
 from service.sessions.operations import Sessions
 
-MSGPACK = "application/msgpack"
-_MEDIA = {Form.JSON: "application/json", Form.MSGPACK: MSGPACK}
 _PATH = re.compile(r"/v1/sessions/(ses_[0-9a-f]{1,36})/(step|reset)")
 
 
@@ -34,7 +35,7 @@ class _Route:
     path: str
 
 
-_ROUTES = {name: _Route(f"/v1/sessions/{{session_id}}/{name}") for name in ("step", "reset")}
+_ROUTES = {name: _Route(path) for name, path in COMMANDS.items()}
 
 
 class CommandDoor:
@@ -78,15 +79,13 @@ async def _answered(request: Request, kind: Kind, session_id: str) -> Response:
     session = sessions.found(principal.owner, session_id) or await sessions.find(
         principal.owner, session_id
     )
-    form = _form(request)
+    form = form_of(request.headers.get("content-type", MEDIA[Form.JSON]))
+    if form is None:
+        told = " or ".join(MEDIA.values())
+        raise Problem("unsupported_media_type", f"send {told}")
     reply = await sessions.ask(session, kind, form, await request.body() or b"{}")
-    return Response(reply.content, media_type=_MEDIA[form])
-
-
-def _form(request: Request) -> Form:
-    given = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if given == MSGPACK:
-        return Form.MSGPACK
-    if given != "application/json":
-        raise Problem("unsupported_media_type", f"send application/json or {MSGPACK}")
-    return Form.JSON
+    connection = connection_of(request)
+    if connection is not None:
+        allowance = doorkeeper.allowance(principal)
+        connection.stepped(Loan(sessions, session, allowance, state.vigil.over(principal)))
+    return Response(reply.content, media_type=MEDIA[form])

@@ -29,6 +29,16 @@ class Form(IntEnum):
     MSGPACK = 1
 
 
+MEDIA = {Form.JSON: "application/json", Form.MSGPACK: "application/msgpack"}
+"""Content types over HTTP."""
+
+
+def form_of(content_type: str) -> Form | None:
+    """The form of a body; None for what is not read here."""
+    media = content_type.partition(";")[0].strip()
+    return next((form for form, name in MEDIA.items() if name == media), None)
+
+
 class Command(msgspec.Struct, kw_only=True):
     """A message to a session."""
 

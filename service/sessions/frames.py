@@ -36,7 +36,10 @@ class Kind(IntEnum):
     FAILED = 14
     """Nobody asked: a session broke in a command of a connection."""
     LEFT = 15
-    """The connection of that number is served no more; the form is 1 where the client left."""
+    """The connection of that number is served no more; the form is 1 where the client left, else
+    the content is what it did not take yet."""
+    ANSWERED = 16
+    """Nobody asked: kind, seconds and id of the requests that were answered over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ async def serve_directly(
     handed = await sessions.playing.hand_over(session, descriptor, allowance)
     if handed is None:
         return False
-    await _until_over(sessions, session, handed, revoked)
+    await until_over(sessions, session, handed, revoked)
     if handed.is_gone:
         return True
     connection.release()
@@ -50,10 +50,17 @@ async def serve_directly(
     return True
 
 
-async def _until_over(
-    sessions: Sessions, session: Session, handed: Handed, revoked: asyncio.Event
+async def until_over(
+    sessions: Sessions,
+    session: Session,
+    handed: Handed,
+    revoked: asyncio.Event,
+    idle_seconds: float | None = None,
 ) -> None:
-    """Wait until the client or the worker is gone, or take the connection back at an end."""
+    """Wait until the client or the worker is gone, or take the connection back at an end.
+
+    Taken back too when the session was not used for so many seconds, where any are given.
+    """
     ends = asyncio.Event()
 
     def ended(_: End) -> None:
@@ -63,8 +70,15 @@ async def _until_over(
     waits = [handed.left.wait(), ends.wait(), sessions.stopping.wait(), revoked.wait()]
     tasks = [asyncio.create_task(wait) for wait in waits]
     try:
-        if session.end is None:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        is_over = session.end is not None
+        while not is_over:
+            used = session.last_used
+            done, _ = await asyncio.wait(
+                tasks, timeout=idle_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            is_over = bool(done) or (
+                session.last_used == used and not sessions.playing.is_busy(session)
+            )
         if not handed.left.is_set():
             handed.let_go()
             with suppress(TimeoutError):

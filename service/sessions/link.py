@@ -53,7 +53,9 @@ class Handed:
         self.left = asyncio.Event()
         """When the worker, or whoever it served, is gone."""
         self.is_gone = False
-        """Whether the client is."""
+        """Whether the client is, or may have got a part of an answer."""
+        self.left_over = b""
+        """What the client has still to be sent."""
 
     def let_go(self) -> None:
         """Ask for the connection, unless it was given back."""
@@ -102,7 +104,7 @@ class Link(asyncio.Protocol):
         """Pass replies on."""
         for frame in self._reader.feed(data):
             if frame.kind == Kind.LEFT:
-                self._left(frame.number, is_gone=bool(frame.form))
+                self._left(frame.number, is_gone=bool(frame.form), left_over=frame.content)
             else:
                 self._hears.heard(self, frame)
 
@@ -138,10 +140,10 @@ class Link(asyncio.Protocol):
         handed = self._handed[order.number] = Handed(self, handle, order.number)
         return handed
 
-    def _left(self, number: int, *, is_gone: bool) -> None:
+    def _left(self, number: int, *, is_gone: bool, left_over: bytes = b"") -> None:
         handed = self._handed.pop(number, None)
         if handed is not None:
-            handed.is_gone = is_gone
+            handed.is_gone, handed.left_over = is_gone, left_over
             handed.left.set()
 
     @property
@@ -173,7 +175,7 @@ class Link(asyncio.Protocol):
         self._connecting.cancel()
         self._theirs.close()
         for number in list(self._handed):
-            self._left(number, is_gone=False)
+            self._left(number, is_gone=number == self._page.answered)
         if self._transport is None:
             self._ours.close()
         else:

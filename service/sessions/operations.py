@@ -49,7 +49,9 @@ class Sessions:
         data = platform.settings.data.absolute()
         self.sources = [*sources, FolderSource(data / "surrogates")]
         self.records = SessionRecords(platform.database, data / "sessions")
-        self.playing = Playing(self.settings, self.records.log, self._failed, self.touch)
+        self.playing = Playing(
+            self.settings, self.records.log, self._failed, self.touch, platform.requests
+        )
         self.metrics = SessionMetrics(self._open_by_world, lambda: self.playing.workers.lost)
         self.playing.metrics = self.metrics
         platform.metrics.register(self.metrics)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from mmap import mmap
 
-SIZE = 16
-"""Bytes: a session's handle, and the nanoseconds of the machine's monotonic clock."""
-_HANDLE, _SINCE = 0, 1
+SIZE = 24
+"""Bytes: a session's handle, the nanoseconds of the machine's monotonic clock, a connection."""
+_HANDLE, _SINCE, _ANSWERED = 0, 1, 2
 
 
 class Page:
@@ -32,6 +32,15 @@ class Page:
     def end(self) -> None:
         """Nothing is played."""
         self._words[_HANDLE] = 0
+
+    def answer(self, number: int) -> None:
+        """A connection is being answered; 0 when that is done."""
+        self._words[_ANSWERED] = number
+
+    @property
+    def answered(self) -> int:
+        """The connection that is being answered, 0 for none."""
+        return self._words[_ANSWERED]
 
     def look(self) -> tuple[int, int]:
         """The handle of the session that is being played, 0 for none, and since when."""

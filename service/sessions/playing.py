@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from service.problems import Problem
+from service.request_metrics import COMMANDS, RequestMetrics
 from service.sessions.allowance import Allowance
 from service.sessions.direct import Order
 from service.sessions.frames import Frame, Kind
@@ -40,9 +41,10 @@ class Playing:
         log_of: Callable[[str], Path],
         on_failure: Callable[[Session], None],
         on_use: Callable[[Session], None],
+        requests: RequestMetrics,
     ) -> None:
         self._settings, self._log_of = settings, log_of
-        self._on_failure, self._on_use = on_failure, on_use
+        self._on_failure, self._on_use, self._requests = on_failure, on_use, requests
         self._sessions: dict[int, Session] = {}
         self._numbers = count(1)
         self.workers = Workers(self, settings)
@@ -94,11 +96,16 @@ class Playing:
         self._ask(session, Asked(Frame(kind, form, session.handle, content), tell))
 
     async def hand_over(
-        self, session: Session, descriptor: int, allowance: Allowance
+        self,
+        session: Session,
+        descriptor: int,
+        allowance: Allowance,
+        credentials: list[tuple[bytes, bytes]] | None = None,
     ) -> Handed | None:
         """Have a session's worker serve a client's connection; None where it cannot be reached.
 
-        The descriptor is closed here, whatever comes of it.
+        Credentials are given where requests come over it, and else it is a WebSocket. The
+        descriptor is closed here, whatever comes of it.
         """
         try:
             if session.end is not None:
@@ -107,7 +114,7 @@ class Playing:
                 self._bring(session)
             assert session.link is not None
             number, credit = next(self._numbers), self._settings.credit
-            order = Order(session.id, number, credit, MOST_BYTES, allowance)
+            order = Order(session.id, number, credit, MOST_BYTES, allowance, credentials)
             return await session.link.hand(session.handle, order, descriptor)
         finally:
             os.close(descriptor)
@@ -125,6 +132,9 @@ class Playing:
             return
         if frame.kind == Kind.PLAYED:
             self._was_played(session, frame)
+            return
+        if frame.kind == Kind.ANSWERED:
+            self._was_answered(session, frame)
             return
         if frame.kind == Kind.FAILED:
             self._fail(session, *frame.told())
@@ -146,6 +156,15 @@ class Playing:
             for seconds in msgspec.msgpack.decode(frame.content):
                 self.metrics.played(session.spec.world.kind, session.rows, seconds)
         self._on_use(session)
+
+    def _was_answered(self, session: Session, frame: Frame) -> None:
+        """A worker answered requests itself."""
+        for kind, seconds, identity in msgspec.msgpack.decode(frame.content):
+            name = Kind(kind).name.lower()
+            self._requests.answered(
+                "POST", COMMANDS[name], 200, seconds,
+                path=f"/v1/sessions/{session.id}/{name}", request_id=identity,
+            )  # fmt: skip
 
     def lost(self, link: Link, death: Death) -> None:
         """A worker died: whose fault it was fails, the others go on elsewhere."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import time
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector, SelectorKey
 from typing import Any
 
 import msgspec
@@ -20,7 +21,9 @@ import msgspec
 from service.problems import Problem
 from service.sessions.action_log import read_records
 from service.sessions.allowance import Pace
-from service.sessions.direct import DirectStream, Order
+from service.sessions.direct import Direct, Order
+from service.sessions.direct_requests import DirectRequests
+from service.sessions.direct_stream import DirectStream
 from service.sessions.encoding import Command, Form, read_command, write_reply
 from service.sessions.frames import Frame, FrameReader, Kind, refused
 from service.sessions.page import Page
@@ -33,6 +36,9 @@ _HOLD_SECONDS = 0.001
 """Replies wait for others of the same read, but no longer than this."""
 _SECONDS_UNTOLD = 1.0
 """For which the service may not know what was done for connections."""
+_SECONDS_AWAKE = 0.0001
+"""After a command of a connection. To be woken takes a processor as long as to look on, and the
+client longer, where its next command comes within this time."""
 _MOST_DESCRIPTORS = 16
 
 
@@ -56,10 +62,11 @@ class Worker:
         self._reader = FrameReader()
         self._descriptors: deque[int] = deque()
         """That came for frames which are not whole yet."""
-        self._streams: dict[int, DirectStream] = {}
+        self._streams: dict[int, Direct] = {}
         self._played: dict[int, list[float]] = {}
         """Seconds of commands done for connections, by session, that were not told."""
         self._told_at = 0.0
+        self._awake_until = 0.0
         self._paces: dict[str, Pace] = {}
         """Of keys, over all their streams here."""
         self._selector = DefaultSelector()
@@ -72,7 +79,7 @@ class Worker:
 
     def _serve(self) -> None:
         while True:
-            for key, events in self._selector.select(self._seconds_to_wait()):
+            for key, events in self._ready():
                 if key.fileobj is self._line:
                     if not self._hear():
                         return
@@ -81,6 +88,16 @@ class Worker:
             for stream in [each for each in self._streams.values() if each.has_work]:
                 self._work(stream)
             self._tell_played()
+
+    def _ready(self) -> list[tuple[SelectorKey, int]]:
+        """What there is to do; waits for it, at first without falling asleep."""
+        while time.perf_counter() < self._awake_until:
+            found = self._selector.select(0.0)
+            if found:
+                return found
+            # On a single processor it is the client that has to go on.
+            os.sched_yield()
+        return self._selector.select(self._seconds_to_wait())
 
     def _seconds_to_wait(self) -> float | None:
         if any(stream.has_work for stream in self._streams.values()):
@@ -114,7 +131,12 @@ class Worker:
     def _take(self, frame: Frame, descriptor: int) -> None:
         """Serve a client from now on."""
         order = msgspec.msgpack.decode(frame.content, type=Order)
-        stream = DirectStream(frame.handle, order, socket.socket(fileno=descriptor))
+        connection = socket.socket(fileno=descriptor)
+        stream: Direct
+        if order.credentials is None:
+            stream = DirectStream(frame.handle, order, connection)
+        else:
+            stream = DirectRequests(frame.handle, order, connection, self._page)
         self._streams[order.number] = stream
         self._selector.register(stream.connection, EVENT_READ, stream)
         play = self._plays.get(frame.handle)
@@ -125,7 +147,7 @@ class Worker:
             stream.greet(play.number)
         self._settle(stream)
 
-    def _attend(self, stream: DirectStream, events: int) -> None:
+    def _attend(self, stream: Direct, events: int) -> None:
         if events & EVENT_WRITE:
             stream.push()
         if events & EVENT_READ and stream.wants_to_read:
@@ -135,23 +157,23 @@ class Worker:
         else:
             self._settle(stream)
 
-    def _work(self, stream: DirectStream) -> None:
+    def _work(self, stream: Direct) -> None:
         stream.work(partial(self._answer_to, stream))
+        self._awake_until = time.perf_counter() + _SECONDS_AWAKE
         self._settle(stream)
 
-    def _answer_to(self, stream: DirectStream, frame: Frame) -> Frame:
+    def _answer_to(self, stream: Direct, frame: Frame) -> Frame:
         problem = self._pace(stream).against(frame.content, is_json=frame.form == Form.JSON)
         if problem is not None:
             return self._refused(frame, problem)
         reply = self._handle(frame)
         if reply.kind == Kind.BROKEN:
             stream.is_over = True
-            failed = Frame(Kind.FAILED, 0, frame.handle, reply.content)
-            self._line.sendall(failed.head() + failed.content)
+            self._say(Frame(Kind.FAILED, 0, frame.handle, reply.content))
         self._played.setdefault(frame.handle, []).append(reply.seconds)
         return reply
 
-    def _pace(self, stream: DirectStream) -> Pace:
+    def _pace(self, stream: Direct) -> Pace:
         allowance = stream.order.allowance
         pace = self._paces.get(allowance.key_id)
         if pace is None:
@@ -163,7 +185,7 @@ class Worker:
         number = 0 if play is None else play.number
         return refused(frame, problem, number)
 
-    def _settle(self, stream: DirectStream) -> None:
+    def _settle(self, stream: Direct) -> None:
         """Wait for what the stream waits for; forget it when nothing is left of it."""
         if stream.is_done:
             self._let_go(stream.order.number)
@@ -185,8 +207,9 @@ class Worker:
         if stream.connection in self._selector.get_map():
             self._selector.unregister(stream.connection)
         stream.connection.close()
+        self._tell_answered(stream)
         self._tell_played(at_once=True)
-        self._line.sendall(Frame(Kind.LEFT, stream.is_gone, stream.handle, b"", number).head())
+        self._say(Frame(Kind.LEFT, stream.is_gone, stream.handle, stream.left_over, number))
 
     def _tell_played(self, *, at_once: bool = False) -> None:
         """Tell what was done for connections, at most once a second."""
@@ -197,9 +220,19 @@ class Worker:
         for handle, seconds in self._played.items():
             play = self._plays.get(handle)
             number = 0 if play is None else play.number
-            frame = Frame(Kind.PLAYED, 0, handle, msgspec.msgpack.encode(seconds), number)
-            self._line.sendall(frame.head() + frame.content)
+            self._say(Frame(Kind.PLAYED, 0, handle, msgspec.msgpack.encode(seconds), number))
         self._played.clear()
+        for stream in self._streams.values():
+            self._tell_answered(stream)
+
+    def _tell_answered(self, stream: Direct) -> None:
+        if isinstance(stream, DirectRequests) and stream.answered:
+            content = msgspec.msgpack.encode(stream.answered)
+            stream.answered.clear()
+            self._say(Frame(Kind.ANSWERED, 0, stream.handle, content))
+
+    def _say(self, frame: Frame) -> None:
+        self._line.sendall(frame.head() + frame.content)
 
     def _handle(self, frame: Frame) -> Frame:
         began = self._page.begin(frame.handle)

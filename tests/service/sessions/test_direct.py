@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from service.sessions.allowance import Allowance
-from service.sessions.direct import DirectStream, Order
+from service.sessions.direct import Order
+from service.sessions.direct_stream import DirectStream
 from service.sessions.frames import Frame, FrameReader, Kind
 from service.sessions.page import SIZE, Page
 from service.sessions.spec import SessionSpec
@@ -31,6 +31,7 @@ from tests.service.conftest import KEY, Served
 from tests.service.jobs.conftest import until
 from tests.service.sessions import hostile
 from tests.service.sessions.conftest import stock
+from tests.service.sessions.processes import begin, players
 
 SPEC = SessionSpec(env="criss_cross", reference="criss_cross", seed=3)
 RESET, STEP = '{"type":"reset"}', '{"type":"step","action":1}'
@@ -53,24 +54,6 @@ def streaming(served: Served, session: str, key: str = KEY) -> Iterator[ClientCo
     address = served.address.replace("http", "ws") + f"/v1/sessions/{session}/stream"
     with connect(address, additional_headers={"Authorization": f"Bearer {key}"}) as found:
         yield found
-
-
-def begin(served: Served, **order: Any) -> str:
-    made = served.client().post("/v1/sessions", json={"env": "hostile"} | order)
-    assert made.status_code == 201, made.text
-    return str(made.json()["id"])
-
-
-def players(served: Served) -> list[psutil.Process]:
-    """Processes that clients are connected to, other than the one that shook hands."""
-    assert served.process is not None
-    port = int(served.address.rpartition(":")[2])
-    family = psutil.Process(served.process.pid).children(recursive=True)
-    return [
-        process
-        for process in family
-        if any(getattr(c.laddr, "port", None) == port for c in process.net_connections("tcp"))
-    ]
 
 
 def last_words(stream: ClientConnection) -> tuple[str, int]:
@@ -316,7 +299,7 @@ def test_commands_are_within_the_limits_of_their_key(desk: Desk) -> None:
 
 def test_who_does_not_read_waits_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its commands stay where they are; the service and others are answered; memory is bounded."""
-    monkeypatch.setattr("service.sessions.direct._MOST_UNSENT", 1 << 14)
+    monkeypatch.setattr("service.sessions.direct_stream._MOST_UNSENT", 1 << 14)
     with desk.client() as deaf:
         deaf.setblocking(False)
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
@@ -330,7 +313,7 @@ def test_who_does_not_read_waits_alone(desk: Desk, monkeypatch: pytest.MonkeyPat
                 desk.ask(Frame(Kind.SNAPSHOT, 0, 1, b""))
                 assert next(f for f in desk.heard() if f.kind == Kind.REPLY).content
         assert sent > len(reset)
-        assert len(stream._unsent) < (1 << 14) + (1 << 16)
+        assert len(stream.unsent) < (1 << 14) + (1 << 16)
         desk.ask(Frame(Kind.LET_GO, 0, 1, b"", 7))
         left = next(frame for frame in desk.heard() if frame.kind == Kind.LEFT)
         assert (left.number, left.form) == (7, 0)

@@ -1,0 +1,170 @@
+"""HTTP connections that are lent to workers: of clients who step one session time and again.
+
+A step that the service passes on to a worker takes longer than one that the worker is asked for
+itself. So when a few came over one connection, in a row and all for one session, the worker that
+plays it is handed the connection. It gives it back with the first request that is not like those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import AbstractContextManager, suppress
+from typing import Any, NamedTuple
+
+import structlog
+from starlette.requests import HTTPConnection
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from service.errors import respond
+from service.patience import PatientProtocol
+from service.problems import Problem
+from service.security import token_of
+from service.sessions.allowance import Allowance
+from service.sessions.direct_requests import CREDENTIALS
+from service.sessions.handing import until_over
+from service.sessions.link import Handed
+from service.sessions.operations import Sessions
+from service.sessions.playing import problem_of
+from service.sessions.session import Session
+
+_KEY = "surrogym.connection"
+_IN_A_ROW = 3
+"""Commands before a connection is lent; after each loan that many times two."""
+_MOST_IN_A_ROW = 1 << 20
+_IDLE_SECONDS = 10.0
+"""Of a session, after which its clients' connections are the service's again, which closes them."""
+_log = structlog.get_logger("surrogym.sessions")
+
+
+class Loan(NamedTuple):
+    """What a worker has to know to be lent a connection, and what ends it."""
+
+    sessions: Sessions
+    session: Session
+    allowance: Allowance
+    over_key: AbstractContextManager[asyncio.Event]
+    """Within it the event tells that the key is revoked."""
+
+
+class LendableProtocol(PatientProtocol):
+    """Uvicorn's protocol, of a connection that others may answer for a while."""
+
+    def __init__(self, *given: Any, may_lend: bool = True, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._may_lend = may_lend
+        self._loan: Loan | None = None
+        """To be begun when the answer is out."""
+        self._stepped, self._in_a_row, self._enough = "", 0, _IN_A_ROW
+        self._lending: asyncio.Task[None] | None = None
+        self._is_to_close = False
+
+    def on_headers_complete(self) -> None:
+        """Let the app find the connection."""
+        extensions: dict[str, Any] = {_KEY: self}
+        self.scope["extensions"] = extensions
+        super().on_headers_complete()
+
+    def stepped(self, loan: Loan) -> None:
+        """A session was stepped, or reset, by the request that is being answered."""
+        is_same, self._stepped = self._stepped == loan.session.id, loan.session.id
+        self._in_a_row = self._in_a_row + 1 if is_same else 1
+        if self._in_a_row >= self._enough:
+            self._loan = loan
+
+    def on_response_complete(self) -> None:
+        """Lend the connection, if that is to be and nothing else came over it."""
+        super().on_response_complete()
+        loan, self._loan = self._loan, None
+        if loan is None or not self._is_at_rest or loan.sessions.stopping.is_set():
+            return
+        self._unset_keepalive_if_required()
+        self.transport.pause_reading()
+        self._lending = self.loop.create_task(self._lend(loan))
+
+    def shutdown(self) -> None:
+        """Close when nothing is under way."""
+        if self._lending is None:
+            super().shutdown()
+        else:
+            self._is_to_close = True
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """Whether no part of a next request was read."""
+        is_waiting = (
+            self._deadline is None and self.cycle.response_complete and self.cycle.keep_alive
+        )
+        return (
+            is_waiting and self._may_lend and self.scheme == "http"
+            and not self.pipeline and not self.transport.is_closing()
+        )  # fmt: skip
+
+    async def _lend(self, loan: Loan) -> None:
+        handed: Handed | None = None
+        try:
+            with loan.over_key as revoked:
+                if not self.transport.get_write_buffer_size():
+                    credentials = [one for one in self.headers if one[0] in CREDENTIALS]
+                    handed = await loan.sessions.playing.hand_over(
+                        loan.session, self._own().detach(), loan.allowance, credentials
+                    )
+                if handed is not None:
+                    await until_over(loan.sessions, loan.session, handed, revoked, _IDLE_SECONDS)
+        except Exception as error:
+            _log.error("a connection was not lent", exc_info=error)
+        finally:
+            self._lending = None
+            self._in_a_row, self._enough = 0, min(2 * self._enough, _MOST_IN_A_ROW)
+            if not self.transport.is_closing():
+                self._take_back(loan.session, handed)
+
+    def _take_back(self, session: Session, handed: Handed | None) -> None:
+        if handed is not None and handed.is_gone:
+            # Nobody is there, or nobody knows what he got.
+            self.transport.close()
+            return
+        if handed is not None and not handed.left.is_set():
+            # A command takes long, and is not waited for.
+            if self._is_asked():
+                self.transport.write(_last_words(session))
+            self.transport.close()
+            return
+        with self._own() as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        if handed is not None and handed.left_over:
+            self.transport.write(handed.left_over)
+        self.transport.resume_reading()
+        if self._is_to_close:
+            self.transport.close()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _is_asked(self) -> bool:
+        """Whether a request waits to be read."""
+        with self._own() as own, suppress(OSError):
+            return bool(own.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return False
+
+    def _own(self) -> socket.socket:
+        """The connection by a descriptor of one's own."""
+        return socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+
+
+def _last_words(session: Session) -> bytes:
+    """The answer to a request that is not waited for."""
+    waits = Problem("not_ready", "the service stops: ask the same again")
+    told = respond(None, waits if session.end is None else problem_of(session.end))
+    head = b"".join(b"%b: %b\r\n" % one for one in (*told.raw_headers, (b"connection", b"close")))
+    return b"%b%b\r\n%b" % (STATUS_LINE[told.status_code], head, bytes(told.body))
+
+
+def connection_of(request: HTTPConnection) -> LendableProtocol | None:
+    """The connection of a request, where it can be lent; None of a test, or of another server."""
+    found = request.scope.get("extensions", {}).get(_KEY)
+    # With a cookie it has to be seen, request by request, that no page of another site sent it.
+    is_by_key = token_of(request.headers) is not None
+    return found if isinstance(found, LendableProtocol) and is_by_key else None
