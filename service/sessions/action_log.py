@@ -15,11 +15,12 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from struct import Struct
 from zlib import crc32
+
+import msgspec
 
 from service.sessions.refusal import Broken, Refused
 
@@ -46,8 +47,7 @@ _BASES = (Entry.RESET, Entry.STATE)
 """Records that need nothing before them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One command."""
 
     number: int

@@ -49,13 +49,13 @@ class Command(msgspec.Struct, kw_only=True):
     reset_mask: Any = None
 
 
-_READERS: dict[Form, Callable[[bytes | memoryview], Command]] = {
+_READERS: dict[int, Callable[[bytes | memoryview], Command]] = {
     Form.JSON: msgspec.json.Decoder(Command).decode,
     Form.MSGPACK: msgspec.msgpack.Decoder(Command).decode,
 }
 
 
-def read_command(payload: bytes | memoryview, form: Form) -> Command:
+def read_command(payload: bytes | memoryview, form: int) -> Command:
     """A command as it arrived; raises Refused for what is none."""
     try:
         command = _READERS[form](payload)
@@ -70,9 +70,9 @@ def read_command(payload: bytes | memoryview, form: Form) -> Command:
     return command
 
 
-def write_reply(fields: Mapping[str, Any], form: Form) -> bytes:
+def write_reply(fields: Mapping[str, Any], form: int) -> bytes:
     """A reply as it is sent; its numbers are known to be finite."""
-    if form is Form.JSON:
+    if form == Form.JSON:
         return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
     return _ENCODER.encode(fields)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 
@@ -42,8 +41,7 @@ class Kind(IntEnum):
     """Nobody asked: kind, seconds and id of the requests that were answered over HTTP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """One request or one reply."""
 
     kind: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import gymnasium
@@ -31,11 +32,15 @@ class Moves:
             self._sizes = single.nvec if isinstance(single, MultiDiscrete) else np.asarray(single.n)
             self._small = np.dtype(_smallest(int(self._sizes.max())))
             self._played = np.dtype(np.int64)
+        self._is_one_choice = self.is_whole and self.shape == ()
 
-    def checked(self, given: Any) -> np.ndarray:
+    def checked(self, given: Any) -> bytes:
         """The actions as they are logged; raises Refused for any that the space has not."""
-        if type(given) is int and self.shape == () and 0 <= given < self._choices:
-            return np.array(given, dtype=self._small)
+        if type(given) is int and self._is_one_choice and 0 <= given < self._choices:
+            return given.to_bytes(self._small.itemsize, sys.byteorder)
+        return self._array(given).tobytes()
+
+    def _array(self, given: Any) -> np.ndarray:
         try:
             actions = np.asarray(given)
         except ValueError as error:
@@ -60,14 +65,11 @@ class Moves:
             raise Refused("invalid_action", f"choose from 0 to below {sizes}")
         return np.ascontiguousarray(actions, dtype=self._small)
 
-    def read(self, logged: bytes) -> np.ndarray:
-        """Actions as they were logged."""
-        return np.frombuffer(logged, dtype=self._small).reshape(self.shape)
-
-    def played(self, actions: np.ndarray) -> Any:
-        """Actions as the environment takes them."""
-        wide = actions.astype(self._played)
-        return np.int64(wide) if wide.shape == () else wide
+    def played(self, logged: bytes) -> Any:
+        """Actions that were logged, as the environment takes them."""
+        if self._is_one_choice:
+            return np.int64(int.from_bytes(logged, sys.byteorder))
+        return np.frombuffer(logged, dtype=self._small).reshape(self.shape).astype(self._played)
 
 
 def _smallest(choices: int) -> type[np.unsignedinteger[Any]]:

@@ -95,8 +95,7 @@ class Play:
 
     def _step(self, command: Command, number: int) -> Reply:
         self._refuse_ended()
-        actions = self._moves.checked(command.action)
-        return self._do(Record(number, Entry.STEP, actions.tobytes()))
+        return self._do(Record(number, Entry.STEP, self._moves.checked(command.action)))
 
     def _reset(self, command: Command, number: int) -> Reply:
         if command.reset_mask is not None:
@@ -159,7 +158,7 @@ class Play:
         return {"observation": _finite(seen), "info": self._told(infos)}
 
     def _play_step(self, record: Record) -> Reply:
-        actions = self._moves.played(self._moves.read(record.content))
+        actions = self._moves.played(record.content)
         seen, rewards, terminated, truncated, infos = self._environment.step(actions)
         self._ended = np.atleast_1d(terminated | truncated)
         return {

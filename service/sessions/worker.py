@@ -36,9 +36,9 @@ _HOLD_SECONDS = 0.001
 """Replies wait for others of the same read, but no longer than this."""
 _SECONDS_UNTOLD = 1.0
 """For which the service may not know what was done for connections."""
-_SECONDS_AWAKE = 0.0001
-"""After a command of a connection. To be woken takes a processor as long as to look on, and the
-client longer, where its next command comes within this time."""
+_SECONDS_AWAKE, _SECONDS_BETWEEN = 0.0001, 0.0002
+"""For which a worker looks for a next command before it sleeps, and after which none is looked for
+that way. To be woken takes a processor as long as to look, and the client longer."""
 _MOST_DESCRIPTORS = 16
 
 
@@ -66,7 +66,7 @@ class Worker:
         self._played: dict[int, list[float]] = {}
         """Seconds of commands done for connections, by session, that were not told."""
         self._told_at = 0.0
-        self._awake_until = 0.0
+        self._worked_at, self._comes_soon = 0.0, False
         self._paces: dict[str, Pace] = {}
         """Of keys, over all their streams here."""
         self._selector = DefaultSelector()
@@ -90,14 +90,16 @@ class Worker:
             self._tell_played()
 
     def _ready(self) -> list[tuple[SelectorKey, int]]:
-        """What there is to do; waits for it, at first without falling asleep."""
-        while time.perf_counter() < self._awake_until:
+        """What there is to do; waits for it, where clients are quick at first without sleeping."""
+        while self._comes_soon and time.perf_counter() < self._worked_at + _SECONDS_AWAKE:
             found = self._selector.select(0.0)
             if found:
                 return found
             # On a single processor it is the client that has to go on.
             os.sched_yield()
-        return self._selector.select(self._seconds_to_wait())
+        found = self._selector.select(self._seconds_to_wait())
+        self._comes_soon = time.perf_counter() < self._worked_at + _SECONDS_BETWEEN
+        return found
 
     def _seconds_to_wait(self) -> float | None:
         if any(stream.has_work for stream in self._streams.values()):
@@ -159,7 +161,7 @@ class Worker:
 
     def _work(self, stream: Direct) -> None:
         stream.work(partial(self._answer_to, stream))
-        self._awake_until = time.perf_counter() + _SECONDS_AWAKE
+        self._worked_at = time.perf_counter()
         self._settle(stream)
 
     def _answer_to(self, stream: Direct, frame: Frame) -> Frame:
@@ -245,7 +247,7 @@ class Worker:
 
     def _done(self, frame: Frame) -> tuple[Kind, bytes]:
         try:
-            return Kind.REPLY, _DOES[Kind(frame.kind)](self, frame)
+            return Kind.REPLY, _DOES[frame.kind](self, frame)
         except Broken as broken:
             self._drop(frame.handle)
             return Kind.BROKEN, _told(broken)
@@ -272,20 +274,20 @@ class Worker:
         return msgspec.json.encode(play.about)
 
     def _command(self, frame: Frame) -> bytes:
-        return self._answer(frame, read_command(frame.content, Form(frame.form)))
+        return self._answer(frame, read_command(frame.content, frame.form))
 
     def _step(self, frame: Frame) -> bytes:
-        command = read_command(frame.content, Form(frame.form))
+        command = read_command(frame.content, frame.form)
         command.type = "step"
         return self._answer(frame, command)
 
     def _reset(self, frame: Frame) -> bytes:
-        command = read_command(frame.content, Form(frame.form))
+        command = read_command(frame.content, frame.form)
         command.type = "reset"
         return self._answer(frame, command)
 
     def _answer(self, frame: Frame, command: Command) -> bytes:
-        return write_reply(self._play(frame).answer(command), Form(frame.form))
+        return write_reply(self._play(frame).answer(command), frame.form)
 
     def _snapshot(self, frame: Frame) -> bytes:
         return self._play(frame).snapshot()
@@ -311,7 +313,7 @@ class Worker:
             play.close()
 
 
-_DOES: dict[Kind, Callable[[Worker, Frame], bytes]] = {
+_DOES: dict[int, Callable[[Worker, Frame], bytes]] = {
     Kind.OPEN: Worker._open,
     Kind.COMMAND: Worker._command,
     Kind.STEP: Worker._step,
