@@ -16,6 +16,7 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
 import numpy as np
+import orjson
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
@@ -67,7 +68,7 @@ class Talk:
             elif opcode is Opcode.CLOSE:
                 raise InvalidMeasurement(f"the server closed: {content!r}")
             else:
-                self._answered(json.loads(content))
+                self._answered(orjson.loads(content))
         return self._left == 0
 
     def close(self) -> None:

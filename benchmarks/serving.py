@@ -57,8 +57,10 @@ class Serving:
     process, as each does by itself.
     """
 
-    steps: int = 3000
-    """Of one session in a round."""
+    turns: int = 25
+    """Rounds of steps: many and short, for the machine's speed changes from second to second."""
+    steps: int = 1000
+    """In a round, of all sessions."""
     crowd: int = 64
     """Sessions at once."""
     posting: int = 8
@@ -76,6 +78,7 @@ class Serving:
     def quick(cls) -> Serving:
         """Moments of each."""
         return cls(
+            turns=1,
             steps=60,
             crowd=4,
             posting=2,
@@ -108,7 +111,7 @@ class Serving:
         """Rounds in which each server is asked after the other."""
         count = len(talks[_OURS])
         steps = max(20, self.steps // count)
-        for number in range(self.rounds + 1):
+        for number in range(self.turns + 1):
             seconds = {who: seconds_of(crowd, steps) for who, crowd in talks.items()}
             if number:
                 # The first round warms all up.

@@ -93,8 +93,19 @@ async def _unvalidated(request: Request, error: Exception) -> JSONResponse:
         if media != "application/json" and not media.endswith("+json"):
             told = "say what it is, with 'Content-Type: application/json'"
             return await _told(request, Problem("unsupported_media_type", told))
-    faults = [Fault(at=_pointer(each["loc"]), reason=str(each["msg"])[:300]) for each in found]
+    faults = [Fault(at=_pointer(each["loc"]), reason=_reason(each)) for each in found]
     return await _told(request, Problem("invalid_request", errors=faults[:50]))
+
+
+_REASONS = {
+    "extra_forbidden": "no such field: leave it out, GET /v1/openapi.json has those that there are",
+    "missing": "it is required: give it",
+}
+"""In place of what says only what is wrong, by pydantic's types."""
+
+
+def _reason(error: Any) -> str:
+    return _REASONS.get(error["type"]) or str(error["msg"])[:300]
 
 
 async def _plain(request: Request, error: Exception) -> JSONResponse:

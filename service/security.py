@@ -87,7 +87,11 @@ class Doorkeeper:
         """What a key may ask on streams, in each process that serves them."""
         limits = self._limits
         return Allowance(
-            principal.key_id, limits.requests_per_minute, limits.json_depth, limits.json_nodes
+            key_id=principal.key_id,
+            per_minute=limits.requests_per_minute,
+            json_depth=limits.json_depth,
+            json_nodes=limits.json_nodes,
+            body_bytes=limits.body_bytes,
         )
 
     def pace(self, principal: Principal) -> Pace:

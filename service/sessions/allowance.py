@@ -22,6 +22,8 @@ class Allowance(NamedTuple):
     """Commands."""
     json_depth: int
     json_nodes: int
+    body_bytes: int
+    """Of a request over HTTP."""
 
 
 class Pace:

@@ -10,6 +10,7 @@ begun to answer.
 from __future__ import annotations
 
 import socket
+import time
 from email.utils import formatdate
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ _MOST_BYTES = 1 << 16
 """Of a request; longer ones are for the service."""
 _MOST_HEADS = 8
 """That are remembered of a connection: clients send the same ones over and over."""
+_IDLE_SECONDS = 10.0
 _END = b"\r\n\r\n"
 _NOT_HERE = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"))
 """Headers of requests that the service reads."""
@@ -65,12 +67,13 @@ class DirectRequests(Direct):
         self._page = page
         self._asked: Asked | None = None
         self._heads: dict[bytes, Head | None] = {}
-        self._credentials = sorted(order.credentials or [])
+        self._credentials = set(order.credentials or [])
         session = f"/v1/sessions/{order.session_id}"
         self._kinds = {f"{session}/{kind.name.lower()}".encode(): kind for kind in _COMMANDS}
         self._awaited = 1
         self.answered: list[tuple[Kind, float, str]] = []
         """Kind, seconds and id of the requests that were answered and not told."""
+        self._used_at = time.monotonic()
 
     @property
     def has_work(self) -> bool:
@@ -92,6 +95,10 @@ class DirectRequests(Direct):
         """What the service is to send when it has the connection back."""
         return b"" if self.is_gone else bytes(self.unsent)
 
+    def give_back_idle(self, now: float) -> None:
+        """Have the service read again, which closes what is kept for nothing."""
+        self.is_over = self.is_over or now - self._used_at > _IDLE_SECONDS
+
     def greet(self, number: int) -> None:
         """Say nothing: clients of HTTP speak first."""
 
@@ -112,7 +119,7 @@ class DirectRequests(Direct):
             return
         head = self._head(found)
         size = len(found) + len(_END) + (0 if head is None else head.length)
-        if head is None or size > _MOST_BYTES:
+        if head is None or head.length > self.order.allowance.body_bytes:
             self.is_over = True
         elif len(data) < size:
             self._await(size)
@@ -137,6 +144,7 @@ class DirectRequests(Direct):
         self._page.answer(self.order.number)
         self.connection.recv(asked.size)
         self._send(_answer(head.form, identity, reply.content))
+        self._used_at = time.monotonic()
         self.answered.append((head.kind, reply.seconds, identity))
         # The service sends what the client does not take at once.
         self.is_over = bool(self.unsent)
@@ -144,8 +152,11 @@ class DirectRequests(Direct):
             self._page.answer(0)
 
     def _await(self, size: int) -> None:
-        """Be woken when so many bytes are there, or the client is gone."""
-        if size > _MOST_BYTES:
+        """Be woken when so many bytes are there; give the connection back where that is in vain.
+
+        The kernel wakes earlier when no more will come, or it has no room for so much.
+        """
+        if size > _MOST_BYTES or (size == self._awaited and size > 1):
             self.is_over = True
         elif size != self._awaited:
             self._awaited = size
@@ -166,19 +177,21 @@ class DirectRequests(Direct):
             parser.feed_data(told + _END)
         except (HttpParserError, HttpParserUpgrade):
             return None
-        names = {name for name, _ in reader.headers}
         kind = self._kinds.get(reader.url)
-        known = sorted(one for one in reader.headers if one[0] in CREDENTIALS)
+        names = {name for name, _ in reader.headers}
         is_alike = (
             reader.is_whole
             and parser.get_method() == b"POST"
-            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+            and len(names) == len(reader.headers)
             and not names & _NOT_HERE
-            and known == self._credentials
+            and {one for one in reader.headers if one[0] in CREDENTIALS} == self._credentials
         )
         if kind is None or not is_alike:
             return None
         headers = {name: value.decode("latin-1") for name, value in reader.headers}
+        if headers.get(b"connection", "keep-alive").lower() != "keep-alive":
+            return None
         form = form_of(headers.get(b"content-type", MEDIA[Form.JSON]))
         if form is None:
             return None

@@ -38,7 +38,7 @@ class Kind(IntEnum):
     """The connection of that number is served no more; the form is 1 where the client left, else
     the content is what it did not take yet."""
     ANSWERED = 16
-    """Nobody asked: kind, seconds and id of the requests that were answered over HTTP."""
+    """Nobody asked: a session's id, and kind, seconds and id of requests answered over HTTP."""
 
 
 class Frame(msgspec.Struct, frozen=True):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from fastapi import WebSocket
 
@@ -35,7 +36,7 @@ async def serve_directly(
     handed = await sessions.playing.hand_over(session, descriptor, allowance)
     if handed is None:
         return False
-    await until_over(sessions, session, handed, revoked)
+    await _until_over(sessions, session, handed, revoked)
     if handed.is_gone:
         return True
     connection.release()
@@ -50,41 +51,46 @@ async def serve_directly(
     return True
 
 
-async def until_over(
-    sessions: Sessions,
-    session: Session,
-    handed: Handed,
-    revoked: asyncio.Event,
-    idle_seconds: float | None = None,
+async def _until_over(
+    sessions: Sessions, session: Session, handed: Handed, revoked: asyncio.Event
 ) -> None:
-    """Wait until the client or the worker is gone, or take the connection back at an end.
-
-    Taken back too when the session was not used for so many seconds, where any are given.
-    """
-    ends = asyncio.Event()
-
-    def ended(_: End) -> None:
-        ends.set()
-
-    session.on_end.append(ended)
-    waits = [handed.left.wait(), ends.wait(), sessions.stopping.wait(), revoked.wait()]
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        is_over = session.end is not None
-        while not is_over:
-            used = session.last_used
-            done, _ = await asyncio.wait(
-                tasks, timeout=idle_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            is_over = bool(done) or (
-                session.last_used == used and not sessions.playing.is_busy(session)
-            )
-        if not handed.left.is_set():
+    """Wait until the client or the worker is gone, or take the connection back at an end."""
+    with end_of(session) as ended:
+        try:
+            await any_of(handed.left, ended, sessions.stopping, revoked)
+        finally:
             handed.let_go()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(handed.left.wait(), _SECONDS_TO_LET_GO)
+        await until_left(handed)
+
+
+@contextmanager
+def end_of(session: Session) -> Iterator[asyncio.Event]:
+    """Set when a session is over."""
+    ended = asyncio.Event()
+
+    def tell(_: End) -> None:
+        ended.set()
+
+    session.on_end.append(tell)
+    if session.end is not None:
+        ended.set()
+    try:
+        yield ended
     finally:
-        session.on_end.remove(ended)
+        session.on_end.remove(tell)
+
+
+async def any_of(*events: asyncio.Event) -> None:
+    """Wait until one of them is set."""
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
         for task in tasks:
             task.cancel()
-        handed.let_go()
+
+
+async def until_left(handed: Handed) -> None:
+    """Wait a little for a connection that was asked for: its worker may be in a long command."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(handed.left.wait(), _SECONDS_TO_LET_GO)

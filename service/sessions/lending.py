@@ -23,7 +23,7 @@ from service.problems import Problem
 from service.security import token_of
 from service.sessions.allowance import Allowance
 from service.sessions.direct_requests import CREDENTIALS
-from service.sessions.handing import until_over
+from service.sessions.handing import any_of, end_of, until_left
 from service.sessions.link import Handed
 from service.sessions.operations import Sessions
 from service.sessions.playing import problem_of
@@ -33,8 +33,8 @@ _KEY = "surrogym.connection"
 _IN_A_ROW = 3
 """Commands before a connection is lent; after each loan that many times two."""
 _MOST_IN_A_ROW = 1 << 20
-_IDLE_SECONDS = 10.0
-"""Of a session, after which its clients' connections are the service's again, which closes them."""
+_MOST_CREDENTIALS = 4 << 10
+"""Bytes of them that a worker is told."""
 _log = structlog.get_logger("surrogym.sessions")
 
 
@@ -105,53 +105,76 @@ class LendableProtocol(PatientProtocol):
         handed: Handed | None = None
         try:
             with loan.over_key as revoked:
-                if not self.transport.get_write_buffer_size():
-                    credentials = [one for one in self.headers if one[0] in CREDENTIALS]
-                    handed = await loan.sessions.playing.hand_over(
-                        loan.session, self._own().detach(), loan.allowance, credentials
-                    )
+                handed = await self._handed(loan)
                 if handed is not None:
-                    await until_over(loan.sessions, loan.session, handed, revoked, _IDLE_SECONDS)
+                    await _until_back(loan, handed, revoked)
         except Exception as error:
             _log.error("a connection was not lent", exc_info=error)
         finally:
             self._lending = None
             self._in_a_row, self._enough = 0, min(2 * self._enough, _MOST_IN_A_ROW)
-            if not self.transport.is_closing():
-                self._take_back(loan.session, handed)
+            try:
+                if not self.transport.is_closing():
+                    self._go_on(loan.session, handed)
+            except OSError:
+                self.transport.close()
 
-    def _take_back(self, session: Session, handed: Handed | None) -> None:
+    async def _handed(self, loan: Loan) -> Handed | None:
+        credentials = [one for one in self.headers if one[0] in CREDENTIALS]
+        size = sum(len(name) + len(value) for name, value in credentials)
+        if size > _MOST_CREDENTIALS or self.transport.get_write_buffer_size():
+            return None
+        return await loan.sessions.playing.hand_over(
+            loan.session, self._own().detach(), loan.allowance, credentials
+        )
+
+    def _go_on(self, session: Session, handed: Handed | None) -> None:
+        """Read here again, unless nobody is there or nobody knows what he got."""
         if handed is not None and handed.is_gone:
-            # Nobody is there, or nobody knows what he got.
             self.transport.close()
             return
         if handed is not None and not handed.left.is_set():
             # A command takes long, and is not waited for.
-            if self._is_asked():
-                self.transport.write(_last_words(session))
-            self.transport.close()
+            self._part(session)
             return
-        with self._own() as own:
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        if handed is not None and handed.left_over:
-            self.transport.write(handed.left_over)
-        self.transport.resume_reading()
+        if handed is not None:
+            with self._own() as own:
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            if handed.left_over:
+                self.transport.write(handed.left_over)
         if self._is_to_close:
-            self.transport.close()
-        else:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._part(session)
+            return
+        self.transport.resume_reading()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
-    def _is_asked(self) -> bool:
-        """Whether a request waits to be read."""
+    def _part(self, session: Session) -> None:
+        """Close, and tell why where a request waits; a worker that still has it sends no more."""
         with self._own() as own, suppress(OSError):
-            return bool(own.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        return False
+            if own.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                own.send(_last_words(session), socket.MSG_DONTWAIT)
+            own.shutdown(socket.SHUT_RDWR)
+        self.transport.close()
 
     def _own(self) -> socket.socket:
         """The connection by a descriptor of one's own."""
         return socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+
+
+async def _until_back(loan: Loan, handed: Handed, revoked: asyncio.Event) -> None:
+    """Wait until the worker gives a connection back; not for long when the session or all ends."""
+    stopping = loan.sessions.stopping
+    with end_of(loan.session) as ended:
+        try:
+            await any_of(handed.left, ended, stopping, revoked)
+        finally:
+            handed.let_go()
+        if revoked.is_set():
+            # What was begun under the key is answered; what comes is refused.
+            await any_of(handed.left, ended, stopping)
+        await until_left(handed)
 
 
 def _last_words(session: Session) -> bytes:
@@ -166,5 +189,5 @@ def connection_of(request: HTTPConnection) -> LendableProtocol | None:
     """The connection of a request, where it can be lent; None of a test, or of another server."""
     found = request.scope.get("extensions", {}).get(_KEY)
     # With a cookie it has to be seen, request by request, that no page of another site sent it.
-    is_by_key = token_of(request.headers) is not None
+    is_by_key = bool(token_of(request.headers))
     return found if isinstance(found, LendableProtocol) and is_by_key else None

@@ -19,6 +19,8 @@ from service.sessions.page import SIZE, Page
 
 _TURNS_TO_FLUSH = 50
 _SECONDS_TO_CONNECT = 0.01
+_MOST_AT_ONCE = 16 << 10
+"""Bytes that the kernel takes at once or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +133,12 @@ class Link(asyncio.Protocol):
         content = msgspec.msgpack.encode(order)
         frame = Frame(Kind.STREAM, 0, handle, content)
         message = frame.head() + content
+        if len(message) > _MOST_AT_ONCE:
+            return None
         try:
             sent = socket.send_fds(self._ours, [message], [descriptor])
         except BlockingIOError:
             return None
-        # So few bytes go at once or not at all.
         assert sent == len(message)
         handed = self._handed[order.number] = Handed(self, handle, order.number)
         return handed

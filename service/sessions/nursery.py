@@ -35,6 +35,9 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Each session has a log, and each client a connection.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     _import_what_workers_need()
     orders = socket.socket(fileno=int(sys.argv[1]))
     _listen(orders)

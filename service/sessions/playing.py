@@ -127,14 +127,14 @@ class Playing:
 
     def heard(self, link: Link, frame: Frame) -> None:
         """A worker replied, or told what it did for connections."""
+        if frame.kind == Kind.ANSWERED:
+            self._were_answered(frame)
+            return
         session = self._sessions.get(frame.handle)
         if session is None or session.link is not link:
             return
         if frame.kind == Kind.PLAYED:
             self._was_played(session, frame)
-            return
-        if frame.kind == Kind.ANSWERED:
-            self._was_answered(session, frame)
             return
         if frame.kind == Kind.FAILED:
             self._fail(session, *frame.told())
@@ -157,13 +157,14 @@ class Playing:
                 self.metrics.played(session.spec.world.kind, session.rows, seconds)
         self._on_use(session)
 
-    def _was_answered(self, session: Session, frame: Frame) -> None:
-        """A worker answered requests itself."""
-        for kind, seconds, identity in msgspec.msgpack.decode(frame.content):
+    def _were_answered(self, frame: Frame) -> None:
+        """A worker answered requests itself, of a session that may be over by now."""
+        session_id, answered = msgspec.msgpack.decode(frame.content)
+        for kind, seconds, identity in answered:
             name = Kind(kind).name.lower()
             self._requests.answered(
                 "POST", COMMANDS[name], 200, seconds,
-                path=f"/v1/sessions/{session.id}/{name}", request_id=identity,
+                path=f"/v1/sessions/{session_id}/{name}", request_id=identity,
             )  # fmt: skip
 
     def lost(self, link: Link, death: Death) -> None:

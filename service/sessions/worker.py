@@ -39,7 +39,6 @@ _SECONDS_UNTOLD = 1.0
 _SECONDS_AWAKE, _SECONDS_BETWEEN = 0.0001, 0.0002
 """For which a worker looks for a next command before it sleeps, and after which none is looked for
 that way. To be woken takes a processor as long as to look, and the client longer."""
-_MOST_DESCRIPTORS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +59,12 @@ class Worker:
         self._page, self._line = page, line
         self._plays: dict[int, Play] = {}
         self._reader = FrameReader()
-        self._descriptors: deque[int] = deque()
-        """That came for frames which are not whole yet."""
+        self._descriptors: deque[int | None] = deque()
+        """That came for frames which are not whole yet; None where there was no room for one."""
         self._streams: dict[int, Direct] = {}
         self._played: dict[int, list[float]] = {}
         """Seconds of commands done for connections, by session, that were not told."""
-        self._told_at = 0.0
+        self._told_at = self._looked_at = 0.0
         self._worked_at, self._comes_soon = 0.0, False
         self._paces: dict[str, Pace] = {}
         """Of keys, over all their streams here."""
@@ -87,6 +86,7 @@ class Worker:
                     self._attend(key.data, events)
             for stream in [each for each in self._streams.values() if each.has_work]:
                 self._work(stream)
+            self._give_back_idle()
             self._tell_played()
 
     def _ready(self) -> list[tuple[SelectorKey, int]]:
@@ -106,12 +106,24 @@ class Worker:
             return 0.0
         if self._played:
             return max(0.0, self._told_at + _SECONDS_UNTOLD - time.monotonic())
-        return None
+        return _SECONDS_UNTOLD if self._lent() else None
+
+    def _lent(self) -> list[DirectRequests]:
+        return [each for each in self._streams.values() if isinstance(each, DirectRequests)]
+
+    def _give_back_idle(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at > _SECONDS_UNTOLD:
+            self._looked_at = now
+            for stream in self._lent():
+                stream.give_back_idle(now)
+                self._settle(stream)
 
     def _hear(self) -> bool:
         """Do what the service asks; whether it is still there."""
-        data, descriptors, _, _ = socket.recv_fds(self._line, _CHUNK, _MOST_DESCRIPTORS)
-        self._descriptors += descriptors
+        data, descriptors, flags, _ = socket.recv_fds(self._line, _CHUNK, 1)
+        # One with a read: the kernel reads no further than to the next.
+        self._descriptors += descriptors or ([None] if flags & socket.MSG_CTRUNC else [])
         replies, since = list[bytes](), time.perf_counter()
         for frame in self._reader.feed(data):
             if frame.kind == Kind.STREAM:
@@ -130,9 +142,12 @@ class Worker:
             self._line.sendall(b"".join(replies))
         return bool(data)
 
-    def _take(self, frame: Frame, descriptor: int) -> None:
-        """Serve a client from now on."""
+    def _take(self, frame: Frame, descriptor: int | None) -> None:
+        """Serve a client from now on, unless this process has too many already."""
         order = msgspec.msgpack.decode(frame.content, type=Order)
+        if descriptor is None:
+            self._say(Frame(Kind.LEFT, 0, frame.handle, b"", order.number))
+            return
         connection = socket.socket(fileno=descriptor)
         stream: Direct
         if order.credentials is None:
@@ -171,6 +186,8 @@ class Worker:
         reply = self._handle(frame)
         if reply.kind == Kind.BROKEN:
             stream.is_over = True
+            # Of a session that failed nothing is heard any more.
+            self._tell_played(at_once=True)
             self._say(Frame(Kind.FAILED, 0, frame.handle, reply.content))
         self._played.setdefault(frame.handle, []).append(reply.seconds)
         return reply
@@ -224,12 +241,12 @@ class Worker:
             number = 0 if play is None else play.number
             self._say(Frame(Kind.PLAYED, 0, handle, msgspec.msgpack.encode(seconds), number))
         self._played.clear()
-        for stream in self._streams.values():
+        for stream in self._lent():
             self._tell_answered(stream)
 
     def _tell_answered(self, stream: Direct) -> None:
         if isinstance(stream, DirectRequests) and stream.answered:
-            content = msgspec.msgpack.encode(stream.answered)
+            content = msgspec.msgpack.encode([stream.order.session_id, stream.answered])
             stream.answered.clear()
             self._say(Frame(Kind.ANSWERED, 0, stream.handle, content))
 

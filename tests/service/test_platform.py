@@ -205,6 +205,14 @@ def test_json_that_is_not_said_to_be_json_is_told_so(service: InProcess, media: 
     assert (nothing.status_code, nothing.json()["errors"][0]["at"]) == (422, "body")
 
 
+def test_a_field_that_is_missing_or_too_many_says_what_to_do(service: InProcess) -> None:
+    """That it is not permitted leaves open what is."""
+    faults = service.client.post("/v1/sessions", json={"envy": "clinic"}).json()["errors"]
+    told = {fault["at"]: fault["reason"] for fault in faults}
+    assert "give it" in told["body/env"]
+    assert "leave it out" in told["body/envy"]
+
+
 def test_what_is_not_there_says_where_to_look(service: InProcess) -> None:
     """A status alone leaves whoever mistyped a path where he was."""
     assert "/v1/openapi.json" in service.client.get("/v1/sesions").json()["detail"]

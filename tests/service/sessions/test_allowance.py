@@ -16,7 +16,7 @@ from tests.service.sessions.test_sessions import begin
 def test_a_minutes_commands_come_back_with_the_next_minute() -> None:
     """And no more of them for having waited longer."""
     clock = HandClock()
-    pace = Pace(Allowance("key", 2, 8, 100), clock.monotonic)
+    pace = Pace(Allowance("key", 2, 8, 100, 1 << 20), clock.monotonic)
 
     def asked(times: int) -> list[str | None]:
         problems = [pace.against(b"{}", is_json=True) for _ in range(times)]
@@ -31,7 +31,7 @@ def test_a_minutes_commands_come_back_with_the_next_minute() -> None:
 
 def test_msgpack_is_not_taken_for_json() -> None:
     """The bytes of an array may hold anything."""
-    pace = Pace(Allowance("key", 9, 8, 100))
+    pace = Pace(Allowance("key", 9, 8, 100, 1 << 20))
     assert pace.against(b"[" * 5000, is_json=False) is None
     assert pace.against(b"[" * 5000, is_json=True) is not None
 

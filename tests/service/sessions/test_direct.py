@@ -8,10 +8,8 @@ import re
 import signal
 import socket
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +18,15 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from service.sessions.allowance import Allowance
-from service.sessions.direct import Order
 from service.sessions.direct_stream import DirectStream
-from service.sessions.frames import Frame, FrameReader, Kind
-from service.sessions.page import SIZE, Page
-from service.sessions.spec import SessionSpec
-from service.sessions.worker import Opening, Worker
+from service.sessions.frames import Frame, Kind
 from tests.service.conftest import KEY, Served
 from tests.service.jobs.conftest import until
 from tests.service.sessions import hostile
 from tests.service.sessions.conftest import stock
+from tests.service.sessions.desk import Desk
 from tests.service.sessions.processes import begin, players
 
-SPEC = SessionSpec(env="criss_cross", reference="criss_cross", seed=3)
 RESET, STEP = '{"type":"reset"}', '{"type":"step","action":1}'
 
 
@@ -203,47 +196,6 @@ def test_a_killed_worker_sends_clients_back(served: Served) -> None:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with closing(Desk(tmp_path)) as made:
         yield made
-
-
-class Desk:
-    """A worker in a thread, and a session that it plays."""
-
-    def __init__(self, folder: Path) -> None:
-        self.line, theirs = socket.socketpair()
-        self._theirs, self._reader = theirs, FrameReader()
-        self.worker = Worker(Page(mmap(-1, SIZE)), theirs)
-        self._thread = threading.Thread(target=self.worker.serve, daemon=True)
-        self._thread.start()
-        opening = Opening(SPEC.to_record(), str(folder / "log"), True, 1 << 20, 8)
-        self.ask(Frame(Kind.OPEN, 0, 1, msgspec.msgpack.encode(opening)))
-        assert next(self.heard()).kind == Kind.REPLY
-
-    def ask(self, frame: Frame) -> None:
-        self.line.sendall(frame.head() + frame.content)
-
-    def heard(self) -> Iterator[Frame]:
-        self.line.settimeout(10.0)
-        while True:
-            yield from list(self._reader.feed(self.line.recv(1 << 16)))
-
-    def client(self, most_bytes: int = 1 << 16, per_minute: int = 1 << 20) -> socket.socket:
-        ours, handed = socket.socketpair()
-        order = Order("ses_1", 7, 4, most_bytes, Allowance("key", per_minute, 8, 1000))
-        frame = Frame(Kind.STREAM, 0, 1, msgspec.msgpack.encode(order))
-        with handed:
-            socket.send_fds(self.line, [frame.head() + frame.content], [handed.fileno()])
-        ours.settimeout(10.0)
-        return ours
-
-    def close(self) -> None:
-        self.line.close()
-        self._thread.join(10.0)
-        self._theirs.close()
-        self.worker._selector.close()
-        for stream in self.worker._streams.values():
-            stream.connection.close()
-        for play in self.worker._plays.values():
-            play.close()
 
 
 def masked(text: bytes, opcode: int = 1, *, fin: bool = True) -> bytes:

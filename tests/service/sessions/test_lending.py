@@ -17,10 +17,14 @@ import msgspec
 import psutil
 import pytest
 
+from service.sessions.allowance import Allowance
+from service.sessions.direct import Order
+from service.sessions.frames import Frame, Kind
 from tests.service.conftest import KEY, Served
 from tests.service.jobs.conftest import until
 from tests.service.sessions import hostile
 from tests.service.sessions.conftest import stock
+from tests.service.sessions.desk import Desk
 from tests.service.sessions.processes import begin, players
 
 STEP = '{"action":1}'
@@ -184,6 +188,10 @@ def test_either_form_and_chunks(served: Served) -> None:
         line.ask("reset")
         status, headers, _ = line.ask("step", STEP, Connection="close")
         assert (status, headers["connection"]) == (200, "close")
+        line.connection.connect()
+        line.lend(served)
+        status, headers, _ = line.ask("reset", None, Connection="close")
+        assert (status, headers["connection"]) == (200, "close")
 
 
 def test_requests_in_pieces_and_in_a_row(served: Served) -> None:
@@ -279,21 +287,110 @@ def test_an_end_is_told(served: Served) -> None:
 def test_a_stop_answers_who_waits(tmp_path: Path, artefact: Path) -> None:
     """A command that takes long is told to be asked again, and the rest of the stop goes on."""
     data = stock(tmp_path / "data", artefact)
-    environment = {"SURROGYM_KEY": KEY, "SURROGYM_SESSIONS__STEP_SECONDS": "60"}
+    environment = {
+        "SURROGYM_KEY": KEY,
+        "SURROGYM_SESSIONS__STEP_SECONDS": "60",
+        "SURROGYM_SESSIONS__SIMULATOR_WORKERS": "1",
+    }
     with closing(Served(data=data, environment=environment)) as served:
         served.start()
-        with stepping(served) as line, stepping(served) as idle:
-            idle.lend(served)
-            line.lend(served)
+        with stepping(served) as slow, stepping(served) as behind, stepping(served) as idle:
+            for line in (idle, behind, slow):
+                line.lend(served)
             assert served.process is not None
+            assert served.process.stdout is not None
             body = json.dumps({"action": hostile.LOOP})
-            line.connection.request("POST", f"{line.path}/step", body, HEADERS)
+            slow.connection.request("POST", f"{slow.path}/step", body, HEADERS)
             time.sleep(0.5)
+            behind.connection.request("POST", f"{behind.path}/step", STEP, HEADERS)
             began = time.monotonic()
             served.process.terminate()
-            answer = line.connection.getresponse()
-            told = json.loads(answer.read())
-            assert (answer.status, told["code"]) == (503, "not_ready")
+            for line in (slow, behind):
+                answer = line.connection.getresponse()
+                told = json.loads(answer.read())
+                assert (answer.status, told["code"]) == (503, "not_ready")
+                assert line.connection.sock is None
             assert idle.connection.sock.recv(1) == b""
-            assert served.stop(10.0) == 0
+            assert served.process.wait(10.0) == 0
+            served.process.stdout.close()
             assert time.monotonic() - began < 10
+
+
+def test_what_a_worker_cannot_be_told_is_the_services(served: Served) -> None:
+    """Headers of hundreds of kilobytes do not fit between two frames; neighbours see nothing."""
+    with stepping(served) as good, stepping(served) as large:
+        good.lend(served)
+        for name in ("reset", "step", "step", "step", "step"):
+            assert large.ask(name, STEP, Cookie="x" * 600_000)[0] == 200
+        assert holder(served, large) is None
+        assert good.step()[0] == 200
+
+
+def test_a_client_behind_a_long_command_waits_for_it(served: Served) -> None:
+    """It is answered once; what was answered counts, of a session that is deleted too."""
+    before = _answers(served)
+    with stepping(served) as line, stepping(served) as other:
+        line.lend(served)
+        other.lend(served)
+        worker = holder(served, line)
+        assert worker is not None
+        worker.suspend()
+        line.connection.request("POST", f"{line.path}/step", STEP, HEADERS)
+        time.sleep(0.5)
+        worker.resume()
+        answer = line.connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["step_id"]) == (200, 5)
+        assert served.client().delete(line.path).status_code == 204
+    until(
+        lambda: {name: count - before[name] for name, count in _answers(served).items()},
+        lambda found: found == {"step": 7, "reset": 2},
+    )
+
+
+KEYED = [(b"authorization", b"Bearer x")]
+HEAD = b"POST /v1/sessions/ses_1/reset HTTP/1.1\r\nAuthorization: Bearer x\r\n"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with closing(Desk(tmp_path)) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        HEAD,
+        HEAD + b"Content-Length: 2\r\n\r\n{",
+        HEAD.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\n\r\n",
+        HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+        HEAD + b"X-Api-Key: y\r\n\r\n",
+        HEAD.replace(b"POST", b"PUT") + b"\r\n",
+        HEAD.replace(b"reset", b"reset?x") + b"\r\n",
+        HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+        HEAD + b"Content-Length: 70000\r\n\r\n" + b" " * 70_000,
+    ],
+)
+def test_a_connection_goes_back_with_what_was_not_answered(desk: Desk, told: bytes) -> None:
+    """Halves after which nothing more comes, and whatever is not as it was; unread, at once."""
+    with desk.client(credentials=KEYED) as client:
+        client.sendall(HEAD + b"\r\n")
+        assert b'"step_id":1' in client.recv(1 << 16)
+        client.sendall(told)
+        client.shutdown(socket.SHUT_WR)
+        left = next(frame for frame in desk.heard() if frame.kind == Kind.LEFT)
+        assert (left.number, left.form, left.content) == (7, 0, b"")
+
+
+def test_connections_that_are_kept_for_nothing_go_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a head keeps none, nor does one that the worker has no room for."""
+    monkeypatch.setattr("service.sessions.direct_requests._IDLE_SECONDS", 0.5)
+    with desk.client(credentials=KEYED) as client:
+        client.sendall(HEAD)
+        assert next(frame for frame in desk.heard() if frame.kind == Kind.LEFT).number == 7
+    desk.worker._descriptors.append(None)
+    order = Order("ses_1", 8, 4, 1 << 16, Allowance("key", 1 << 20, 8, 1000, 1 << 20), KEYED)
+    desk.ask(Frame(Kind.STREAM, 0, 1, msgspec.msgpack.encode(order)))
+    assert next(frame for frame in desk.heard() if frame.kind == Kind.LEFT).number == 8
