@@ -60,7 +60,9 @@ class Serving:
     turns: int = 25
     """Rounds of steps: many and short, for the machine's speed changes from second to second."""
     steps: int = 1000
-    """In a round, of all sessions."""
+    """In a round of one session, which begins an episode: one takes longer to begin than a step."""
+    steps_of_each: int = 100
+    """In a round of several."""
     crowd: int = 64
     """Sessions at once."""
     posting: int = 8
@@ -80,6 +82,7 @@ class Serving:
         return cls(
             turns=1,
             steps=60,
+            steps_of_each=20,
             crowd=4,
             posting=2,
             batch=64,
@@ -110,7 +113,7 @@ class Serving:
     def _by_turns(self, what: str, talks: dict[str, list[Talk]]) -> Iterator[Measurement]:
         """Rounds in which each server is asked after the other."""
         count = len(talks[_OURS])
-        steps = max(20, self.steps // count)
+        steps = self.steps if count == 1 else self.steps_of_each
         for number in range(self.turns + 1):
             seconds = {who: seconds_of(crowd, steps) for who, crowd in talks.items()}
             if number:
