@@ -62,6 +62,8 @@ class Worker:
         self._descriptors: deque[int | None] = deque()
         """That came for frames which are not whole yet; None where there was no room for one."""
         self._streams: dict[int, Direct] = {}
+        self._unfinished: dict[int, Direct] = {}
+        """Those that had their turn and have more commands."""
         self._played: dict[int, list[float]] = {}
         """Seconds of commands done for connections, by session, that were not told."""
         self._told_at = self._looked_at = 0.0
@@ -84,7 +86,7 @@ class Worker:
                         return
                 elif key.data.order.number in self._streams:
                     self._attend(key.data, events)
-            for stream in [each for each in self._streams.values() if each.has_work]:
+            for stream in list(self._unfinished.values()):
                 self._work(stream)
             self._give_back_idle()
             self._tell_played()
@@ -102,7 +104,7 @@ class Worker:
         return found
 
     def _seconds_to_wait(self) -> float | None:
-        if any(stream.has_work for stream in self._streams.values()):
+        if self._unfinished:
             return 0.0
         if self._played:
             return max(0.0, self._told_at + _SECONDS_UNTOLD - time.monotonic())
@@ -206,9 +208,14 @@ class Worker:
 
     def _settle(self, stream: Direct) -> None:
         """Wait for what the stream waits for; forget it when nothing is left of it."""
+        number = stream.order.number
         if stream.is_done:
-            self._let_go(stream.order.number)
+            self._let_go(number)
             return
+        if stream.has_work:
+            self._unfinished[number] = stream
+        else:
+            self._unfinished.pop(number, None)
         wanted = EVENT_READ * stream.wants_to_read | EVENT_WRITE * stream.wants_to_write
         key = self._selector.get_map().get(stream.connection)
         if key is None and wanted:
@@ -221,6 +228,7 @@ class Worker:
     def _let_go(self, number: int) -> None:
         """Give a connection back."""
         stream = self._streams.pop(number, None)
+        self._unfinished.pop(number, None)
         if stream is None:
             return
         if stream.connection in self._selector.get_map():
