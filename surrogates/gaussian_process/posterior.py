@@ -33,7 +33,10 @@ def solve(
 
     Misses are those of each row by what the others tell: a process follows the rows it has learnt
     from, the closer the fewer they are. Part of such a miss is the doubt that the process owns up
-    to at the row, which must not be counted as noise once more.
+    to at the row, which must not be counted as noise once more. What of the process no inducing
+    point could explain varies by itself in every row beside the noise, as in the fully independent
+    approximation (Snelson and Ghahramani 2006): noise alone would let rows that are nearly free of
+    it draw the process to where the points cannot follow.
 
     Exact, but for the jitter, where `rows` are all rows.
     """
@@ -45,12 +48,14 @@ def solve(
     straight = inputs @ line[:-1] + line[-1]
     targets = lessons.targets[position, free].astype(float)
 
+    unexplained = _unexplained(kernel, prior, shape.output_scale)
+
     def fit(noise: Float[np.ndarray, "row"]) -> tuple[np.ndarray, Noise]:
-        found = _posterior(kernel, prior, targets - straight, noise)
+        variance = noise + unexplained
+        found = _posterior(kernel, prior, targets - straight, variance)
         mean = straight + kernel @ found.readout[:, 0]
         missed = (targets - mean) / (1.0 - found.leverage)
-        unexplained = np.maximum(shape.output_scale - found.reached, 0.0)
-        doubt = noise * found.leverage / (1.0 - found.leverage) + unexplained
+        doubt = variance * found.leverage / (1.0 - found.leverage) + unexplained
         spreads = spreads_of(inputs, targets, missed, doubt)
         return found.readout, fit_noise(np.column_stack([inputs, mean]), spreads)
 
@@ -78,6 +83,16 @@ def prior_at(
     return prior
 
 
+def _unexplained(
+    kernel: Float[np.ndarray, "row point"],
+    prior: Float[np.ndarray, "point point"],
+    output_scale: float,
+) -> Float[np.ndarray, "row"]:
+    """Prior variance at each row that no inducing point could explain."""
+    reached = solve_triangular(np.linalg.cholesky(prior), kernel.T, lower=True)
+    return np.asarray(np.maximum(output_scale - np.square(reached).sum(axis=0), 0.0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Posterior:
     """What the data say of a process, and how each row takes part in it."""
@@ -85,8 +100,6 @@ class _Posterior:
     readout: Float[np.ndarray, "point readout"]
     leverage: Float[np.ndarray, "row"]
     """How much of a row's own deviation the mean there follows."""
-    reached: Float[np.ndarray, "row"]
-    """Prior variance at the row that the inducing points could explain."""
 
 
 def _posterior(
@@ -117,7 +130,6 @@ def _posterior(
     return _Posterior(
         readout=readout,
         leverage=np.minimum(seen @ (1.0 / (1.0 + strengths)) / variance, _MOST_LEVERAGE),
-        reached=seen.sum(axis=1),
     )
 
 
