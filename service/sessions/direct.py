@@ -48,6 +48,8 @@ class Direct(ABC):
         """Whether the client left."""
         self.unsent = bytearray()
         """Of replies, what the client has not taken."""
+        self.watched = 0
+        """Events of the connection that are waited for."""
         connection.setblocking(False)
         _watch_for_silence(connection)
 

@@ -165,7 +165,10 @@ class Play:
     def _play_step(self, record: Record) -> Reply:
         actions = self._moves.played(record.content)
         seen, rewards, terminated, truncated, infos = self._environment.step(actions)
-        self._end(np.atleast_1d(terminated | truncated))
+        if self._is_batch:
+            self._end(np.asarray(terminated | truncated))
+        else:
+            self._ended[0] = self._is_at_end = bool(terminated or truncated)
         return {
             "observation": _finite(seen),
             "reward": _finite(rewards),

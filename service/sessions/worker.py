@@ -157,7 +157,7 @@ class Worker:
         else:
             stream = DirectRequests(frame.handle, order, connection, self._page)
         self._streams[order.number] = stream
-        self._selector.register(stream.connection, EVENT_READ, stream)
+        self._watch(stream, EVENT_READ)
         play = self._plays.get(frame.handle)
         if play is None:
             # It could not be brought back, of which the service hears, and says so.
@@ -217,13 +217,18 @@ class Worker:
         else:
             self._unfinished.pop(number, None)
         wanted = EVENT_READ * stream.wants_to_read | EVENT_WRITE * stream.wants_to_write
-        key = self._selector.get_map().get(stream.connection)
-        if key is None and wanted:
+        if wanted != stream.watched:
+            self._watch(stream, wanted)
+
+    def _watch(self, stream: Direct, wanted: int) -> None:
+        """Wait for these events of a connection, and for no others."""
+        if not stream.watched:
             self._selector.register(stream.connection, wanted, stream)
-        elif key is not None and not wanted:
+        elif not wanted:
             self._selector.unregister(stream.connection)
-        elif key is not None and key.events != wanted:
+        else:
             self._selector.modify(stream.connection, wanted, stream)
+        stream.watched = wanted
 
     def _let_go(self, number: int) -> None:
         """Give a connection back."""
@@ -231,8 +236,8 @@ class Worker:
         self._unfinished.pop(number, None)
         if stream is None:
             return
-        if stream.connection in self._selector.get_map():
-            self._selector.unregister(stream.connection)
+        if stream.watched:
+            self._watch(stream, 0)
         stream.connection.close()
         self._tell_answered(stream)
         self._tell_played(at_once=True)
