@@ -44,15 +44,16 @@ def solve(
     inputs = lessons.inputs(position, free).astype(float)
     points = lessons.inputs(position, rows).astype(float) / shape.length_scale
     kernel = matern(inputs / shape.length_scale, points, shape.output_scale)
-    prior = prior_at(points, shape.output_scale)
     straight = inputs @ line[:-1] + line[-1]
     targets = lessons.targets[position, free].astype(float)
 
-    unexplained = _unexplained(kernel, prior, shape.output_scale)
+    root = np.linalg.cholesky(prior_at(points, shape.output_scale))
+    whitened = solve_triangular(root, kernel.T, lower=True)
+    unexplained = np.maximum(shape.output_scale - np.square(whitened).sum(axis=0), 0.0)
 
     def fit(noise: Float[np.ndarray, "row"]) -> tuple[np.ndarray, Noise]:
         variance = noise + unexplained
-        found = _posterior(kernel, prior, targets - straight, variance)
+        found = _posterior(root, whitened, targets - straight, variance)
         mean = straight + kernel @ found.readout[:, 0]
         missed = (targets - mean) / (1.0 - found.leverage)
         doubt = variance * found.leverage / (1.0 - found.leverage) + unexplained
@@ -83,16 +84,6 @@ def prior_at(
     return prior
 
 
-def _unexplained(
-    kernel: Float[np.ndarray, "row point"],
-    prior: Float[np.ndarray, "point point"],
-    output_scale: float,
-) -> Float[np.ndarray, "row"]:
-    """Prior variance at each row that no inducing point could explain."""
-    reached = solve_triangular(np.linalg.cholesky(prior), kernel.T, lower=True)
-    return np.asarray(np.maximum(output_scale - np.square(reached).sum(axis=0), 0.0))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Posterior:
     """What the data say of a process, and how each row takes part in it."""
@@ -103,34 +94,28 @@ class _Posterior:
 
 
 def _posterior(
-    kernel: Float[np.ndarray, "row point"],
-    prior: Float[np.ndarray, "point point"],
+    root: Float[np.ndarray, "point point"],
+    whitened: Float[np.ndarray, "point row"],
     residual: Float[np.ndarray, "row"],
     variance: Float[np.ndarray, "row"],
 ) -> _Posterior:
     """Weights of the mean, and lower triangular factors whose squared sum is what data explain.
 
     With prior = L L' and what the data say, in whitened coordinates, U diag(b) U', the explained
-    variance is k' L^-T U diag(b / (1 + b)) U' L^-1 k (Titsias 2009, with noise by row).
+    variance is k' L^-T U diag(b / (1 + b)) U' L^-1 k (Titsias 2009, with variances by row). `root`
+    is L, and `whitened` L^-1 k of every row.
     """
-    root = np.linalg.cholesky(prior)
-    weighted = kernel / variance[:, None]
-    evidence = solve_triangular(
-        root, solve_triangular(root, kernel.T @ weighted, lower=True).T, lower=True
-    )
-    strengths, axes = np.linalg.eigh((evidence + evidence.T) / 2)
+    weighted = whitened / variance
+    strengths, axes = np.linalg.eigh(weighted @ whitened.T)
     strengths = np.maximum(strengths, 0.0)
     outward = solve_triangular(root, axes, lower=True, trans="T")
-    weights = outward @ ((outward.T @ (weighted.T @ residual)) / (1.0 + strengths))
+    weights = outward @ ((axes.T @ (weighted @ residual)) / (1.0 + strengths))
     explained = strengths / (1.0 + strengths)
     factors = (outward * np.sqrt(explained))[:, explained > _LEAST_EXPLAINED]
     # Any factors with the same products will do; those with zeros above cost less to apply.
     readout = np.column_stack([weights, np.asarray(np.linalg.qr(factors.T, mode="r")).T])
-    seen = np.square(kernel @ outward)
-    return _Posterior(
-        readout=readout,
-        leverage=np.minimum(seen @ (1.0 / (1.0 + strengths)) / variance, _MOST_LEVERAGE),
-    )
+    leverage = (1.0 / (1.0 + strengths)) @ np.square(axes.T @ whitened) / variance
+    return _Posterior(readout=readout, leverage=np.minimum(leverage, _MOST_LEVERAGE))
 
 
 def remaining_root(
