@@ -5,11 +5,11 @@ from __future__ import annotations
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from service.sessions.frames import ROUTES, Kind
+
 _log = structlog.get_logger("surrogym.requests")
 _QUIET = ("/livez", "/readyz", "/metrics")
-COMMANDS = {name: f"/v1/sessions/{{session_id}}/{name}" for name in ("step", "reset")}
-"""Routes of what sessions are asked, by its name."""
-_STEPS = COMMANDS["step"]
+_STEPS = ROUTES[Kind.STEP]
 """Of which hundreds come a second: a line for each would cost more than the step. They are counted,
 and those that fail are told."""
 

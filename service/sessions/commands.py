@@ -18,10 +18,9 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.problems import Problem
-from service.request_metrics import COMMANDS
 from service.security import Doorkeeper, demand
 from service.sessions.encoding import MEDIA, Form, form_of
-from service.sessions.frames import Kind
+from service.sessions.frames import ROUTES, Kind
 from service.sessions.lending import Loan, connection_of
 from service.sessions.operations import Sessions
 
@@ -35,7 +34,7 @@ class _Route:
     path: str
 
 
-_ROUTES = {name: _Route(path) for name, path in COMMANDS.items()}
+_ROUTES = {kind: _Route(path) for kind, path in ROUTES.items()}
 
 
 class CommandDoor:
@@ -51,9 +50,9 @@ class CommandDoor:
             await self._app(scope, receive, send)
             return
         session_id, name = found.groups()
-        scope["route"] = _ROUTES[name]
-        request = Request(scope, receive)
-        response = await _answered(request, Kind[name.upper()], session_id)
+        kind = Kind[name.upper()]
+        scope["route"] = _ROUTES[kind]
+        response = await _answered(Request(scope, receive), kind, session_id)
         await response(scope, receive, send)
 
 
@@ -85,7 +84,7 @@ async def _answered(request: Request, kind: Kind, session_id: str) -> Response:
         raise Problem("unsupported_media_type", f"send {told}")
     reply = await sessions.ask(session, kind, form, await request.body() or b"{}")
     connection = connection_of(request)
-    if connection is not None:
+    if connection is not None and connection.is_regular(session.id):
         allowance = doorkeeper.allowance(principal)
-        connection.stepped(Loan(sessions, session, allowance, state.vigil.over(principal)))
+        connection.lend(Loan(sessions, session, allowance, state.vigil.over(principal)))
     return Response(reply.content, media_type=MEDIA[form])

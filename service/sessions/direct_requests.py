@@ -19,7 +19,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from service.labels import SAFE, identity_of
 from service.sessions.direct import Answer, Direct, Order
 from service.sessions.encoding import MEDIA, Form, form_of
-from service.sessions.frames import Frame, Kind
+from service.sessions.frames import ROUTES, Frame, Kind
 from service.sessions.page import Page
 
 CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"cookie"))
@@ -68,8 +68,10 @@ class DirectRequests(Direct):
         self._asked: Asked | None = None
         self._heads: dict[bytes, Head | None] = {}
         self._credentials = set(order.credentials or [])
-        session = f"/v1/sessions/{order.session_id}"
-        self._kinds = {f"{session}/{kind.name.lower()}".encode(): kind for kind in _COMMANDS}
+        self._kinds = {
+            route.format(session_id=order.session_id).encode(): kind
+            for kind, route in ROUTES.items()
+        }
         self._awaited = 1
         self.answered: list[tuple[Kind, float, str]] = []
         """Kind, seconds and id of the requests that were answered and not told."""
@@ -197,9 +199,6 @@ class DirectRequests(Direct):
             return None
         length = int(headers.get(b"content-length", "0"))
         return Head(kind, form, length, headers.get(b"x-request-id", ""))
-
-
-_COMMANDS = (Kind.STEP, Kind.RESET)
 
 
 class _Reader:

@@ -41,6 +41,12 @@ class Kind(IntEnum):
     """Nobody asked: a session's id, and kind, seconds and id of requests answered over HTTP."""
 
 
+ROUTES = {
+    kind: f"/v1/sessions/{{session_id}}/{kind.name.lower()}" for kind in (Kind.STEP, Kind.RESET)
+}
+"""Over HTTP, as the app's own routes are told."""
+
+
 class Frame(msgspec.Struct, frozen=True):
     """One request or one reply."""
 

@@ -66,12 +66,15 @@ class LendableProtocol(PatientProtocol):
         self.scope["extensions"] = extensions
         super().on_headers_complete()
 
-    def stepped(self, loan: Loan) -> None:
-        """A session was stepped, or reset, by the request that is being answered."""
-        is_same, self._stepped = self._stepped == loan.session.id, loan.session.id
+    def is_regular(self, session_id: str) -> bool:
+        """Count a step or a reset of a session; whether enough came in a row for it."""
+        is_same, self._stepped = self._stepped == session_id, session_id
         self._in_a_row = self._in_a_row + 1 if is_same else 1
-        if self._in_a_row >= self._enough:
-            self._loan = loan
+        return self._in_a_row >= self._enough
+
+    def lend(self, loan: Loan) -> None:
+        """Lend the connection once the request that came last is answered."""
+        self._loan = loan
 
     def on_response_complete(self) -> None:
         """Lend the connection, if that is to be and nothing else came over it."""

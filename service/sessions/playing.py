@@ -12,10 +12,10 @@ import msgspec
 import structlog
 
 from service.problems import Problem
-from service.request_metrics import COMMANDS, RequestMetrics
+from service.request_metrics import RequestMetrics
 from service.sessions.allowance import Allowance
 from service.sessions.direct import Order
-from service.sessions.frames import Frame, Kind
+from service.sessions.frames import ROUTES, Frame, Kind
 from service.sessions.link import Death, Handed, Link
 from service.sessions.metrics import SessionMetrics
 from service.sessions.session import Asked, End, Session, Tell
@@ -161,11 +161,9 @@ class Playing:
         """A worker answered requests itself, of a session that may be over by now."""
         session_id, answered = msgspec.msgpack.decode(frame.content)
         for kind, seconds, identity in answered:
-            name = Kind(kind).name.lower()
-            self._requests.answered(
-                "POST", COMMANDS[name], 200, seconds,
-                path=f"/v1/sessions/{session_id}/{name}", request_id=identity,
-            )  # fmt: skip
+            route = ROUTES[kind]
+            path = route.format(session_id=session_id)
+            self._requests.answered("POST", route, 200, seconds, path=path, request_id=identity)
 
     def lost(self, link: Link, death: Death) -> None:
         """A worker died: whose fault it was fails, the others go on elsewhere."""

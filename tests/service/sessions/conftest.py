@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from surrogates.collect import run_episodes
 from surrogates.design import plan_episodes
 from surrogates.flow import FlowSettings, fit_flow
 from surrogates.storage import save_surrogate
-from tests.service.conftest import KEY, InProcess
+from tests.service.conftest import KEY, InProcess, Served
+from tests.service.sessions.desk import Desk
 from tests.service.sessions.hostile import SCENARIO
 
 SURROGATE = "clinic-flow"
@@ -74,3 +76,23 @@ def end_all(service: InProcess) -> None:
     for session in list(service.app.state.sessions._sessions.values()):
         key = service.key("step", owner=session.owner)
         service.client.delete(f"/v1/sessions/{session.id}", headers=key)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, artefact: Path) -> Iterator[Served]:
+    """A service in a process of its own with one worker for simulators, and little patience."""
+    data = stock(tmp_path_factory.mktemp("served") / "data", artefact)
+    environment = {
+        "SURROGYM_KEY": KEY,
+        "SURROGYM_SESSIONS__STEP_SECONDS": "1",
+        "SURROGYM_SESSIONS__SIMULATOR_WORKERS": "1",
+    }
+    with closing(Served(data=data, environment=environment)) as handle:
+        yield handle.start()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A worker that the test talks to in the place of the service."""
+    with closing(Desk(tmp_path)) as made:
+        yield made

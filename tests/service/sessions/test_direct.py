@@ -9,8 +9,7 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -23,23 +22,10 @@ from service.sessions.frames import Frame, Kind
 from tests.service.conftest import KEY, Served
 from tests.service.jobs.conftest import until
 from tests.service.sessions import hostile
-from tests.service.sessions.conftest import stock
 from tests.service.sessions.desk import Desk
 from tests.service.sessions.processes import begin, players
 
 RESET, STEP = '{"type":"reset"}', '{"type":"step","action":1}'
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, artefact: Path) -> Iterator[Served]:
-    data = stock(tmp_path_factory.mktemp("direct") / "data", artefact)
-    environment = {
-        "SURROGYM_KEY": KEY,
-        "SURROGYM_SESSIONS__STEP_SECONDS": "1",
-        "SURROGYM_SESSIONS__SIMULATOR_WORKERS": "1",
-    }
-    with closing(Served(data=data, environment=environment)) as handle:
-        yield handle.start()
 
 
 @contextmanager
@@ -190,12 +176,6 @@ def test_a_killed_worker_sends_clients_back(served: Served) -> None:
         assert json.loads(stream.recv())["step_id"] == 2
         stream.send('{"type":"step","step_id":2,"action":1}')
         assert stream.recv() == told
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with closing(Desk(tmp_path)) as made:
-        yield made
 
 
 def masked(text: bytes, opcode: int = 1, *, fin: bool = True) -> bytes:

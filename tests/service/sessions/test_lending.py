@@ -31,18 +31,6 @@ STEP = '{"action":1}'
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, artefact: Path) -> Iterator[Served]:
-    data = stock(tmp_path_factory.mktemp("lending") / "data", artefact)
-    environment = {
-        "SURROGYM_KEY": KEY,
-        "SURROGYM_SESSIONS__STEP_SECONDS": "1",
-        "SURROGYM_SESSIONS__SIMULATOR_WORKERS": "1",
-    }
-    with closing(Served(data=data, environment=environment)) as handle:
-        yield handle.start()
-
-
 Answer = tuple[int, dict[str, str], Any]
 
 
@@ -349,12 +337,6 @@ def test_a_client_behind_a_long_command_waits_for_it(served: Served) -> None:
 
 KEYED = [(b"authorization", b"Bearer x")]
 HEAD = b"POST /v1/sessions/ses_1/reset HTTP/1.1\r\nAuthorization: Bearer x\r\n"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with closing(Desk(tmp_path)) as made:
-        yield made
 
 
 @pytest.mark.parametrize(
