@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from experiments.known_optimum.networks import NETWORKS
-from experiments.known_optimum.rows import Row
+from experiments.known_optimum.rows import LEARNT, Row
 from experiments.main_job.plots import BLUE, INK, QUIET, draw
 
-_LEARNT = "PPO on surrogate"
-_SHOWN = (_LEARNT, "max-pressure", "MaxWeight", "c-mu", "threshold")
+_SHOWN = (LEARNT, "max-pressure", "MaxWeight", "c-mu", "threshold")
 _LEAST_SHOWN = 1e-5
 
 
@@ -33,7 +32,7 @@ def _gaps(rows: Sequence[Row]) -> Figure:
         for row in rows:
             if row.network == name and row.arm in _SHOWN:
                 gap = 100 * max(row.cost / optimum - 1.0, _LEAST_SHOWN)
-                is_learnt = row.arm == _LEARNT
+                is_learnt = row.arm == LEARNT
                 axes.plot(gap, height, "o" if is_learnt else "|", ms=6 if is_learnt else 12,
                           color=BLUE if is_learnt else QUIET)  # fmt: skip
                 if not is_learnt:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LEARNT = "PPO on surrogate"
+TUNED = "rule tuned on surrogate"
+SURROGATE_OPTIMUM = "optimum of surrogate"
+"""Arms that are no rule of the network."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -11,7 +16,7 @@ class Row:
 
     network: str
     arm: str
-    """A rule's name, `PPO on surrogate`, or `optimum of surrogate`."""
+    """A rule's name, or one of the arms above."""
     seed: int
     digest: str
     """Of the setting; rows of a setting that has changed do not count."""

@@ -15,7 +15,7 @@ from envs.objective import Objective
 from envs.presence import PresenceView, presence_of
 from envs.vector import VectorEnvironment
 from experiments.known_optimum.fitted import fitted_network
-from experiments.known_optimum.rows import Row
+from experiments.known_optimum.rows import LEARNT, SURROGATE_OPTIMUM, TUNED, Row
 from experiments.known_optimum.rules import (
     IndexRule,
     c_mu,
@@ -56,8 +56,6 @@ from training.rllib.train import Training, train_ppo
 from training.search import search_rule
 from training.stabilised import StabilisedController
 
-PPO, TUNED = "PPO on surrogate", "rule tuned on surrogate"
-SURROGATE_OPTIMUM = "optimum of surrogate"
 RULES = {
     "c-mu": c_mu,
     "MaxWeight": max_weight,
@@ -186,9 +184,11 @@ class Learnt:
         place, rule = self.place, self.rule
         learnt: Controller
         if place.setting.faith is None:
-            learnt = PolicyController(policy=policy, observation=self.view, name=PPO)
+            learnt = PolicyController(policy=policy, observation=self.view, name=LEARNT)
         else:
-            learnt = ExceptionController(rule=rule, policy=policy, observation=self.view, name=PPO)
+            learnt = ExceptionController(
+                rule=rule, policy=policy, observation=self.view, name=LEARNT
+            )
         if not place.setting.is_stabilised:
             return learnt
         seen = self.transitions.state @ presence_of(place.description).T
@@ -197,7 +197,7 @@ class Learnt:
             rule=rule,
             description=place.description,
             limits=seen.max(axis=0),
-            name=PPO,
+            name=LEARNT,
         )
 
     def _worth(self, controller: Controller) -> float:
@@ -302,7 +302,7 @@ def _rows(setting: Setting, seeds: tuple[int, ...], path: Path, origin: Origin) 
         if is_missing(TUNED, seed) and setting.tuning is not None:
             row = _row(place, origin, TUNED, seed, place.cost(learnt.rule, seed))
             yield replace(row, true_transitions=len(learnt.transitions))
-        if is_missing(PPO, seed):
+        if is_missing(LEARNT, seed):
             yield _trained(learnt, origin)
         if is_missing(SURROGATE_OPTIMUM, seed) and setting.where.optimum is not None:
             yield _optimum_of_surrogate(learnt, origin)
@@ -314,7 +314,7 @@ def _trained(learnt: Learnt, origin: Origin) -> Row:
     seconds = perf_counter() - began
     controller = learnt.controller(training.policy)
     paired = place.against(controller, place.rule(place.setting.best_rule), seed)
-    row = _row(place, origin, PPO, seed, place.cost(controller, seed))
+    row = _row(place, origin, LEARNT, seed, place.cost(controller, seed))
     return replace(
         row,
         true_transitions=len(learnt.transitions),

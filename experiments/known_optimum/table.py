@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.known_optimum.networks import NETWORKS, Network
 from experiments.known_optimum.plot import draw_gaps
-from experiments.known_optimum.rows import Row
+from experiments.known_optimum.rows import LEARNT, SURROGATE_OPTIMUM, TUNED, Row
 from experiments.known_optimum.settings import PUBLISHED, find_setting
 from experiments.rows import origin_of, read_rows
 
@@ -20,8 +20,6 @@ _HEAD = (
     "PPO on surrogate | above optimum | "
     "optimum of the surrogate, on the truth | true transitions | surrogate transitions |"
 )
-LEARNT, BIAS = "PPO on surrogate", "optimum of surrogate"
-TUNED = "rule tuned on surrogate"
 
 
 def write_results(folder: Path, *, quick: bool) -> None:
@@ -76,9 +74,10 @@ def render(rows: Sequence[Row]) -> str:
 
 def _line(network: Network, rows: Sequence[Row]) -> str:
     learnt, tuned, bias = (
-        sorted(_of(rows, arm), key=lambda row: row.seed) for arm in (LEARNT, TUNED, BIAS)
+        sorted(_of(rows, arm), key=lambda row: row.seed)
+        for arm in (LEARNT, TUNED, SURROGATE_OPTIMUM)
     )
-    rules = [row for row in rows if row.arm not in (LEARNT, TUNED, BIAS)]
+    rules = [row for row in rows if row.arm not in (LEARNT, TUNED, SURROGATE_OPTIMUM)]
     best = min(rules, key=lambda row: row.cost, default=None)
     costs = [row.cost for row in learnt]
     optimum = network.optimum

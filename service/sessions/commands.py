@@ -21,7 +21,7 @@ from service.problems import Problem
 from service.security import Doorkeeper, demand
 from service.sessions.encoding import MEDIA, Form, form_of
 from service.sessions.frames import ROUTES, Kind
-from service.sessions.lending import Loan, connection_of
+from service.sessions.lending import Loan, lendable_of
 from service.sessions.operations import Sessions
 
 _PATH = re.compile(r"/v1/sessions/(ses_[0-9a-f]{1,36})/(step|reset)")
@@ -83,7 +83,7 @@ async def _answered(request: Request, kind: Kind, session_id: str) -> Response:
         told = " or ".join(MEDIA.values())
         raise Problem("unsupported_media_type", f"send {told}")
     reply = await sessions.ask(session, kind, form, await request.body() or b"{}")
-    connection = connection_of(request)
+    connection = lendable_of(request)
     if connection is not None and connection.is_regular(session.id):
         allowance = doorkeeper.allowance(principal)
         connection.lend(Loan(sessions, session, allowance, state.vigil.over(principal)))

@@ -188,7 +188,7 @@ def _last_words(session: Session) -> bytes:
     return b"%b%b\r\n%b" % (STATUS_LINE[told.status_code], head, bytes(told.body))
 
 
-def connection_of(request: HTTPConnection) -> LendableProtocol | None:
+def lendable_of(request: HTTPConnection) -> LendableProtocol | None:
     """The connection of a request, where it can be lent; None of a test, or of another server."""
     found = request.scope.get("extensions", {}).get(_KEY)
     # With a cookie it has to be seen, request by request, that no page of another site sent it.
