@@ -115,9 +115,18 @@ class Lessons:
     ) -> Float32[np.ndarray, "chosen input"]:
         """Inputs of one model, with the numbers settled after it hidden."""
         seen = np.concatenate([self.shared[rows], self.bounds[position, rows]], axis=1)
-        first = self.shared.shape[1] - self.numbers
-        seen[:, first + position : self.shared.shape[1]] = 0.0
+        seen[:, self._hidden(position)] = 0.0
         return seen
+
+    def is_seen(self, position: int) -> Float[np.ndarray, "input"]:
+        """1 for the inputs of one model that are not hidden from it, else 0."""
+        seen = np.ones(self.shared.shape[1] + self.bounds.shape[2])
+        seen[self._hidden(position)] = 0.0
+        return seen
+
+    def _hidden(self, position: int) -> slice:
+        features = self.shared.shape[1] - self.numbers
+        return slice(features + position, self.shared.shape[1])
 
     def free_rows(self, position: int) -> Int[np.ndarray, "chosen"]:
         """Rows to learn one number from; all of them when the bounds never left a choice."""

@@ -33,6 +33,8 @@ class Functions:
     weight: Float32[np.ndarray, "coordinate draw cosine"]
     update: Float32[np.ndarray, "coordinate draw point"]
     """Weights of the correlations with the inducing points."""
+    line: Float32[np.ndarray, "coordinate draw input+1"]
+    """How the line differs from the mean one."""
     correlators: list[Correlator]
 
     def deviation(
@@ -41,12 +43,12 @@ class Functions:
         inputs: Float32[np.ndarray, "batch input"],
         which: Int[np.ndarray, "batch"],
     ) -> Float32[np.ndarray, "batch"]:
-        """How far one process lies off its line, in each row's world.
+        """How far one process lies off its mean line, in each row's world.
 
         Any order of worlds will do; it is fast where the rows of a world lie side by side.
         """
         found = np.empty(len(inputs), np.float32)
-        weight, update = self.weight[position], self.update[position]
+        weight, update, line = (a[position] for a in (self.weight, self.update, self.line))
         for part, correlation in self.correlators[position](inputs):
             cosines = inputs[part] @ self.frequency[position]
             cosines += self.phase[position]
@@ -55,6 +57,7 @@ class Functions:
             for world, rows in groups(which[part]):
                 np.matmul(cosines[rows], weight[world], out=there[rows])
                 there[rows] += update[world] @ correlation[:, rows]
+                there[rows] += inputs[part][rows] @ line[world, :-1] + line[world, -1]
         return found
 
 
@@ -84,9 +87,12 @@ def _draw_one(
     at_points += jitter * random.standard_normal(at_points.shape)
     root = remaining_root(points, scale, readout[:, 1:])
     news = readout[:, 0] + random.standard_normal((count, len(points))) @ root.T
+    turns = random.standard_normal((count, processes.spread.shape[2]))
+    news += turns @ processes.give[position].T
     return {
         "frequency": spectrum / processes.length_scale[position][:, None],
         "phase": phase,
         "weight": weight,
         "update": scale * (news - np.linalg.solve(prior, at_points.T).T),
+        "line": turns @ processes.spread[position].T,
     }

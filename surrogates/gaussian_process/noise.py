@@ -18,8 +18,10 @@ from scipy.optimize import minimize
 
 SMALLEST_NOISE = 1e-3
 """Smallest noise deviation, as a share of the number's own deviation over the data."""
-_RIDGE = 1.0
-"""Prior precision of each slope of the line of log noise variance."""
+_RIDGES = (256.0, 64.0, 16.0, 4.0, 1.0)
+"""Prior precisions of a slope of the line of log noise variance: the likeliest is taken."""
+_TELLING_ROWS = 2000
+"""By so many rows at most: with more of them it hardly matters."""
 _WIDEST_NOISE = 20.0
 """Log variances further than this from their average are cut off while they are fitted."""
 
@@ -84,29 +86,85 @@ def _pooled(
 
 
 def fit_noise(seen: Float[np.ndarray, "row column"], spreads: Spreads) -> Noise:
-    """Fit by maximum likelihood: squares of normal misses, of noise and doubt, are gamma laws."""
+    """Fit by maximum likelihood: squares of normal misses, of noise and doubt, are gamma laws.
+
+    How far slopes may go is chosen by Laplace's approximation of the evidence: on few rows a line
+    of many inputs would find noise to be small where misses happen to be.
+    """
     squared, weight = spreads.squared + SMALLEST_NOISE**2, spreads.weight
     total, known = (np.average(values, weights=weight) for values in (squared, spreads.doubt))
     level = np.log(max(total - known, _LEAST_START * total))
     design = np.column_stack([seen, np.ones(len(seen))])
-
-    def cost(line: Float[np.ndarray, "weight"]) -> tuple[float, Float[np.ndarray, "weight"]]:
-        # Trial steps may go far: a log variance out of bounds must not overflow.
-        log_ratio = np.clip(design @ line, -_WIDEST_NOISE, _WIDEST_NOISE)
-        noise = np.exp(log_ratio + level)
-        expected = noise + spreads.doubt
-        ratio = squared / expected
-        slopes = np.append(line[:-1], 0.0)
-        value = 0.5 * weight @ (np.log(expected) + ratio) + 0.5 * _RIDGE * slopes @ slopes
-        steepness = weight * (1.0 - ratio) * noise / expected
-        return float(value), 0.5 * design.T @ steepness + _RIDGE * slopes
-
-    found = minimize(
-        cost, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 100}
-    )
-    line = np.append(found.x[:-1], found.x[-1] + level)
+    told = _Misses(design=design, squared=squared, doubt=spreads.doubt, weight=weight, level=level)
+    some = told.thinned(_TELLING_ROWS)
+    start, choices = np.zeros(design.shape[1]), []
+    for ridge in _RIDGES:
+        start = some.most_likely(ridge, start)
+        choices.append((some.evidence(ridge, start), ridge, start))
+    _, ridge, start = max(choices, key=lambda choice: choice[0])
+    line = told.most_likely(ridge, start) if some is not told else start
+    line = np.append(line[:-1], line[-1] + level)
     fitted = design @ line
     # Where a number is nearly sure, the line may rise without end: nothing varies more than it
     # does when nothing is known of it, which is 1 in standardised units.
     ends = np.clip(np.quantile(fitted, [0.005, 0.995]), 2.0 * np.log(SMALLEST_NOISE), 0.0)
     return Noise(line=line, range=ends, fitted=np.exp(np.clip(fitted, *ends)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Misses:
+    """What a line of log noise variance is fitted to."""
+
+    design: Float[np.ndarray, "row weight"]
+    squared: Float[np.ndarray, "row"]
+    doubt: Float[np.ndarray, "row"]
+    weight: Float[np.ndarray, "row"]
+    level: float
+    """From which the line counts."""
+
+    def thinned(self, most: int) -> _Misses:
+        """The same by so many rows at most, evenly among them."""
+        if len(self.squared) <= most:
+            return self
+        rows = np.linspace(0, len(self.squared) - 1, most).astype(int)
+        return _Misses(
+            design=self.design[rows],
+            squared=self.squared[rows],
+            doubt=self.doubt[rows],
+            weight=self.weight[rows],
+            level=self.level,
+        )
+
+    def most_likely(
+        self, ridge: float, start: Float[np.ndarray, "weight"]
+    ) -> Float[np.ndarray, "weight"]:
+        """The line for a prior precision of its slopes, sought from a given one on."""
+        found = minimize(
+            self._cost, start, (ridge,), jac=True, method="L-BFGS-B", options={"maxiter": 100}
+        )
+        return np.asarray(found.x)
+
+    def evidence(self, ridge: float, line: Float[np.ndarray, "weight"]) -> float:
+        """Logarithm, but for what is the same for all precisions."""
+        share = np.square(1.0 - self.doubt / (self._noise(line) + self.doubt))
+        curvature = 0.5 * (self.design.T * (self.weight * share)) @ self.design
+        slopes = len(line) - 1
+        curvature[np.arange(slopes), np.arange(slopes)] += ridge
+        _, size = np.linalg.slogdet(curvature)
+        return float(0.5 * slopes * np.log(ridge) - self._cost(line, ridge)[0] - 0.5 * size)
+
+    def _noise(self, line: Float[np.ndarray, "weight"]) -> Float[np.ndarray, "row"]:
+        # Trial steps may go far: a log variance out of bounds must not overflow.
+        log_ratio = np.clip(self.design @ line, -_WIDEST_NOISE, _WIDEST_NOISE)
+        return np.asarray(np.exp(log_ratio + self.level))
+
+    def _cost(
+        self, line: Float[np.ndarray, "weight"], ridge: float
+    ) -> tuple[float, Float[np.ndarray, "weight"]]:
+        noise = self._noise(line)
+        expected = noise + self.doubt
+        ratio = self.squared / expected
+        slopes = np.append(line[:-1], 0.0)
+        value = 0.5 * self.weight @ (np.log(expected) + ratio) + 0.5 * ridge * slopes @ slopes
+        steepness = self.weight * (1.0 - ratio) * noise / expected
+        return float(value), 0.5 * self.design.T @ steepness + ridge * slopes

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from scipy.linalg import solve_triangular
 
 from surrogates.gaussian_process.kernel import Shape, matern
+from surrogates.gaussian_process.line import Line, fit_line
 from surrogates.gaussian_process.noise import SMALLEST_NOISE, Noise, fit_noise, spreads_of
 from surrogates.lessons import Lessons
 
@@ -23,11 +24,7 @@ _MOST_LEVERAGE = 1.0 - 1e-6
 
 
 def solve(
-    lessons: Lessons,
-    position: int,
-    line: Float[np.ndarray, "weight"],
-    rows: Int[np.ndarray, "point"],
-    shape: Shape,
+    lessons: Lessons, position: int, rows: Int[np.ndarray, "point"], shape: Shape
 ) -> dict[str, np.ndarray]:
     """The posterior of one process: with even noise first, then with the noise its misses show.
 
@@ -44,31 +41,38 @@ def solve(
     inputs = lessons.inputs(position, free).astype(float)
     points = lessons.inputs(position, rows).astype(float) / shape.length_scale
     kernel = matern(inputs / shape.length_scale, points, shape.output_scale)
-    straight = inputs @ line[:-1] + line[-1]
-    targets = lessons.targets[position, free].astype(float)
-
     root = np.linalg.cholesky(prior_at(points, shape.output_scale))
     whitened = solve_triangular(root, kernel.T, lower=True)
     unexplained = np.maximum(shape.output_scale - np.square(whitened).sum(axis=0), 0.0)
+    targets = lessons.targets[position, free].astype(float)
+    data = _Data(
+        root=root,
+        whitened=whitened,
+        design=np.column_stack([inputs, np.ones(len(inputs))]),
+        is_seen=np.append(lessons.is_seen(position), 1.0),
+        targets=targets,
+    )
 
-    def fit(noise: Float[np.ndarray, "row"]) -> tuple[np.ndarray, Noise]:
+    def fit(noise: Float[np.ndarray, "row"]) -> tuple[_Posterior, Noise]:
         variance = noise + unexplained
-        found = _posterior(root, whitened, targets - straight, variance)
-        mean = straight + kernel @ found.readout[:, 0]
+        found = _posterior(data, variance)
+        mean = data.design @ found.line.weights + kernel @ found.readout[:, 0]
         missed = (targets - mean) / (1.0 - found.leverage)
         doubt = variance * found.leverage / (1.0 - found.leverage) + unexplained
         spreads = spreads_of(inputs, targets, missed, doubt)
-        return found.readout, fit_noise(np.column_stack([inputs, mean]), spreads)
+        return found, fit_noise(np.column_stack([inputs, mean]), spreads)
 
     _, first = fit(np.full(len(free), max(shape.noise, SMALLEST_NOISE**2)))
-    readout, noise = fit(first.fitted)
+    found, noise = fit(first.fitted)
     return {
-        "slope": line[:-1],
-        "intercept": line[-1],
+        "slope": found.line.weights[:-1],
+        "intercept": found.line.weights[-1],
+        "spread": found.line.spread,
         "length_scale": shape.length_scale,
         "output_scale": np.array(shape.output_scale),
         "inducing": points,
-        "readout": readout,
+        "readout": found.readout,
+        "give": found.give,
         "noise_slope": noise.line[:-1],
         "noise_intercept": noise.line[-1],
         "noise_range": noise.range,
@@ -85,37 +89,68 @@ def prior_at(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Data:
+    """What a process learns from."""
+
+    root: Float[np.ndarray, "point point"]
+    """Cholesky factor L of the prior at the inducing points."""
+    whitened: Float[np.ndarray, "point row"]
+    """L^-1 k of every row."""
+    design: Float[np.ndarray, "row weight"]
+    """Inputs and 1."""
+    is_seen: Float[np.ndarray, "weight"]
+    """0 for inputs that are hidden from this process."""
+    targets: Float[np.ndarray, "row"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Posterior:
     """What the data say of a process, and how each row takes part in it."""
 
+    line: Line
     readout: Float[np.ndarray, "point readout"]
+    give: Float[np.ndarray, "point direction"]
+    """What the deviation gives way by where the line turns in each direction."""
     leverage: Float[np.ndarray, "row"]
     """How much of a row's own deviation the mean there follows."""
 
 
-def _posterior(
-    root: Float[np.ndarray, "point point"],
-    whitened: Float[np.ndarray, "point row"],
-    residual: Float[np.ndarray, "row"],
-    variance: Float[np.ndarray, "row"],
-) -> _Posterior:
+def _posterior(data: _Data, variance: Float[np.ndarray, "row"]) -> _Posterior:
     """Weights of the mean, and lower triangular factors whose squared sum is what data explain.
 
     With prior = L L' and what the data say, in whitened coordinates, U diag(b) U', the explained
-    variance is k' L^-T U diag(b / (1 + b)) U' L^-1 k (Titsias 2009, with variances by row). `root`
-    is L, and `whitened` L^-1 k of every row.
+    variance is k' L^-T U diag(b / (1 + b)) U' L^-1 k (Titsias 2009, with variances by row) for a
+    given line. The line comes first, by the same rows with the deviation integrated out, and the
+    deviation about any line in doubt bends towards the data.
     """
-    weighted = whitened / variance
-    strengths, axes = np.linalg.eigh(weighted @ whitened.T)
+    strengths, axes = np.linalg.eigh((data.whitened / variance) @ data.whitened.T)
     strengths = np.maximum(strengths, 0.0)
-    outward = solve_triangular(root, axes, lower=True, trans="T")
-    weights = outward @ ((axes.T @ (weighted @ residual)) / (1.0 + strengths))
-    explained = strengths / (1.0 + strengths)
+    toward, left = axes.T @ data.whitened, 1.0 / (1.0 + strengths)
+    outward = solve_triangular(data.root, axes, lower=True, trans="T")
+
+    # V^-1 of the rows is 1/D - 1/D toward' diag(left) toward 1/D.
+    design, targets = data.design / variance[:, None], data.targets / variance
+    follows = left[:, None] * (toward @ design)
+    line = fit_line(
+        data.design.T @ design - (toward @ design).T @ follows,
+        data.design.T @ targets - follows.T @ (toward @ targets),
+        data.is_seen,
+    )
+    give = -follows @ line.spread
+    turned = data.design @ line.spread + toward.T @ give
+    residual = (data.targets - data.design @ line.weights) / variance
+    weights = outward @ (left * (toward @ residual))
+    explained = strengths * left
     factors = (outward * np.sqrt(explained))[:, explained > _LEAST_EXPLAINED]
     # Any factors with the same products will do; those with zeros above cost less to apply.
     readout = np.column_stack([weights, np.asarray(np.linalg.qr(factors.T, mode="r")).T])
-    leverage = (1.0 / (1.0 + strengths)) @ np.square(axes.T @ whitened) / variance
-    return _Posterior(readout=readout, leverage=np.minimum(leverage, _MOST_LEVERAGE))
+    leverage = (left @ np.square(toward) + np.square(turned).sum(axis=1)) / variance
+    return _Posterior(
+        line=line,
+        readout=readout,
+        give=outward @ give,
+        leverage=np.minimum(leverage, _MOST_LEVERAGE),
+    )
 
 
 def remaining_root(

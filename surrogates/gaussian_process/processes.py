@@ -40,8 +40,12 @@ class Processes:
     inducing: Float32[np.ndarray, "coordinate point input"]
     """Inducing points, already divided by the length scales."""
     readout: Float32[np.ndarray, "coordinate point readout"]
-    """First column: weights of the mean. Others: factors whose squared sum is the variance
-    explained, lower triangular."""
+    """First column: weights of the mean. Others: factors whose squared sum is the variance of the
+    deviation that is explained, lower triangular."""
+    spread: Float32[np.ndarray, "coordinate input+1 direction"]
+    """How the line may turn: independent standard normals in these directions."""
+    give: Float32[np.ndarray, "coordinate point direction"]
+    """Weights by which the deviation gives way then."""
     noise_slope: Float32[np.ndarray, "coordinate input+1"]
     """Log noise variance, linear in the inputs and the predicted mean."""
     noise_intercept: Float32[np.ndarray, "coordinate"]
@@ -52,12 +56,15 @@ class Processes:
         """What one process believes."""
         mean = self.straight(position, inputs)
         explained = np.zeros_like(mean)
+        turned = inputs @ self.spread[position, :-1] + self.spread[position, -1]
         for part, correlation in self.correlations(position, inputs):
             mean[part] += correlation @ self._scaled[position, :, 0]
+            turned[part] += correlation @ (self.give[position] * self.output_scale[position])
             for rows, columns in self._blocks:
                 read = correlation[:, rows] @ self._scaled[position, rows, columns]
                 explained[part] += np.einsum("np,np->n", read, read)
         doubt = np.maximum(self.output_scale[position] - explained, 0.0)
+        doubt += np.square(turned).sum(axis=1)
         return Belief(mean=mean, doubt=doubt, noise=self.noise(position, inputs, mean))
 
     @cached_property
@@ -140,10 +147,14 @@ class Processes:
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray]) -> Processes:
         """Those that `to_tensors` was asked of, or those of an older release."""
-        own = {field.name: tensors[f"processes.{field.name}"] for field in fields(cls)}
+        named = {field.name: f"processes.{field.name}" for field in fields(cls)}
+        own = {name: tensors[key] for name, key in named.items() if key in tensors}
         factors = own["readout"][:, :, 1:]
         # Earlier releases left the factors square.
         if np.triu(factors[0], 1).any():
             lower = np.asarray(np.linalg.qr(factors.swapaxes(1, 2), mode="r")).swapaxes(1, 2)
             own["readout"] = np.concatenate([own["readout"][:, :, :1], lower], axis=2)
+        # They also took the line for known.
+        for name, like, more in (("spread", own["slope"], 1), ("give", own["inducing"][..., 0], 0)):
+            own.setdefault(name, np.zeros((len(like), like.shape[1] + more, 0), np.float32))
         return cls(**own)

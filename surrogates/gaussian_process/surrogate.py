@@ -4,14 +4,15 @@ The free numbers of `Coordinates` are drawn in their order. Each has its own pro
 the features, its bounds and the free numbers settled before it, so that a surge of arrivals is
 also one of abandonments. A process is a straight line plus a Matérn-5/2 deviation from it.
 
-Its shape (length scales, output scale) is learnt first (see `shapes`). With the shape and a noise
+Its shape (length scales, output scale) is learnt first, of deviations from a ridge regression (see
+`shapes`); the posterior then has slopes in doubt as well. With the shape and a noise
 that depends on the inputs the posterior at the inducing points has a closed form; it is kept as
 plain arrays. On few rows every row is an inducing point and inference is exact.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,7 +36,7 @@ from surrogates.gaussian_process.posterior import solve
 from surrogates.gaussian_process.processes import Processes
 from surrogates.gaussian_process.settings import GaussianProcessSettings
 from surrogates.gaussian_process.shapes import learn_shapes, learn_shapes_exactly
-from surrogates.gaussian_process.sketch import Sketch, abridge
+from surrogates.gaussian_process.sketch import Abridged, Sketch, abridge
 from surrogates.grouping import sample_grouped
 from surrogates.interface import Epochs
 from surrogates.lessons import Lessons, Scales, prepare
@@ -45,8 +46,8 @@ from surrogates.recorded import settings_from_tensors, settings_to_tensors
 from surrogates.settled import settled_log_prob
 from surrogates.stepwise import LikelyStepwiseSurrogate, Rows
 
-_ABRIDGED = "draws.readout"
-"""Among the arrays; releases that drew with all factors have none."""
+_ABRIDGED = "draws."
+"""Before the names of what draws need; releases that drew with all that is known have none."""
 _ABRIDGING_ROWS = 1000
 """Rows at which the readouts for draws are chosen."""
 _WARM_SHARE = 0.25
@@ -64,7 +65,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         scales: Scales,
         processes: Processes,
         settings: GaussianProcessSettings,
-        abridged: Float32[np.ndarray, "coordinate readout point"] | None = None,
+        abridged: Abridged | None = None,
     ) -> None:
         """`abridged` are the readouts for draws; where None they are chosen when first needed."""
         super().__init__(coordinates, scales)
@@ -83,14 +84,16 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         return self.unscale(position, latent)
 
     @cached_property
-    def _abridged(self) -> Float32[np.ndarray, "coordinate readout point"]:
+    def _abridged(self) -> Abridged:
         if self._given is not None:
             return self._given
-        return _stack([abridge(self._processes, i) for i in range(len(self._processes.slope))])
+        count = len(self._processes.slope)
+        return _stack_abridged([abridge(self._processes, i) for i in range(count)])
 
     @cached_property
     def _sketches(self) -> list[Sketch]:
-        return [Sketch.of(self._processes, i, own) for i, own in enumerate(self._abridged)]
+        count = len(self._processes.slope)
+        return [Sketch.of(self._processes, i, self._abridged[i]) for i in range(count)]
 
     def _settled_log_prob(
         self,
@@ -163,7 +166,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         return {
             **self._scales.to_tensors(),
             **self._processes.to_tensors(),
-            _ABRIDGED: self._abridged,
+            **{f"{_ABRIDGED}{f.name}": getattr(self._abridged, f.name) for f in fields(Abridged)},
             **settings_to_tensors(self.settings),
             **self._coordinates.to_tensors(),
         }
@@ -189,7 +192,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
             Scales.from_tensors(tensors, description),
             Processes.from_tensors(tensors),
             settings_from_tensors(GaussianProcessSettings, tensors),
-            tensors.get(_ABRIDGED),
+            _abridged_of(tensors),
         )
 
 
@@ -268,21 +271,41 @@ def _learn(
     else:
         rows = _inducing_rows(lessons, settings.inducing, random)
         shapes = learn_shapes(lessons, lines, rows, settings, random, on_progress, start)
-    solved = [solve(lessons, i, lines[i], rows, shape) for i, shape in enumerate(shapes)]
+    solved = [solve(lessons, i, rows, shape) for i, shape in enumerate(shapes)]
     on_progress(1.0)
     return Processes(**{name: _stack([np.asarray(s[name]) for s in solved]) for name in solved[0]})
 
 
-def _abridge(
-    processes: Processes, lessons: Lessons, random: np.random.Generator
-) -> Float32[np.ndarray, "coordinate readout point"]:
+def _abridge(processes: Processes, lessons: Lessons, random: np.random.Generator) -> Abridged:
     """Readouts for draws, chosen at some of the rows that each process learnt from."""
     found = []
     for position in range(lessons.numbers):
         free = lessons.free_rows(position)
         rows = free[random.integers(len(free), size=_ABRIDGING_ROWS)]
         found.append(abridge(processes, position, lessons.inputs(position, rows)))
-    return _stack(found)
+    return _stack_abridged(found)
+
+
+def _stack_abridged(found: list[Abridged]) -> Abridged:
+    return Abridged(
+        **{f.name: _stack([getattr(each, f.name) for each in found]) for f in fields(Abridged)}
+    )
+
+
+def _abridged_of(tensors: dict[str, np.ndarray]) -> Abridged | None:
+    """What an artefact keeps for draws; a release that took the line for known kept one array."""
+    readout = tensors.get(f"{_ABRIDGED}readout")
+    if readout is None:
+        return None
+    none = np.zeros((len(readout), 0, readout.shape[2]), np.float32)
+    inputs = tensors["processes.slope"].shape[1]
+    return Abridged(
+        readout=readout,
+        give=tensors.get(f"{_ABRIDGED}give", none),
+        spread=tensors.get(
+            f"{_ABRIDGED}spread", np.zeros((len(readout), 0, inputs + 1), np.float32)
+        ),
+    )
 
 
 def _stack(arrays: list[np.ndarray]) -> np.ndarray:

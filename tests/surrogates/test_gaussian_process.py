@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
 from sim.description import SystemDescription
 from surrogates.dataset import Transitions
@@ -14,6 +14,7 @@ from surrogates.gaussian_process import (
 )
 from surrogates.gaussian_process.functions import draw_functions
 from surrogates.gaussian_process.kernel import Shape, matern
+from surrogates.gaussian_process.line import LEVEL, SLOPE_VARIANCES, fit_line
 from surrogates.gaussian_process.noise import fit_noise, spreads_of
 from surrogates.gaussian_process.posterior import prior_at, solve
 from surrogates.gaussian_process.processes import Processes
@@ -80,18 +81,22 @@ def test_progress_rises_to_one(transitions: Transitions, description: SystemDesc
     assert heard[-1] == 1.0
 
 
-def line_and_lessons() -> tuple[np.ndarray, Lessons]:
-    """One number of two features, on sixty rows."""
+def sixty_rows() -> Lessons:
+    """One number of two features."""
     random = np.random.default_rng(0)
     features = random.normal(size=(60, 2))
     targets = np.sin(2 * features[:, 0]) + 0.2 * random.normal(size=60)
-    lessons = Lessons(
+    return lessons_of(features, targets)
+
+
+def lessons_of(features: np.ndarray, targets: np.ndarray, free: int | None = None) -> Lessons:
+    """One number; only the first rows are free where so many are given."""
+    return Lessons(
         shared=np.column_stack([features, targets]).astype(np.float32),
-        bounds=np.zeros((1, 60, 2), np.float32),
+        bounds=np.zeros((1, len(targets), 2), np.float32),
         targets=targets[None].astype(np.float32),
-        is_free=np.ones((1, 60), dtype=bool),
+        is_free=np.arange(len(targets))[None] < (free or len(targets)),
     )
-    return np.zeros(6), lessons
 
 
 SHAPE = Shape(length_scale=np.array([0.8, 2.0, 1.0, 1.0, 1.0]), output_scale=1.3, noise=0.05)
@@ -102,13 +107,15 @@ def processes_of(solved: dict[str, np.ndarray]) -> Processes:
 
 
 @pytest.mark.parametrize("every", [1, 4])
-def test_inference_is_that_of_the_textbook(every: int) -> None:
-    """What no inducing point could explain varies by itself in every row.
+def test_inference_is_that_of_the_textbook(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no inducing point could explain varies by itself in every row, and slopes are normal.
 
-    See Snelson and Ghahramani (2006); with every row an inducing point that is the jitter alone.
+    See Snelson and Ghahramani (2006), and Rasmussen and Williams (2006, 2.7) for the slopes; with
+    every row an inducing point what is unexplained is the jitter alone.
     """
-    line, lessons = line_and_lessons()
-    solved = solve(lessons, 0, line, np.arange(0, 60, every), SHAPE)
+    monkeypatch.setattr("surrogates.gaussian_process.line.SLOPE_VARIANCES", np.array([0.3]))
+    lessons = sixty_rows()
+    solved = solve(lessons, 0, np.arange(0, 60, every), SHAPE)
     processes = processes_of(solved)
     seen = lessons.inputs(0, slice(None))
     asked = np.random.default_rng(1).normal(size=(20, 5)).astype(np.float32)
@@ -120,6 +127,10 @@ def test_inference_is_that_of_the_textbook(every: int) -> None:
     reached = np.linalg.solve(prior_at(points, SHAPE.output_scale), rows.T)
     between, across = rows @ reached, across @ reached
     unexplained = np.diag(SHAPE.output_scale - np.diag(between))
+    slopes = 0.3 * np.array([1.0, 1.0, 0.0, 1.0, 1.0])
+    level = 0.3 * LEVEL**2
+    between = between + (seen * slopes) @ seen.T + level
+    across = across + (asked * slopes) @ seen.T + level
     # The noise that the posterior used is the first fit's: find it as `solve` does.
     precision = np.linalg.inv(between + unexplained + SHAPE.noise * np.eye(60))
     mean = between @ precision @ lessons.targets[0]
@@ -135,13 +146,60 @@ def test_inference_is_that_of_the_textbook(every: int) -> None:
     # Directions that the data say little of are left out of the doubt.
     assert belief.mean == pytest.approx(gain @ lessons.targets[0], abs=0.003)
     explained = (gain * across).sum(axis=1)
-    assert belief.doubt == pytest.approx(SHAPE.output_scale - explained, abs=0.03)
+    prior = SHAPE.output_scale + np.square(asked) @ slopes + level
+    assert belief.doubt == pytest.approx(prior - explained, abs=0.03)
+
+
+def test_how_far_slopes_may_go_is_weighed_by_the_evidence() -> None:
+    """The line's law is a mixture over prior variances: the same mean and covariance."""
+    random = np.random.default_rng(3)
+    design = np.column_stack([random.normal(size=(30, 4)), np.ones(30)])
+    design[:, 2] = 0.0
+    targets = design @ [0.4, -0.1, 0.0, 0.0, 0.5] + random.normal(size=30)
+    line = fit_line(design.T @ design, design.T @ targets, np.array([1.0, 1.0, 0.0, 1.0, 1.0]))
+    scale = np.diag([1.0, 1.0, 0.0, 1.0, LEVEL**2])
+    found = []
+    for variance in SLOPE_VARIANCES:
+        prior = variance * scale
+        gain = prior @ design.T @ np.linalg.inv(design @ prior @ design.T + np.eye(30))
+        evidence = multivariate_normal.pdf(targets, cov=design @ prior @ design.T + np.eye(30))
+        found.append((evidence, gain @ targets, prior - gain @ design @ prior))
+    share = np.array([each[0] for each in found]) / sum(each[0] for each in found)
+    weights = sum(p * each[1] for p, each in zip(share, found, strict=True))
+    covariance = sum(
+        p * (each[2] + np.outer(each[1] - weights, each[1] - weights))
+        for p, each in zip(share, found, strict=True)
+    )
+    assert line.weights == pytest.approx(weights, abs=1e-9)
+    assert line.spread @ line.spread.T == pytest.approx(covariance, abs=1e-9)
+
+
+@pytest.mark.parametrize("points", [60, 20])
+def test_doubt_about_a_line_is_as_large_as_its_errors(points: int) -> None:
+    """Few rows tell slopes badly, and whoever takes them for known is sure of what is wrong.
+
+    Errors of the mean at the edge of the data, over 60 fits to 60 rows, in deviations of doubt:
+    their mean square has a standard error of 0.2; without the line's doubt it was 13.
+    """
+    off = []
+    slopes = np.array([0.5, -0.4, 0.3, 0.3, -0.2, 0.2, 0.0, 0.0])
+    shape = Shape(length_scale=np.full(11, 5.0), output_scale=0.02, noise=0.4)
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        features = random.normal(size=(60, 8))
+        lessons = lessons_of(features, features @ slopes + np.sqrt(0.4) * random.normal(size=60))
+        processes = processes_of(solve(lessons, 0, np.arange(points), shape))
+        asked = np.zeros((1, 11), np.float32)
+        asked[0, :8] = 2.0 * random.normal(size=8)
+        belief = processes.predict(0, asked)
+        off.append((belief.mean[0] - asked[0, :8] @ slopes) / np.sqrt(belief.doubt[0]))
+    assert 0.5 < np.square(off).mean() < 1.6
 
 
 def test_functions_drawn_have_the_mean_and_doubt_of_the_process() -> None:
     """Draws of worlds and doubt must be one belief; four standard errors, and the cosines'."""
-    line, lessons = line_and_lessons()
-    processes = processes_of(solve(lessons, 0, line, np.arange(0, 60, 2), SHAPE))
+    lessons = sixty_rows()
+    processes = processes_of(solve(lessons, 0, np.arange(0, 60, 2), SHAPE))
     count = 3000
     functions = draw_functions(processes, count, np.random.default_rng(2))
     asked = np.zeros((4, 5), np.float32)
@@ -151,7 +209,8 @@ def test_functions_drawn_have_the_mean_and_doubt_of_the_process() -> None:
         [functions.deviation(0, np.tile(row, (count, 1)), np.arange(count)) for row in asked]
     )
     error = np.sqrt(belief.doubt / count)
-    assert (np.abs(drawn.mean(axis=1) - belief.mean) < 4 * error + 0.02).all()
+    mean = belief.mean - processes.straight(0, asked)
+    assert (np.abs(drawn.mean(axis=1) - mean) < 4 * error + 0.02).all()
     assert drawn.var(axis=1) == pytest.approx(belief.doubt, rel=0.25, abs=0.01)
 
 
@@ -176,13 +235,8 @@ def coverage_of_a_fit(rows: int, points: int, seed: int) -> list[float]:
     truth = np.sqrt(2.0 / 300) * np.cos(angles) @ random.normal(size=300)
     targets = truth + 0.5 * random.normal(size=len(truth))
     shape = Shape(length_scale=np.full(5, 0.8), output_scale=1.0, noise=0.25)
-    lessons = Lessons(
-        shared=np.column_stack([features, targets]).astype(np.float32),
-        bounds=np.zeros((1, len(targets), 2), np.float32),
-        targets=targets[None].astype(np.float32),
-        is_free=np.arange(len(targets))[None] < rows,
-    )
-    solved = solve(lessons, 0, np.zeros(6), np.arange(points), shape)
+    lessons = lessons_of(features, targets, rows)
+    solved = solve(lessons, 0, np.arange(points), shape)
     asked = np.arange(rows, len(targets))
     belief = processes_of(solved).predict(0, lessons.inputs(0, asked))
     off = np.abs(targets[asked] - belief.mean) / np.sqrt(belief.doubt + belief.noise)
