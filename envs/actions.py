@@ -12,10 +12,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from sim.description import Description
-from sim.errors import InvalidSystem, suggestion
+from sim.errors import InvalidDecision, InvalidSystem, suggestion
 
 ActionForm = Literal["joint", "levers", "continuous"]
 _MOST_CHOICES = 1_000_000
@@ -35,7 +35,7 @@ class Actions(Protocol):
     def levels(
         self, actions: Shaped[np.ndarray, "batch *action"]
     ) -> Float[np.ndarray, "batch lever"]:
-        """What is decided, a row each."""
+        """What is decided, a row each. Raises InvalidDecision for an action that there is not."""
         ...
 
     def choices(self, actions: Shaped[np.ndarray, "batch *action"]) -> Int[np.ndarray, "batch"]:
@@ -58,7 +58,8 @@ class JointActions:
         self.space: gymnasium.Space[Any] = gymnasium.spaces.Discrete(self._levels.shape[1])
 
     def levels(self, actions: Int[np.ndarray, "batch"]) -> Float[np.ndarray, "batch lever"]:
-        """Rows of the table."""
+        """Rows of the table. Raises InvalidDecision for a number that has none."""
+        _refuse_unknown(actions, self._levels.shape[1])
         return self._levels.take(actions, axis=1).T
 
     def choices(self, actions: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
@@ -81,7 +82,8 @@ class LeverActions:
         self.space = gymnasium.spaces.MultiDiscrete(list(self._sizes))
 
     def levels(self, actions: Int[np.ndarray, "batch lever"]) -> Float[np.ndarray, "batch lever"]:
-        """The level at each position."""
+        """The level at each position. Raises InvalidDecision for one that there is not."""
+        _refuse_unknown(actions, np.array(self._sizes))
         return np.stack(
             [levels.take(actions[:, k]) for k, levels in enumerate(self._levels)], axis=1
         )
@@ -112,7 +114,7 @@ class ContinuousActions:
         self.space = gymnasium.spaces.Box(-1.0, 1.0, (len(self._scales),), np.float32)
 
     def levels(self, actions: Float[np.ndarray, "batch lever"]) -> Float[np.ndarray, "batch lever"]:
-        """The levels meant."""
+        """The levels meant. Raises InvalidDecision for what is not a number."""
         return self._by_lever.levels(self._positions(actions))
 
     def choices(self, actions: Float[np.ndarray, "batch lever"]) -> Int[np.ndarray, "batch"]:
@@ -122,6 +124,11 @@ class ContinuousActions:
     def _positions(
         self, actions: Float[np.ndarray, "batch lever"]
     ) -> Int[np.ndarray, "batch lever"]:
+        is_wrong = np.ones(actions.shape, dtype=bool)
+        if actions.dtype.kind in "iuf":
+            is_wrong = np.isnan(actions)
+        if is_wrong.any():
+            raise _refusal(actions, is_wrong, "numbers, from -1 to 1")
         pairs = zip(self._scales, actions.T, strict=True)
         return np.stack(
             [order.take(np.searchsorted(edges, wanted)) for (order, edges), wanted in pairs], axis=1
@@ -137,6 +144,32 @@ def _scale(
     width = float(np.ptp(ranked)) or 1.0
     scaled = 2.0 * (ranked - ranked[0]) / width - 1.0
     return order, (scaled[1:] + scaled[:-1]) / 2
+
+
+def refuse_misshapen(actions: Shaped[np.ndarray, "..."], space: gymnasium.Space[Any]) -> None:
+    """Raise InvalidDecision for more or fewer numbers than an action of the space has."""
+    if actions.shape != space.shape:
+        raise InvalidDecision(f"an action of shape {actions.shape}: give one of {space.shape}")
+
+
+def _refuse_unknown(
+    actions: Shaped[np.ndarray, "batch *lever"], counts: int | Int[np.ndarray, "lever"]
+) -> None:
+    is_wrong = np.ones(actions.shape, dtype=bool)
+    if actions.dtype.kind in "biu":
+        is_wrong = (actions < 0) | (actions >= counts)
+    if is_wrong.any():
+        most = np.subtract(counts, 1).tolist()
+        raise _refusal(actions, is_wrong, f"integers from 0 to {most}")
+
+
+def _refusal(
+    actions: Shaped[np.ndarray, "batch *lever"],
+    is_wrong: Bool[np.ndarray, "batch *lever"],
+    wanted: str,
+) -> InvalidDecision:
+    row = int(np.argwhere(is_wrong)[0, 0])
+    return InvalidDecision(f"action {actions.tolist()[row]}: give {wanted}")
 
 
 WHAT_CAN_BE_DECIDED = "give Discrete or flat MultiDiscrete from 0, or a flat Box of floats"

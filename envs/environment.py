@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
 
-from envs.actions import choices_in
+from envs.actions import choices_in, refuse_misshapen
 from envs.masks import find_mask
 from envs.problem import Problem, Rollouts
 from envs.sight import Sight, observation_space
@@ -59,10 +59,15 @@ class Environment(gymnasium.Env[Float32[np.ndarray, "observation"], Action]):
     def step(
         self, action: Action
     ) -> tuple[Float32[np.ndarray, "observation"], float, bool, bool, dict[str, Any]]:
-        """Apply an action for one epoch. Raises InvalidDecision where no episode goes on."""
+        """Apply an action for one epoch.
+
+        Raises InvalidDecision where no episode goes on, and for an action that there is not.
+        """
         if self._has_ended:
             raise InvalidDecision("no episode goes on: call reset() first")
-        step = self._rollouts.step(np.array([action]), self._random)
+        told = np.asarray(action)
+        refuse_misshapen(told, self.action_space)
+        step = self._rollouts.step(told[None], self._random)
         self._sight.follow()
         is_last, is_cut = bool(step.is_last[0]), bool(step.is_cut[0])
         self._has_ended = is_last or is_cut

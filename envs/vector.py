@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from jaxtyping import Bool, Float, Int, Shaped
 
+from envs.actions import refuse_misshapen
 from envs.masks import find_mask
 from envs.problem import Problem, Rollouts, Step
 from envs.sight import Observations, Sight, observation_space
@@ -92,9 +93,12 @@ class VectorEnvironment(VectorEnv[Observations, Shaped[np.ndarray, "batch *actio
     def step(self, actions: Shaped[np.ndarray, "batch *action"]) -> Answer:
         """Apply one action in each row for one epoch.
 
-        Raises InvalidDecision where rows that ended wait for the caller's reset.
+        Raises InvalidDecision where rows that ended wait for the caller's reset, and for an action
+        that there is not.
         """
-        return self._step(np.asarray(actions))
+        told = np.asarray(actions)
+        refuse_misshapen(told, self.action_space)
+        return self._step(told)
 
     def _step_and_begin(self, actions: Shaped[np.ndarray, "batch *action"]) -> Answer:
         seen, rewards, is_last, is_cut, infos = self._step_only(actions)

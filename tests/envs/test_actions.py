@@ -15,9 +15,10 @@ from envs.contract import assert_holds, check_vector_environment
 from envs.environment import Environment
 from envs.registration import scenario_problem
 from envs.vector import VectorEnvironment
+from envs.world import SimulatedWorld
 from sim.description import Description, Lever
-from sim.errors import InvalidSystem
-from tests.envs.clockwork import DESCRIPTION, clockwork_problem
+from sim.errors import InvalidDecision, InvalidSystem
+from tests.envs.clockwork import DESCRIPTION, Clockwork, clockwork_problem
 from tests.systems import unchecked
 
 LEVERS = (
@@ -25,6 +26,13 @@ LEVERS = (
     Lever(name="let_in", levels=(0.0, 0.5), decides="admission"),
 )
 TWO = replace(DESCRIPTION, levers=LEVERS)
+
+
+class TwoLevers(Clockwork):
+    """Wound by the first lever; the second does nothing."""
+
+    def describe(self) -> Description:
+        return TWO
 
 
 def test_levers_chosen_apart_are_the_joint_choices() -> None:
@@ -129,6 +137,67 @@ def test_decisions_that_are_no_grid_are_refused_by_lever() -> None:
     assert JointActions(picky).levels(np.array([0])).tolist() == [[5.0, 0.0]]
     with pytest.raises(InvalidSystem, match="table of decisions of its own"):
         LeverActions(picky)
+
+
+def _entered(form: str) -> tuple[Environment, VectorEnvironment]:
+    """One copy and three, begun, of a clockwork with two levers."""
+    problem = clockwork_problem(build_world=partial(SimulatedWorld, TwoLevers), actions=form)
+    one, many = Environment(problem), VectorEnvironment(problem, 3, AutoresetMode.NEXT_STEP)
+    one.reset(seed=0)
+    many.reset(seed=0)
+    return one, many
+
+
+@pytest.mark.parametrize(
+    ("form", "action", "message"),
+    [
+        ("joint", -1, "action -1: give integers from 0 to 5"),
+        ("joint", 6, "action 6: give integers from 0 to 5"),
+        ("joint", 1.7, "action 1.7: give integers from 0 to 5"),
+        ("joint", None, "action None: give integers from 0 to 5"),
+        ("levers", [2, -1], r"action \[2, -1\]: give integers from 0 to \[2, 1\]"),
+        ("levers", [3, 0], r"action \[3, 0\]: give integers from 0 to \[2, 1\]"),
+        ("levers", [0.5, 0.0], r"action \[0.5, 0.0\]: give integers"),
+        ("continuous", [np.nan, 0.0], r"action \[nan, 0.0\]: give numbers, from -1 to 1"),
+        ("continuous", ["1", "0"], r"action \['1', '0'\]: give numbers, from -1 to 1"),
+    ],
+)
+def test_an_action_that_there_is_not_is_refused(form: str, action: Any, message: str) -> None:
+    """An array would take -1 for the last choice, and a learner would never know of its error."""
+    one, many = _entered(form)
+    with unchecked():
+        with pytest.raises(InvalidDecision, match=message):
+            one.step(action)
+        with pytest.raises(InvalidDecision, match=message):
+            many.step(np.array([action] * 3))
+
+
+def test_the_one_wrong_action_of_a_batch_is_told() -> None:
+    """Among thousands nobody would find it."""
+    _, many = _entered("levers")
+    with pytest.raises(InvalidDecision, match=r"action \[1, 2\]: "):
+        many.step(np.array([[0, 0], [2, 1], [1, 2]]))
+
+
+@pytest.mark.parametrize(("form", "action"), [("joint", [1]), ("levers", [1, 0, 0]), ("levers", 1)])
+def test_an_action_of_too_many_or_too_few_numbers_is_refused(form: str, action: Any) -> None:
+    """What is too much would be left out of account in silence."""
+    one, many = _entered(form)
+    with unchecked():
+        with pytest.raises(InvalidDecision, match=r"an action of shape \(.*: give one of \("):
+            one.step(action)
+        with pytest.raises(InvalidDecision, match=r"an action of shape \(3.*: give one of \(3,"):
+            many.step(np.array([action] * 3))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_every_row_needs_an_action(rows: int) -> None:
+    """Rows are not left out in silence, nor is one action meant for all."""
+    _, many = _entered("joint")
+    with pytest.raises(
+        InvalidDecision, match=rf"an action of shape \({rows},\): give one of \(3,\)"
+    ):
+        many.step(np.zeros(rows, dtype=int))
 
 
 def test_a_form_that_cannot_be_is_refused() -> None:
