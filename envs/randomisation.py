@@ -16,6 +16,9 @@ from jaxtyping import Float
 from sim.description import Description
 from sim.errors import InvalidParameters, suggestion
 
+_ROUNDING = 1e-9
+"""Share of a bound by which an estimate that stopped at it may lie beyond."""
+
 
 @runtime_checkable
 class ParameterDraws(Protocol):
@@ -115,6 +118,50 @@ class NearBelief:
         """Independent rows."""
         drawn = random.normal(self.mean, self.deviation, (count, len(self.mean)))
         return np.clip(drawn, self.box.low, self.box.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithinBox:
+    """The draws of others, refused where they leave the box of a system."""
+
+    draws: ParameterDraws
+    description: Description
+
+    def __call__(
+        self, count: int, random: np.random.Generator
+    ) -> Float[np.ndarray, "count parameter"]:
+        """The rows as drawn. Raises InvalidParameters as `refuse_outside`."""
+        drawn = self.draws(count, random)
+        refuse_outside(self.description, drawn)
+        return drawn
+
+
+def refuse_outside(description: Description, rows: Float[np.ndarray, "rows parameter"]) -> None:
+    """Raise InvalidParameters where a row leaves the box, which a surrogate knows nothing of.
+
+    A bound may be missed by rounding.
+    """
+    refuse_misfit(description, rows)
+    low, high = _box(description)
+    slack = _ROUNDING * np.maximum(np.abs(low), np.abs(high))
+    is_inside = (rows >= low - slack) & (rows <= high + slack)
+    if not is_inside.all():
+        row, at = np.argwhere(~is_inside)[0]
+        box = description.parameters[at]
+        raise InvalidParameters(
+            f"parameter {box.name!r} is {rows[row, at]}, outside what the surrogate has learnt: "
+            f"stay within [{box.low}, {box.high}], or let it learn there first"
+        )
+
+
+def refuse_misfit(description: Description, rows: Float[np.ndarray, "rows parameter"]) -> None:
+    """Raise InvalidParameters for more or fewer numbers than a system has parameters."""
+    names = [p.name for p in description.parameters]
+    if rows.shape[1:] != (len(names),):
+        raise InvalidParameters(
+            f"parameters of shape {rows.shape[1:]}: {description.name!r} has {len(names)}, "
+            f"{', '.join(names) or 'none'}"
+        )
 
 
 def _box(

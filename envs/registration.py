@@ -33,7 +33,7 @@ from sim.scenario import bundled_scenarios, load_scenario
 from sim.streams import stream
 from surrogates.clock import WithClock
 from surrogates.fidelity.policies import number_of_choices
-from surrogates.storage import load_support, load_surrogate
+from surrogates.storage import load_as_learnt, load_support
 
 NAMESPACE, VERSION = "surrogym", 0
 _GLIMPSE = 200
@@ -95,9 +95,10 @@ def scenario_problem(
     """The decision problem of a scenario: a bundled name, `name:variant`, a file or `module:Class`.
 
     On the true simulator, or on the surrogate whose folder is given. Parameters are nominal unless
-    given, or drawn for each episode. The objective is the scenario's unless given. The cost unit is
-    the power of ten nearest to what an epoch costs under random decisions. Scales are set by a
-    short run of the true simulator, so both worlds are seen and paid alike.
+    given, or drawn for each episode; a surrogate refuses those beyond what it has learnt. The
+    objective is the scenario's unless given. The cost unit is the power of ten nearest to what an
+    epoch costs under random decisions. Scales are set by a short run of the true simulator, so both
+    worlds are seen and paid alike.
 
     On a surrogate an episode is cut where a question has less than `least_support`, and up to
     `support_weight` is taken off the reward where hardly anything like it was seen (see
@@ -129,7 +130,7 @@ def _world(
 ) -> BuildWorld:
     if surrogate is None:
         return partial(SimulatedWorld, build, parameters=parameters)
-    fitted, _ = load_surrogate(Path(surrogate), description)
+    fitted = load_as_learnt(Path(surrogate), description)
     if isinstance(parameters, dict):
         return partial(SurrogateWorld, fitted, parameters=_believed(description, parameters))
     return partial(SurrogateWorld, fitted, parameters=parameters)

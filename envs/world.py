@@ -9,7 +9,13 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from envs.randomisation import FixedParameters, ParameterDraws
+from envs.randomisation import (
+    FixedParameters,
+    ParameterDraws,
+    WithinBox,
+    refuse_misfit,
+    refuse_outside,
+)
 from sim.description import Description
 from sim.epoch import parameter_vector
 from sim.simulator import Simulator
@@ -61,7 +67,8 @@ class SurrogateWorld:
     """Copies of a system answered by a surrogate in one batched call.
 
     Episodes have as many epochs as the description says: a surrogate does not foretell that one
-    ends earlier. Parameters are nominal, fixed, or drawn for each episode.
+    ends earlier. Parameters are nominal, fixed, or drawn for each episode. Raises InvalidParameters
+    where they leave the box of the surrogate's description, which is all that it has learnt.
     """
 
     def __init__(
@@ -186,7 +193,9 @@ class SimulatedWorld:
         """Reset the simulators of the given rows with fresh seeds."""
         seeds = random.integers(2**31, size=len(rows))
         if self._draws is not None:
-            self.parameters[rows] = self._draws(len(rows), random)
+            drawn = self._draws(len(rows), random)
+            refuse_misfit(self.description, drawn)
+            self.parameters[rows] = drawn
         return np.array(
             [
                 self._simulators[row].reset(int(seed), self._values(row))
@@ -223,4 +232,7 @@ def _draws(
 ) -> ParameterDraws:
     if parameters is None:
         return FixedParameters(values=description.nominal)
-    return FixedParameters(values=parameters) if isinstance(parameters, np.ndarray) else parameters
+    if isinstance(parameters, np.ndarray):
+        refuse_outside(description, parameters[None])
+        return FixedParameters(values=parameters)
+    return WithinBox(draws=parameters, description=description)

@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,10 @@ from tests.envs.clockwork import (
 
 BOX = UniformParameters.of(DESCRIPTION)
 WIND = np.array([1])
+WORLDS = {
+    "one": partial(SurrogateWorld, ClockworkSurrogate()),
+    "possible": partial(ImaginedWorld, ClockworkSurrogate(), ClockworkWorlds()),
+}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +82,48 @@ def test_parameters_that_are_given_stay() -> None:
     world.begin(np.arange(3), random)
     assert world.parameters.tolist() == [[2.0]] * 3
     assert FixedParameters(values=np.array([2.0]))(2, random).tolist() == [[2.0]] * 2
+
+
+@pytest.mark.parametrize("gear", [50.0, 0.5, np.nan, -1.0])
+@pytest.mark.parametrize("build", WORLDS.values(), ids=WORLDS.keys())
+def test_a_surrogate_is_not_asked_beyond_what_it_has_learnt(build: Any, gear: float) -> None:
+    """It would answer anything in the same tone, and a policy would be trained on that."""
+    message = rf"'gear' is {gear}, outside what .*: stay within \[1.0, 3.0\], or let it learn"
+    with pytest.raises(InvalidParameters, match=message):
+        build(2, parameters=np.array([gear]))
+    world = build(2, parameters=FixedParameters(values=np.array([gear])))
+    with pytest.raises(InvalidParameters, match=message):
+        world.begin(np.arange(2), np.random.default_rng(0))
+
+
+def test_a_bound_may_be_missed_by_rounding() -> None:
+    """An estimate that stopped at a bound is low + (high - low), which may be the next number."""
+    world = SurrogateWorld(ClockworkSurrogate(), 1, np.nextafter(np.array([3.0]), 4.0))
+    assert world.begin(np.arange(1), np.random.default_rng(0)).shape == (1, 2)
+
+
+def test_the_simulator_may_be_asked_anywhere() -> None:
+    """It is the truth, from which a surrogate learns what lies beyond its box."""
+    beyond = FixedParameters(values=np.array([50.0]))
+    for given in ({"gear": 50.0}, beyond):
+        world = SimulatedWorld(Clockwork, 1, given)
+        world.begin(np.arange(1), np.random.default_rng(0))
+        assert world.parameters.tolist() == [[50.0]]
+
+
+@pytest.mark.parametrize("values", [[2.0, 2.0], []])
+def test_as_many_parameters_are_given_as_there_are(values: list[float]) -> None:
+    """What is missing has no value, and what is too much no name."""
+    message = rf"parameters of shape \({len(values)},\): 'clockwork' has 1, gear"
+    wrong, random = np.array(values), np.random.default_rng(0)
+    with pytest.raises(InvalidParameters, match=message):
+        SurrogateWorld(ClockworkSurrogate(), 1, wrong)
+    for world in (
+        SurrogateWorld(ClockworkSurrogate(), 1, FixedParameters(values=wrong)),
+        SimulatedWorld(Clockwork, 1, FixedParameters(values=wrong)),
+    ):
+        with pytest.raises(InvalidParameters, match=message):
+            world.begin(np.arange(1), random)
 
 
 def test_ranges_may_be_named() -> None:

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -10,13 +11,13 @@ import envs
 import sim
 from envs.environment import Environment
 from envs.registration import scenario_problem
-from sim.errors import InvalidSystem
+from sim.errors import InvalidParameters, InvalidSystem
 from sim.scenario import SimulatorRecipe, bundled_scenarios, load_scenario
 from surrogates.baselines import fit_mean
 from surrogates.clock import WithClock
 from surrogates.collect import run_episodes
 from surrogates.design import plan_episodes
-from surrogates.storage import save_surrogate
+from surrogates.storage import load_surrogate, save_surrogate
 from surrogates.support import Support
 from tests.systems import unchecked
 
@@ -91,6 +92,21 @@ def test_parameters_may_be_given_or_drawn(artefact: Path) -> None:
                 world.begin(np.arange(4), np.random.default_rng(0))
             assert len(set(drawn.parameters[:, 0])) == 4
             assert set(given.parameters[:, 0]) == {description.parameters[0].high}
+
+
+def test_a_surrogate_is_asked_only_where_it_has_learnt(artefact: Path, tmp_path: Path) -> None:
+    """A sealed folder tells its box; one that has learnt beyond the system's may be asked there."""
+    envs.register()
+    beyond = {"arrival_scale": 1.4}
+    with unchecked():
+        gymnasium.make(CLINIC, parameters=beyond)
+        with pytest.raises(InvalidParameters, match=r"'arrival_scale' is 1.4, outside .* \[0.8, "):
+            gymnasium.make(CLINIC, surrogate=artefact, parameters=beyond)
+        description = scenario_problem("clinic").observation.description
+        wide = tuple(replace(p, high=2 * p.high) for p in description.parameters)
+        learnt, _ = load_surrogate(artefact, replace(description, parameters=wide))
+        save_surrogate(tmp_path / "wide", learnt, {})
+        gymnasium.make(CLINIC, surrogate=tmp_path / "wide", parameters=beyond).reset(seed=0)
 
 
 def test_a_surrogate_is_left_where_it_has_never_been(artefact: Path) -> None:
