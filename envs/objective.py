@@ -31,6 +31,8 @@ class Target:
 
     def __post_init__(self) -> None:
         _refuse_price(self.output, self.price)
+        if not np.isfinite(self.level):
+            raise InvalidSystem(f"target {self.output!r} has level {self.level}: give a number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class Objective:
     constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
+        _refuse_cost("output", self.output_names, self.output_weights)
+        _refuse_cost("state component", self.state_names, self.closing_weights)
         for target in self.targets:
             _refuse_unknown("output", (target.output,), self.output_names, "aim at")
         for constraint in self.constraints:
@@ -266,6 +270,14 @@ def _refuse_unknown(
     for name in given:
         if name not in names:
             raise InvalidSystem(f"no {kind} {name!r} to {to_do}{suggestion(name, names)}")
+
+
+def _refuse_cost(kind: str, names: tuple[str, ...], weights: Float[np.ndarray, "name"]) -> None:
+    if weights.shape != (len(names),):
+        raise InvalidSystem(f"{kind} costs of shape {weights.shape}: one for each of {len(names)}")
+    for name, weight in zip(names, weights.tolist(), strict=True):
+        if not np.isfinite(weight):
+            raise InvalidSystem(f"the cost of {kind} {name!r} is {weight}: give a number")
 
 
 def _refuse_price(name: str, price: float) -> None:

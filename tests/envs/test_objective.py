@@ -89,6 +89,26 @@ def test_a_cost_on_something_unknown_is_refused(
         Objective.from_costs(DESCRIPTION, outputs, at_close)
 
 
+@pytest.mark.parametrize("cost", [np.nan, np.inf, -np.inf])
+def test_a_cost_that_is_no_number_is_refused(cost: float) -> None:
+    """Every reward would be nan or infinite, and a policy would learn nothing from it."""
+    with pytest.raises(InvalidSystem, match=f"the cost of output 'call_wait' is {cost}: give a"):
+        Objective.from_costs(DESCRIPTION, {"call_wait": cost}, {})
+    with pytest.raises(InvalidSystem, match=f"of state component 'call_waiting' is {cost}: give"):
+        Objective.from_costs(DESCRIPTION, {}, {"call_waiting": cost})
+    with pytest.raises(InvalidSystem, match=f"target 'moves' has level {cost}: give a number"):
+        Target(output="moves", level=cost, price=1.0)
+    with pytest.raises(InvalidSystem, match=f"is {cost}: give a number"):
+        OBJECTIVE.with_numbers(np.full_like(OBJECTIVE.numbers, cost))
+
+
+def test_every_cost_has_a_name() -> None:
+    """A record that is cut short would shift costs to other outputs."""
+    record = OBJECTIVE.to_record() | {"output_weights": [1.0, 2.0]}
+    with pytest.raises(InvalidSystem, match=r"output costs of shape \(2,\): one for each of "):
+        Objective.from_record(record)
+
+
 ABANDONMENT = Constraint(
     name="abandonment",
     numerator=("call_abandoned", "escalation_abandoned"),
