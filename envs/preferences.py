@@ -29,6 +29,10 @@ class Preferences:
                 raise InvalidSystem(f"no number {name!r} to vary{suggestion(name, known)}")
             if not (np.isfinite([low, high]).all() and low <= high):
                 raise InvalidSystem(f"{name!r} from {low} to {high}: least first, both finite")
+        # Nobody draws lower, and an objective refuses a price below 0.
+        least = self.objective.numbers
+        least[self.positions] = [low for low, _ in self.ranges.values()]
+        self.objective.with_numbers(least)
 
     @property
     def positions(self) -> list[int]:

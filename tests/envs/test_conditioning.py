@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from envs.conditioning import Conditioned
-from envs.objective import Objective
+from envs.objective import Constraint, Objective, Target
 from envs.observation import Observation
 from envs.preferences import Preferences
 from envs.randomisation import UniformParameters
@@ -107,5 +107,22 @@ def test_what_cannot_be_shown_or_varied_is_refused() -> None:
         Conditioned.of(OBSERVATION, shown_parameters=())
     with pytest.raises(InvalidSystem, match="did you mean 'strikes_cost'"):
         Preferences(objective=OBJECTIVE, ranges={"strike_cost": (0.0, 1.0)})
-    with pytest.raises(InvalidSystem, match="least first"):
-        Preferences(objective=OBJECTIVE, ranges={"strikes_cost": (1.0, 0.0)})
+    for low, high in ((1.0, 0.0), (np.nan, 1.0), (0.0, np.nan), (0.0, np.inf)):
+        with pytest.raises(InvalidSystem, match=f"from {low} to {high}: least first, both finite"):
+            Preferences(objective=OBJECTIVE, ranges={"strikes_cost": (low, high)})
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [("few_price", "few"), ("turns_target_price", "turns")]
+)
+def test_no_price_below_zero_is_drawn(number: str, name: str) -> None:
+    """It would pay for a broken constraint, which an objective refuses; costs may be earnings."""
+    few = Constraint(
+        name="few", numerator=("strikes",), denominator=("turns",), limit=0.5, price=1.0
+    )
+    target = Target(output="turns", level=1.0, price=1.0)
+    objective = replace(OBJECTIVE, constraints=(few,), targets=(target,))
+    Preferences(objective=objective, ranges={number: (0.0, 2.0), "turns_cost": (-2.0, 2.0)})
+    for high in (-1.0, 5.0):
+        with pytest.raises(InvalidSystem, match=f"the price of '{name}' is -5.0: give a number of"):
+            Preferences(objective=objective, ranges={number: (-5.0, high)})
