@@ -7,7 +7,8 @@ cost of an episode is the sum of the costs of its epochs, and nothing is remembe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -75,7 +76,8 @@ class Constraint:
 class Objective:
     """Cost per unit of each output, and per unit of each state component at the last epoch.
 
-    Beside these linear costs there may be targets and constraints.
+    Beside these linear costs there may be targets and constraints. Its arrays are copies of those
+    given and cannot be written to, and two objectives that want the same are equal.
     """
 
     output_names: tuple[str, ...]
@@ -86,6 +88,8 @@ class Objective:
     constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("output_weights", "closing_weights"):
+            object.__setattr__(self, name, _read_only(getattr(self, name)))
         _refuse_cost("output", self.output_names, self.output_weights)
         _refuse_cost("state component", self.state_names, self.closing_weights)
         for target in self.targets:
@@ -93,6 +97,22 @@ class Objective:
         for constraint in self.constraints:
             named = (*constraint.numerator, *constraint.denominator)
             _refuse_unknown("output", named, self.output_names, "constrain")
+
+    def __eq__(self, other: object) -> bool:
+        return self._value == other._value if isinstance(other, Objective) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made again from its fields, because arrays come out of a pickle writeable.
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        return partial(Objective, **told), ()
+
+    @property
+    def _value(self) -> tuple[object, ...]:
+        names = self.output_names, self.state_names
+        return *names, self.targets, self.constraints, tuple(self.numbers.tolist())
 
     @classmethod
     def from_costs(
@@ -241,6 +261,12 @@ class Objective:
         targets, constraints = len(self.targets), len(self.constraints)
         sizes = (len(self.output_names), len(self.state_names), targets, targets, constraints)
         return tuple(np.split(numbers, np.cumsum(sizes), axis=-1))
+
+
+def _read_only(values: Float[np.ndarray, "name"]) -> Float[np.ndarray, "name"]:
+    kept = np.array(values, dtype=float)
+    kept.flags.writeable = False
+    return kept
 
 
 def _constraint(told: Mapping[str, Any]) -> Constraint:

@@ -1,3 +1,5 @@
+import pickle
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -130,6 +132,44 @@ def _epochs(**outputs: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     for name, column in outputs.items():
         values[:, DESCRIPTION.output_names.index(name)] = column
     return values, np.zeros((rows, len(DESCRIPTION.state_names))), np.zeros(rows, dtype=bool)
+
+
+def _again(objective: Objective) -> list[Objective]:
+    """The same objective, got in every way."""
+    return [
+        pickle.loads(pickle.dumps(objective)),
+        deepcopy(objective),
+        replace(objective),
+        Objective.from_record(objective.to_record()),
+        objective.with_numbers(objective.numbers),
+    ]
+
+
+def test_objectives_that_want_the_same_are_equal() -> None:
+    """They are compared and looked up by what they want, not by the arrays that hold it."""
+    objective = _objective(ABANDONMENT, targets=(Target(output="moves", level=3.0, price=2.0),))
+    for same in _again(objective):
+        assert same == objective
+        assert len({same, objective}) == 1
+    for number in range(len(objective.numbers)):
+        numbers = objective.numbers
+        numbers[number] += 1.0
+        assert objective.with_numbers(numbers) != objective
+    unnamed = replace(ABANDONMENT, name="leaving")
+    assert len({objective, replace(objective, constraints=(unnamed,)), OBJECTIVE}) == 3
+    assert objective != "cheap"
+
+
+def test_nobody_changes_an_objective_that_others_have() -> None:
+    """Policies are trained, judged and kept by it: one that changed would be another's."""
+    given = OBJECTIVE.numbers[: len(DESCRIPTION.output_names)]
+    objective = replace(OBJECTIVE, output_weights=given)
+    given[0] = 99.0
+    assert objective == OBJECTIVE
+    for same in (objective, *_again(objective)):
+        for weights in (same.output_weights, same.closing_weights):
+            with pytest.raises(ValueError, match="read-only"):
+                weights[0] = 99.0
 
 
 def test_only_what_exceeds_a_limit_is_paid_for_in_an_epoch() -> None:
