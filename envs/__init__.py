@@ -5,9 +5,9 @@ from envs.caution import (
     Caution,
     DoubtPenalty,
     NoCaution,
-    Support,
     SupportPenalty,
     SupportStop,
+    TellsSupport,
 )
 from envs.conditioning import Conditioned
 from envs.environment import Environment
@@ -47,11 +47,11 @@ __all__ = [
     "Rollouts",
     "SimulatedWorld",
     "SpreadParameters",
-    "Support",
     "SupportPenalty",
     "SupportStop",
     "SurrogateWorld",
     "Target",
+    "TellsSupport",
     "UniformParameters",
     "VectorEnvironment",
     "Viewpoint",

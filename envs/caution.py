@@ -18,7 +18,7 @@ from surrogates.interface import SupportsDoubt
 
 
 @runtime_checkable
-class Support(Protocol):
+class TellsSupport(Protocol):
     """Tells how much data a surrogate has seen near a question."""
 
     def score(
@@ -103,7 +103,7 @@ class SupportPenalty:
     them, let little be enough.
     """
 
-    support: Support
+    support: TellsSupport
     weight: float
     enough: float = 0.1
 
@@ -134,7 +134,7 @@ class SupportStop:
     are minus costs, an end without a value would be a way out. `penalty` is paid with the cut.
     """
 
-    support: Support
+    support: TellsSupport
     least: float
     penalty: float = 0.0
 

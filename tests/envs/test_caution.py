@@ -3,6 +3,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+import envs
+import surrogates
 from envs.caution import AllCautions, Caution, DoubtPenalty, SupportPenalty, SupportStop
 from envs.environment import Environment
 from envs.vector import VectorEnvironment
@@ -98,3 +100,9 @@ def test_a_weight_that_rewards_doubt_is_refused(weight: float) -> None:
     """It would send the policy where the surrogate knows least."""
     with pytest.raises(InvalidSystem, match="give a number of 0 or more"):
         SupportPenalty(support=CLOCK, weight=weight)
+
+
+def test_a_public_name_means_one_thing() -> None:
+    """Whoever takes names from both packages would be given the one and expect the other."""
+    shared = set(envs.__all__) & set(surrogates.__all__)
+    assert [n for n in shared if getattr(envs, n) is not getattr(surrogates, n)] == []

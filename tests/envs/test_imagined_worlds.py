@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from envs.caution import AllCautions, DoubtPenalty, SupportPenalty, SupportStop
-from envs.caution import Support as TellsSupport
+from envs.caution import AllCautions, DoubtPenalty, SupportPenalty, SupportStop, TellsSupport
 from envs.objective import Objective
 from envs.observation import Observation
 from envs.problem import Problem
