@@ -71,12 +71,14 @@ def save_artefact(folder: Path, tensors: dict[str, np.ndarray], manifest: Manife
     _refuse_non_finite(folder, tensors)
     weights = format_safetensors({k: np.ascontiguousarray(v) for k, v in tensors.items()})
     facts = {**manifest, "schema": SCHEMA, "sha256": hashlib.sha256(weights).hexdigest()}
+    # As it will be read: JSON turns the keys of objects into text, by which they are then sorted.
+    facts = json.loads(json.dumps(facts))
     facts["seal"] = _seal(facts)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write(fresh / WEIGHTS, weights)
-        _write(fresh / MANIFEST, json.dumps(facts, indent=2, sort_keys=True).encode() + b"\n")
+        _write(fresh / MANIFEST, _format(facts))
         _sync_folder(fresh)
         _put_in_place(fresh, folder)
     except BaseException:
@@ -251,12 +253,18 @@ def _read_manifest(folder: Path) -> Manifest:
         raise TamperedArtefact(
             f"{path}: schema {manifest['schema']}, this release reads up to {SCHEMA}: upgrade"
         )
-    if manifest.get("seal") != _seal(manifest):
+    # The seal covers what the bytes say; that they are those that would be written covers the rest.
+    if manifest.get("seal") != _seal(manifest) or content != _format(manifest):
         raise TamperedArtefact(
             f"{path}: its seal is broken, the manifest was changed: "
             "restore the folder from where it came"
         )
     return manifest
+
+
+def _format(manifest: Manifest) -> bytes:
+    """The one way in which a manifest is written."""
+    return json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n"
 
 
 def _seal(manifest: Manifest) -> str:

@@ -44,7 +44,7 @@ def reseal(folder: Path, **changes: Any) -> None:
     manifest.pop("seal")
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     manifest["seal"] = hashlib.sha256(text.encode()).hexdigest()
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
 
 def replace_weights(folder: Path, content: bytes) -> None:
@@ -91,6 +91,41 @@ def test_one_flipped_bit_is_refused(folder: Path, name: str, place: float) -> No
     (folder / name).write_bytes(bytes(content))
     with pytest.raises(TamperedArtefact):
         load_artefact(folder, kind="policy", system="bank")
+
+
+@pytest.mark.parametrize(
+    ("written", "changed"),
+    [
+        (b'"schema": 1', b'"schema":  1'),
+        (b'"schema": 1', b'"schema": 9, "schema": 1'),
+        (b"0.5", b"0.50"),
+        (b"0.30000000000000004", b"0.30000000000000003"),
+        (b'"bank"', b'"b\\u0061nk"'),
+        (b"}\n", b"}"),
+    ],
+)
+def test_bytes_that_say_the_same_are_refused(
+    tmp_path: Path, written: bytes, changed: bytes
+) -> None:
+    """Whoever reads the manifest with other tools may be told something else by them.
+
+    Of a name that is given twice, some take the first value and some the last.
+    """
+    folder = tmp_path / "model"
+    scores = {"crps": 0.5, "coverage": 0.1 + 0.2}
+    save_artefact(folder, TENSORS, {"kind": "policy", "system": "bank", "scores": scores})
+    content = (folder / MANIFEST).read_bytes()
+    assert written in content
+    (folder / MANIFEST).write_bytes(content.replace(written, changed))
+    with pytest.raises(TamperedArtefact, match="its seal is broken"):
+        load_artefact(folder, kind="policy")
+
+
+def test_numbers_that_name_facts_come_back_as_text(tmp_path: Path) -> None:
+    """JSON has no other names; 10 comes after 2 and "10" before it, so the seal must not mind."""
+    save_artefact(tmp_path / "model", TENSORS, {"kind": "policy", "days": {2: "tue", 10: "wed"}})
+    artefact = load_artefact(tmp_path / "model", kind="policy")
+    assert artefact.manifest["days"] == {"2": "tue", "10": "wed"}
 
 
 def test_a_truncated_file_is_refused(folder: Path) -> None:
