@@ -247,11 +247,17 @@ def _read_manifest(folder: Path) -> Manifest:
         raise TamperedArtefact(
             f"{path}: not JSON ({error}): restore the folder from where it came"
         ) from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
+    # What is true in JSON is an int of Python too.
+    if not isinstance(manifest, dict) or type(manifest.get("schema")) is not int:
         raise TamperedArtefact(f"{path}: no manifest of ours: give the folder of an artefact")
-    if manifest["schema"] > SCHEMA:
+    schema = manifest["schema"]
+    if schema > SCHEMA:
         raise TamperedArtefact(
-            f"{path}: schema {manifest['schema']}, this release reads up to {SCHEMA}: upgrade"
+            f"{path}: schema {schema}, this release reads up to {SCHEMA}: upgrade"
+        )
+    if schema < 1:
+        raise TamperedArtefact(
+            f"{path}: schema {schema}, the first was 1: restore the folder from where it came"
         )
     # The seal covers what the bytes say; that they are those that would be written covers the rest.
     if manifest.get("seal") != _seal(manifest) or content != _format(manifest):

@@ -165,6 +165,22 @@ def test_a_newer_schema_is_refused_with_the_way_out(folder: Path) -> None:
         load_artefact(folder, kind="policy")
 
 
+@pytest.mark.parametrize("schema", [0, -5])
+def test_a_schema_before_the_first_is_refused(folder: Path, schema: int) -> None:
+    """No release wrote it, so nobody knows what its fields mean."""
+    reseal(folder, schema=schema)
+    with pytest.raises(TamperedArtefact, match=f"schema {schema}, the first was 1"):
+        load_artefact(folder, kind="policy")
+
+
+@pytest.mark.parametrize("schema", [True, 1.0, "1", None])
+def test_a_schema_that_is_no_whole_number_is_refused(folder: Path, schema: object) -> None:
+    """Python takes true for 1, and so it would be read as the first schema."""
+    reseal(folder, schema=schema)
+    with pytest.raises(TamperedArtefact, match="no manifest of ours"):
+        load_artefact(folder, kind="policy")
+
+
 def test_another_kind_is_refused(folder: Path) -> None:
     """A policy's arrays would be nonsense in a surrogate."""
     with pytest.raises(TamperedArtefact, match="kind is 'policy', needed is 'surrogate'"):
