@@ -115,7 +115,10 @@ def concatenate(parts: list[Transitions]) -> Transitions:
 
 
 def write_transitions(
-    path: Path, transitions: Transitions, description: Description, provenance: dict[str, Any]
+    path: str | Path,
+    transitions: Transitions,
+    description: Description,
+    provenance: dict[str, Any],
 ) -> None:
     """Write one column per named number, with the provenance in the file's metadata."""
     columns: dict[str, Any] = {}
@@ -130,7 +133,9 @@ def write_transitions(
     pq.write_table(table, path, compression="zstd")
 
 
-def read_transitions(path: Path, description: Description) -> tuple[Transitions, dict[str, Any]]:
+def read_transitions(
+    path: str | Path, description: Description
+) -> tuple[Transitions, dict[str, Any]]:
     """Read what `write_transitions` wrote, with its provenance.
 
     Raises InvalidDataset for an unreadable file or one of another system.

@@ -56,7 +56,7 @@ class DatasetFile:
     A file that was collected otherwise can be extended: it counts as what was there before round 0.
     """
 
-    path: Path
+    path: str | Path
     description: Description
     lineage: dict[str, Any] = field(default_factory=dict)
     """Noted with every round: commit, run, whatever tells where it came from."""
@@ -66,7 +66,7 @@ class DatasetFile:
 
         Raises InvalidDataset for an unreadable file or one of another system.
         """
-        if not self.path.exists():
+        if not Path(self.path).exists():
             return None, -1
         transitions, provenance = read_transitions(self.path, self.description)
         return transitions, len(provenance.get(_ROUNDS, [])) - 1
@@ -75,9 +75,9 @@ class DatasetFile:
         self, number: int, plans: Sequence[PlannedEpisode], added: Transitions
     ) -> Transitions:
         """Write old and new rows aside, then put the file in the place of the old one."""
-        before, provenance = None, dict[str, Any]()
-        if self.path.exists():
-            before, provenance = read_transitions(self.path, self.description)
+        path, before, provenance = Path(self.path), None, dict[str, Any]()
+        if path.exists():
+            before, provenance = read_transitions(path, self.description)
         entry = {
             "round": number,
             "epochs": len(added),
@@ -87,10 +87,10 @@ class DatasetFile:
         facts = {k: v for k, v in provenance.items() if k not in ("system", "rows")}
         facts[_ROUNDS] = [*facts.get(_ROUNDS, []), entry]
         whole = _joined(before, added)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_name(f"{self.path.name}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f"{path.name}.part")
         write_transitions(aside, whole, self.description, facts)
-        aside.replace(self.path)
+        aside.replace(path)
         return whole
 
 

@@ -60,12 +60,13 @@ class SupportsStorage(Protocol):
         ...
 
 
-def save_artefact(folder: Path, tensors: dict[str, np.ndarray], manifest: Manifest) -> None:
+def save_artefact(folder: str | Path, tensors: dict[str, np.ndarray], manifest: Manifest) -> None:
     """Write the arrays and the manifest as one folder, whole or not at all.
 
     The manifest must name its `kind`; schema, hash and seal are added. A folder of that name is
     replaced. Raises TamperedArtefact for arrays that would be refused when loaded.
     """
+    folder = Path(folder)
     if "kind" not in manifest:
         raise TamperedArtefact(f"{folder}: a manifest without a kind: name what is saved")
     _refuse_non_finite(folder, tensors)
@@ -86,11 +87,12 @@ def save_artefact(folder: Path, tensors: dict[str, np.ndarray], manifest: Manife
         raise
 
 
-def load_artefact(folder: Path, *, kind: str, system: str | None = None) -> Artefact:
+def load_artefact(folder: str | Path, *, kind: str, system: str | None = None) -> Artefact:
     """Read an artefact of one kind, and of one system when it is named.
 
     Raises TamperedArtefact, with the reason and the way out, for anything but what was saved.
     """
+    folder = Path(folder)
     try:
         return _load_artefact(_standing(folder), kind, system)
     except TamperedArtefact:
@@ -127,7 +129,7 @@ def _load_artefact(folder: Path, kind: str, system: str | None) -> Artefact:
 
 
 def save_surrogate(
-    folder: Path, surrogate: Surrogate, lineage: Manifest, support: Support | None = None
+    folder: str | Path, surrogate: Surrogate, lineage: Manifest, support: Support | None = None
 ) -> None:
     """Save a fitted surrogate with its lineage: fingerprint of the data, seeds, commit, scores.
 
@@ -146,7 +148,7 @@ def save_surrogate(
     save_artefact(folder, tensors, {**lineage, **facts})
 
 
-def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, Manifest]:
+def load_surrogate(folder: str | Path, description: Description) -> tuple[Surrogate, Manifest]:
     """Bring back a surrogate for the system described, with its manifest.
 
     Raises TamperedArtefact for another system's, for one whose names have changed since, and for
@@ -155,6 +157,7 @@ def load_surrogate(folder: Path, description: Description) -> tuple[Surrogate, M
     # Brings torch along, which whoever keeps policies alone has no need of.
     from surrogates.families import LOADERS
 
+    folder = Path(folder)
     artefact = _load_surrogate(folder, description)
     family = str(artefact.manifest.get("family"))
     if family not in LOADERS:
@@ -191,7 +194,7 @@ def _draw_once(surrogate: Surrogate) -> None:
     )
 
 
-def load_as_learnt(folder: Path, description: Description) -> Surrogate:
+def load_as_learnt(folder: str | Path, description: Description) -> Surrogate:
     """A saved surrogate over the box that it has learnt, where that reaches beyond the system's.
 
     Raises TamperedArtefact as `load_surrogate`.
@@ -205,14 +208,15 @@ def load_as_learnt(folder: Path, description: Description) -> Surrogate:
     return load_surrogate(folder, replace(description, parameters=wide))[0]
 
 
-def load_support(folder: Path, description: Description) -> Support | None:
+def load_support(folder: str | Path, description: Description) -> Support | None:
     """Where a saved surrogate has been; None where that was not saved with it."""
     tensors = _load_surrogate(folder, description).tensors
     known = {k.removeprefix(_SUPPORT): a for k, a in tensors.items() if k.startswith(_SUPPORT)}
     return Support.from_tensors(known, description) if known else None
 
 
-def _load_surrogate(folder: Path, description: Description) -> Artefact:
+def _load_surrogate(folder: str | Path, description: Description) -> Artefact:
+    folder = Path(folder)
     artefact = load_artefact(folder, kind="surrogate", system=description.name)
     facts = _facts_of(description)
     for name in ("state_names", "output_names", "lever_names"):
@@ -221,9 +225,9 @@ def _load_surrogate(folder: Path, description: Description) -> Artefact:
     return artefact
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

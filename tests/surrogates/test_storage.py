@@ -11,6 +11,8 @@ import pytest
 from safetensors.numpy import save as format_safetensors
 
 from sim.description import SystemDescription
+from surrogates.dataset import Transitions, read_transitions, write_transitions
+from surrogates.dataset_file import DatasetFile
 from surrogates.errors import TamperedArtefact
 from surrogates.families import FAMILIES
 from surrogates.flow import FlowSettings, FlowSurrogate
@@ -21,6 +23,8 @@ from surrogates.storage import (
     WEIGHTS,
     fingerprint,
     load_artefact,
+    load_as_learnt,
+    load_support,
     load_surrogate,
     save_artefact,
     save_surrogate,
@@ -415,6 +419,24 @@ def test_an_unknown_family_is_refused_with_the_known_ones(
     reseal(tmp_path / "surrogate", family="oracle")
     with pytest.raises(TamperedArtefact, match="unknown family 'oracle'; known: bootstrap"):
         load_surrogate(tmp_path / "surrogate", description)
+
+
+def test_a_place_may_be_given_as_text(
+    fitted: dict[str, Surrogate],
+    transitions: Transitions,
+    description: SystemDescription,
+    tmp_path: Path,
+) -> None:
+    """Notebooks and command lines have text, and it names a folder as well as a Path does."""
+    folder, rows = str(tmp_path / "surrogate"), str(tmp_path / "rows.parquet")
+    save_surrogate(folder, fitted["mean"], {})
+    assert load_surrogate(folder, description)[0].name == "mean"
+    assert load_as_learnt(folder, description).name == "mean"
+    assert load_support(folder, description) is None
+    write_transitions(rows, transitions, description, {})
+    assert len(read_transitions(rows, description)[0]) == len(transitions)
+    assert fingerprint(rows) == fingerprint(Path(rows))
+    assert DatasetFile(path=rows, description=description).read()[1] == -1
 
 
 def test_fingerprint_is_the_sha256_of_the_file(tmp_path: Path) -> None:
