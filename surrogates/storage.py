@@ -209,10 +209,16 @@ def load_as_learnt(folder: str | Path, description: Description) -> Surrogate:
 
 
 def load_support(folder: str | Path, description: Description) -> Support | None:
-    """Where a saved surrogate has been; None where that was not saved with it."""
-    tensors = _load_surrogate(folder, description).tensors
-    known = {k.removeprefix(_SUPPORT): a for k, a in tensors.items() if k.startswith(_SUPPORT)}
-    return Support.from_tensors(known, description) if known else None
+    """Where a saved surrogate has been; None where that was not saved with it.
+
+    Raises TamperedArtefact as `load_surrogate`, and where the arrays are not all there.
+    """
+    artefact = _load_surrogate(folder, description)
+    arrays = artefact.tensors.items()
+    known = {k.removeprefix(_SUPPORT): a for k, a in arrays if k.startswith(_SUPPORT)}
+    if not known and artefact.manifest.get("support") is None:
+        return None
+    return Support.from_tensors(known, description)
 
 
 def _load_surrogate(folder: str | Path, description: Description) -> Artefact:

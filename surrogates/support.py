@@ -135,14 +135,18 @@ class Support:
     def from_tensors(cls, tensors: dict[str, np.ndarray], description: Description) -> Support:
         """The support that `to_tensors` was asked of.
 
-        Raises TamperedArtefact for another system's arrays.
+        Raises TamperedArtefact where one is missing, and for another system's arrays.
         """
+        names = [field.name for field in fields(cls) if field.name != "description"]
+        missing = [name for name in names if name not in tensors]
+        if missing:
+            raise TamperedArtefact(f"a support without its array {missing[0]!r}: learn it again")
         wanted, found = len(features_of(description).names), len(tensors["centre"])
         if found != wanted:
             raise TamperedArtefact(
                 f"a support of {found} features, {description.name!r} has {wanted}: learn it again"
             )
-        return cls(description=description, **tensors)
+        return cls(description=description, **{name: tensors[name] for name in names})
 
     def to_record(self) -> dict[str, float]:
         """What manifests say of it; distances are in deviations of the training data."""

@@ -14,7 +14,7 @@ from sim.epoch import Parameter, Quantity
 from surrogates.dataset import Transitions
 from surrogates.errors import InvalidDataset, TamperedArtefact
 from surrogates.interface import Surrogate
-from surrogates.storage import load_support, load_surrogate, save_surrogate
+from surrogates.storage import load_support, load_surrogate, save_artefact, save_surrogate
 from surrogates.support import Support
 
 PLANE = Description(
@@ -124,3 +124,26 @@ def test_arrays_of_another_system_are_refused(support: Support) -> None:
     other = replace(PLANE, parameters=())
     with pytest.raises(TamperedArtefact, match="learn it again"):
         Support.from_tensors(support.to_tensors(), other)
+
+
+@pytest.mark.parametrize("name", ["centre", "spread", "whitening", "anchors", "distances"])
+def test_a_support_that_lacks_an_array_is_refused_by_its_name(support: Support, name: str) -> None:
+    """Whoever is left with a stack trace does not know that the surrogate itself is whole."""
+    tensors = {key: values for key, values in support.to_tensors().items() if key != name}
+    with pytest.raises(TamperedArtefact, match=f"without its array '{name}': learn it again"):
+        Support.from_tensors(tensors, PLANE)
+
+
+def test_a_support_that_is_stated_and_not_there_is_refused(
+    transitions: Transitions,
+    description: SystemDescription,
+    fitted: dict[str, Surrogate],
+    tmp_path: Path,
+) -> None:
+    """None would say that nobody ever knew, and cautious training would go on without."""
+    learnt = Support.learn(transitions, description, np.random.default_rng(0), anchors=50)
+    save_surrogate(tmp_path / "whole", fitted["mean"], {}, learnt)
+    _, manifest = load_surrogate(tmp_path / "whole", description)
+    save_artefact(tmp_path / "half", fitted["mean"].to_tensors(), manifest)  # type: ignore[attr-defined]
+    with pytest.raises(TamperedArtefact, match="without its array 'centre'"):
+        load_support(tmp_path / "half", description)
