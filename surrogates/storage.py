@@ -26,6 +26,7 @@ from safetensors.numpy import save as format_safetensors
 
 from sim.description import Description
 from sim.errors import suggestion
+from sim.provenance import commit
 from sim.streams import stream
 from surrogates.errors import TamperedArtefact
 from surrogates.interface import Surrogate
@@ -41,6 +42,8 @@ _HERE, _RENAME_EXCHANGE = -100, 2
 
 Manifest = dict[str, Any]
 """A JSON object."""
+_UNTOLD: Manifest = {"data": None, "scores": None, "seed": None}
+"""What a surrogate's manifest says of its lineage where whoever saves it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +66,21 @@ class SupportsStorage(Protocol):
 def save_artefact(folder: str | Path, tensors: dict[str, np.ndarray], manifest: Manifest) -> None:
     """Write the arrays and the manifest as one folder, whole or not at all.
 
-    The manifest must name its `kind`; schema, hash and seal are added. A folder of that name is
-    replaced. Raises TamperedArtefact for arrays that would be refused when loaded.
+    The manifest must name its `kind`; schema, hash and seal are added, and the `commit` of the
+    code that runs where it does not name another. A folder of that name is replaced. Raises
+    TamperedArtefact for arrays that would be refused when loaded.
     """
     folder = Path(folder)
     if "kind" not in manifest:
         raise TamperedArtefact(f"{folder}: a manifest without a kind: name what is saved")
     _refuse_non_finite(folder, tensors)
     weights = format_safetensors({k: np.ascontiguousarray(v) for k, v in tensors.items()})
-    facts = {**manifest, "schema": SCHEMA, "sha256": hashlib.sha256(weights).hexdigest()}
+    facts = {
+        **manifest,
+        "commit": manifest.get("commit") or commit(),
+        "schema": SCHEMA,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
     # As it will be read: JSON turns the keys of objects into text, by which they are then sorted.
     facts = json.loads(json.dumps(facts))
     facts["seal"] = _seal(facts)
@@ -131,10 +140,12 @@ def _load_artefact(folder: Path, kind: str, system: str | None) -> Artefact:
 def save_surrogate(
     folder: str | Path, surrogate: Surrogate, lineage: Manifest, support: Support | None = None
 ) -> None:
-    """Save a fitted surrogate with its lineage: fingerprint of the data, seeds, commit, scores.
+    """Save a fitted surrogate with its lineage: whatever tells where it came from.
 
-    Family, its settings, system, names of states and outputs and the parameter box are added, and
-    where the surrogate has been; a support of None is stated too.
+    The manifest has `data` (a fingerprint of what it was fitted to), `scores`, `seed` and `commit`
+    under these names: null where the lineage lacks one, and this code's commit. Family, its
+    settings, system, names of states and outputs and the parameter box are added, and where the
+    surrogate has been; a support of None is stated too.
     """
     if not isinstance(surrogate, SupportsStorage):
         raise TamperedArtefact(f"surrogate {surrogate.name!r} has no to_tensors: cannot be saved")
@@ -145,7 +156,7 @@ def save_surrogate(
     known = {} if support is None else support.to_tensors()
     facts["support"] = None if support is None else support.to_record()
     tensors = surrogate.to_tensors() | {f"{_SUPPORT}{name}": a for name, a in known.items()}
-    save_artefact(folder, tensors, {**lineage, **facts})
+    save_artefact(folder, tensors, {**_UNTOLD, **lineage, **facts})
 
 
 def load_surrogate(folder: str | Path, description: Description) -> tuple[Surrogate, Manifest]:

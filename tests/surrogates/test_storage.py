@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save as format_safetensors
 
 from sim.description import SystemDescription
+from sim.provenance import commit
 from surrogates.dataset import Transitions, read_transitions, write_transitions
 from surrogates.dataset_file import DatasetFile
 from surrogates.errors import TamperedArtefact
@@ -84,6 +85,25 @@ def test_every_family_is_the_same_after_storage(
     assert np.array_equal(first.outputs, second.outputs)
     assert manifest["family"] == loaded.name == family
     assert manifest["parameter_box"]["arrival_scale"] == [0.8, 1.25]
+
+
+def test_every_artefact_says_by_which_code_it_was_made(folder: Path, tmp_path: Path) -> None:
+    """Nobody thinks of it when saving, and everybody when a mistake has been found."""
+    assert load_artefact(folder, kind="policy").manifest["commit"] == commit()
+    save_artefact(tmp_path / "told", TENSORS, {"kind": "policy", "commit": "abc"})
+    assert load_artefact(tmp_path / "told", kind="policy").manifest["commit"] == "abc"
+
+
+def test_a_surrogate_says_what_is_known_of_its_lineage_and_what_is_not(
+    fitted: dict[str, Surrogate], description: SystemDescription, tmp_path: Path
+) -> None:
+    """A fact that is left out cannot be told from one under another name."""
+    save_surrogate(tmp_path / "surrogate", fitted["mean"], {"seed": 3, "run": "mine"})
+    _, manifest = load_surrogate(tmp_path / "surrogate", description)
+    told = {name: manifest[name] for name in ("commit", "data", "scores", "seed", "run")}
+    assert told == {
+        "commit": commit(), "data": None, "scores": None, "seed": 3, "run": "mine"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])

@@ -57,5 +57,6 @@ def run(work: Work[FitSpec]) -> dict[str, Any]:
         RecordForm(from_record=Told.from_record),
     ).record
     support = Support.learn(kept, description, stream(spec.seed, "support"))
-    work.keep_surrogate(surrogate, support, scores=scores)
+    data = work.origin["inputs"]["transitions"]
+    work.keep_surrogate(surrogate, support, data=data, scores=scores)
     return {"family": spec.family, "rows": len(kept), "held_out_rows": len(held), "scores": scores}

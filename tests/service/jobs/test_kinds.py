@@ -161,8 +161,9 @@ def test_what_is_made_says_by_which_code_and_from_which_data(bench: Bench) -> No
     digest = hashlib.sha256(b"".join(hashes)).hexdigest()
     assert fitted.facts["inputs"] == {"transitions": digest}
     manifest = load_artefact(bench.data / fitted.folder, kind="surrogate").manifest
-    assert {name: manifest[name] for name in ("commit", "inputs")} == {
+    assert {name: manifest[name] for name in ("commit", "data", "inputs")} == {
         "commit": commit(),
+        "data": digest,
         "inputs": {"transitions": digest},
     }
     version = artefacts.digest_of(bench.data / fitted.folder)
