@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sim.description import SystemDescription
+from surrogates.questions import Questions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Ahead:
 
     def __init__(self, description: SystemDescription) -> None:
         calendar, self._last = description.calendar, description.epochs - 1
+        self._questions = Questions(description)
         self._days, self._rows = calendar.values.shape[:2]
         columns = len(calendar.columns)
         table = calendar.values.transpose(2, 0, 1).reshape(columns, self._days * self._rows)
@@ -60,7 +62,11 @@ class Ahead:
         decisions: Float[np.ndarray, "lever batch"],
         parameters: Float[np.ndarray, "parameter batch"],
     ) -> Outlook:
-        """Look the epochs up that begin in these states; all inputs a row a name."""
+        """Look the epochs up that begin in these states; all inputs a row a name.
+
+        Raises InvalidQuestion for what the system cannot be asked.
+        """
+        self._questions.check(states.T, decisions.T, parameters.T)
         days, epochs = states[-2].astype(np.intp), states[-1].astype(np.intp)
         known = self._table.take(days * self._rows + np.minimum(epochs, self._rows - 1), axis=1)
         for row, scales in zip(known, self._scales, strict=True):

@@ -34,6 +34,15 @@ class Transitions:
     policy: Shaped[np.ndarray, "row"]
     """Name of the behaviour policy that decided."""
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            rows = len(getattr(self, field.name))
+            if rows != len(self.state):
+                raise InvalidDataset(
+                    f"{rows} rows of {field.name} and {len(self.state)} of state: give one of each "
+                    "for every epoch"
+                )
+
     def __len__(self) -> int:
         return len(self.state)
 

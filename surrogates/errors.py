@@ -13,3 +13,7 @@ class NotFitted(SurrogymError):
 
 class TamperedArtefact(SurrogymError):
     """A saved artefact that is not what its manifest says."""
+
+
+class InvalidQuestion(SurrogymError):
+    """A state, decision or parameters that the system cannot have."""

@@ -11,6 +11,7 @@ from sim.description import Description, SystemDescription, Tally
 from sim.epoch import Quantity
 from surrogates.ahead import Ahead, Outlook, rows_of
 from surrogates.clock import has_clock
+from surrogates.questions import Questions
 
 _PRIOR_CUSTOMERS = (50.0, 2000.0)
 """Weights, in customers, of the calendar's expectation in the ratios of counted to expected: a
@@ -71,6 +72,7 @@ class PlainFeatures:
         self.description = description
         self._counts = places_of_counts(description.components)
         self._has_durations = has_clock(description) and not description.is_event_driven
+        self._questions = Questions(description)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,7 +87,11 @@ class PlainFeatures:
         decisions: Float[np.ndarray, "batch lever"],
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch feature"]:
-        """One row of features for each row of inputs."""
+        """One row of features for each row of inputs.
+
+        Raises InvalidQuestion for what the simulator cannot be asked.
+        """
+        self._questions.check(states, decisions, parameters)
         columns = [evened(self._counts, states), decisions, parameters]
         if self._has_durations:
             last = self.description.epochs - 1

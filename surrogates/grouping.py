@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Int
 
+from surrogates.errors import InvalidQuestion
 from surrogates.interface import Epochs
 
 States = Float[np.ndarray, "batch state"]
@@ -26,8 +27,15 @@ def sample_grouped(
 ) -> Epochs:
     """Draw the epochs with rows of equal keys in one piece, and put each back in its place.
 
-    A model is then asked once for all its rows, without a copy of them for every number.
+    A model is then asked once for all its rows, without a copy of them for every number. Raises
+    InvalidQuestion where there is not one of each in every row.
     """
+    counts = [len(each) for each in (states, decisions, parameters, keys)]
+    if len(set(counts)) > 1:
+        raise InvalidQuestion(
+            "rows of states, decisions, parameters and models are {}, {}, {} and {}: give as many "
+            "of each".format(*counts)
+        )
     # Numbers this short are sorted by their digits, in linear time.
     order = np.argsort(keys.astype(np.uint16), kind="stable")
     epochs = sample(states[order], decisions[order], parameters[order], keys[order], random)

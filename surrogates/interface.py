@@ -53,7 +53,10 @@ class Surrogate(Protocol):
         parameters: Float[np.ndarray, "batch parameter"],
         random: np.random.Generator,
     ) -> Epochs:
-        """Draw one epoch for each row."""
+        """Draw one epoch for each row.
+
+        Raises InvalidQuestion for what the simulator would refuse.
+        """
         ...
 
 
@@ -62,7 +65,10 @@ class SupportsLikelihood(Protocol):
     """A surrogate that can say how likely an observed epoch was."""
 
     def log_prob(self, transitions: Transitions) -> Float[np.ndarray, "batch"]:
-        """Log likelihood of each transition, in nats."""
+        """Log likelihood of each transition, in nats.
+
+        Raises InvalidQuestion as `Surrogate.sample`.
+        """
         ...
 
 

@@ -18,6 +18,7 @@ from surrogates.coordinates.coordinate import Coordinate, Coordinates, Draw, Kin
 from surrogates.coordinates.ledger import Ledger, ledger_of
 from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
+from surrogates.questions import Questions
 
 DURATION = Quantity(name="duration", unit="minutes", is_count=False)
 """Modelled as one more output where nobody knows beforehand how long an epoch lasts."""
@@ -34,6 +35,7 @@ class PlainCoordinates:
     ) -> None:
         self.description, self.openings = description, openings
         self._is_signed, self._ledger = is_signed, ledger_of(description)
+        self._questions = Questions(description)
         quantities = _modelled(description, self._ledger)
         self.coordinates = tuple(
             Coordinate(name=q.name, kind=_kind(q, is_signed=bool(signed)))
@@ -69,6 +71,7 @@ class PlainCoordinates:
         Float[np.ndarray, "row coordinate"],
     ]:
         """Free numbers of observed epochs and their lower and upper bounds, natural scale."""
+        self._questions.check(transitions.state, transitions.decision, transitions.parameters)
         values = self._columns(transitions)
         low = np.broadcast_to(self._lowest, values.shape)
         return values, low, np.full(values.shape, np.inf)
@@ -96,6 +99,7 @@ class PlainCoordinates:
         draw: Draw,
     ) -> Epochs:
         """The epochs that the drawn numbers make, with what follows filled in."""
+        self._questions.check(states, decisions, parameters)
         count = len(states)
         endless = np.full(count, np.inf)
         drawn = np.stack(

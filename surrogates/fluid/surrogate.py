@@ -143,10 +143,11 @@ class FluidSurrogate:
         random: np.random.Generator,
     ) -> Epochs:
         """Draw one epoch for each row: the arrivals, then all else around what they lead to."""
-        arrivals = self._means.arrivals(states, parameters)
-        means: list[Column] = [arrivals]
+        means: list[Column] = []
 
         def draw(position: int, low: Column, high: Column) -> Column:
+            if position == 0:
+                means.append(self._means.arrivals(states, parameters))
             coordinate = self._balance.coordinates[position]
             latent = coordinate.scale(means[position]) + self._laws.bias[position]
             latent += self._laws.deviation[position] * random.standard_normal(len(latent))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from surrogates.dataset import Transitions
+from surrogates.errors import InvalidDataset
+from tests.systems import unchecked
 
 
 def played(episodes: list[int], policies: list[str], rows: int = 3) -> Transitions:
@@ -21,6 +25,13 @@ def played(episodes: list[int], policies: list[str], rows: int = 3) -> Transitio
         episode=np.repeat(episodes, rows),
         policy=np.repeat(policies, rows),
     )
+
+
+def test_parts_of_unequal_length_are_refused() -> None:
+    """Whoever joins them by hand would have epochs with the decisions of others."""
+    data = played([1], ["a"])
+    with unchecked(), pytest.raises(InvalidDataset, match="2 rows of decision and 3 of state"):
+        replace(data, decision=data.decision[:2])
 
 
 def test_a_share_of_the_episodes_of_each_policy_is_held_out() -> None:

@@ -13,7 +13,7 @@ from surrogates.baselines import (
     fit_nearest_neighbours,
 )
 from surrogates.dataset import Transitions
-from surrogates.errors import InvalidDataset
+from surrogates.errors import InvalidDataset, InvalidQuestion
 from surrogates.families import DEFAULT_SETTINGS, FAMILIES, LOADERS, fit_family
 from surrogates.forecast import predict
 from surrogates.interface import (
@@ -25,6 +25,7 @@ from surrogates.interface import (
     Surrogate,
 )
 from tests.surrogates.conftest import SMALL_SETTINGS
+from tests.systems import unchecked
 
 each_family = pytest.mark.parametrize("family", sorted(FAMILIES))
 
@@ -75,6 +76,63 @@ def test_every_draw_conserves_customers(
     assert (epochs.state[:, :stocks] >= 0).all()
     whole = np.concatenate([epochs.state[:, :stocks], epochs.outputs[:, :flows]], axis=1)
     assert np.array_equal(whole, np.rint(whole))
+
+
+@each_family
+@pytest.mark.parametrize(
+    ("part", "column", "value", "fault"),
+    [
+        (0, 0, np.nan, "'.*' is nan: give a finite number"),
+        (0, -2, 2.0, "'day' is 2: they are numbered from 0 to 1"),
+        (0, -1, -1.0, "'epoch' is -1: they are numbered from 0 on"),
+        (1, 0, 77.0, "lever '.*' at 77: a share from 0 to 1; it offers 0, "),
+        (2, 0, 0.0, "parameter '.*' is 0.0: give a number above 0"),
+    ],
+)
+def test_what_the_simulator_would_refuse_is_refused(
+    family: str,
+    part: int,
+    column: int,
+    value: float,
+    fault: str,
+    fitted: dict[str, Surrogate],
+    description: SystemDescription,
+    held_out: Transitions,
+) -> None:
+    """Whatever a model answers, it is of no system: a policy would be trained on it for hours."""
+    asked = extreme_inputs(description, seed=5, largest=40)
+    asked[part][3, column] = value
+    with pytest.raises(InvalidQuestion, match=fault):
+        fitted[family].sample(*asked, np.random.default_rng(9))
+    if not isinstance(fitted[family], SupportsLikelihood):
+        return
+    seen = held_out.take(np.arange(len(asked[0])))
+    told = replace(seen, **dict(zip(("state", "decision", "parameters"), asked, strict=True)))
+    with pytest.raises(InvalidQuestion, match=fault):
+        fitted[family].log_prob(told)  # type: ignore[attr-defined]
+
+
+@each_family
+@pytest.mark.parametrize("part", range(3))
+def test_one_of_each_is_needed_for_every_row(
+    family: str, part: int, fitted: dict[str, Surrogate], description: SystemDescription
+) -> None:
+    """One decision for two states was answered with one epoch, or with that of another row."""
+    asked = list(extreme_inputs(description, seed=5, largest=40, rows=2))
+    asked[part] = asked[part][:1]
+    with unchecked(), pytest.raises(InvalidQuestion, match="give"):
+        fitted[family].sample(*asked, np.random.default_rng(9))
+
+
+@each_family
+def test_a_state_of_another_system_is_refused(
+    family: str, fitted: dict[str, Surrogate], description: SystemDescription
+) -> None:
+    """With a column less every number would be taken for another, or end in a stack trace."""
+    states, *others = extreme_inputs(description, seed=5, largest=40, rows=2)
+    width = states.shape[1]
+    with unchecked(), pytest.raises(InvalidQuestion, match=f"has {width} and 2 states"):
+        fitted[family].sample(states[:, 1:], *others, np.random.default_rng(9))
 
 
 @each_family
