@@ -197,3 +197,28 @@ def refuse_unusable(transitions: Transitions, system: str) -> None:
             raise InvalidDataset(
                 f"row {broken[0]} of {name} holds a non-finite number: drop it or collect again"
             )
+
+
+def refuse_impossible(transitions: Transitions, description: Description) -> None:
+    """Raise InvalidDataset for a count that is negative or not whole, and for a negative duration.
+
+    What else a number may be the description does not say.
+    """
+    for group, quantities in (
+        ("state", description.components),
+        ("next_state", description.components),
+        ("outputs", description.outputs),
+    ):
+        values = getattr(transitions, group)
+        is_count = np.array([quantity.is_count for quantity in quantities], dtype=bool)
+        wrong = np.argwhere(is_count & ((values < 0) | (values != np.rint(values))))
+        for row, at in wrong[:1]:
+            raise InvalidDataset(
+                f"row {row} of {group} has {quantities[at].name!r} at {values[row, at]:g}: a count "
+                "is whole and 0 or more; collect again, or declare it with "
+                "Quantity(..., is_count=False)"
+            )
+    for row in np.flatnonzero(transitions.duration < 0)[:1]:
+        raise InvalidDataset(
+            f"row {row} of duration is {transitions.duration[row]:g} minutes: give 0 or more"
+        )

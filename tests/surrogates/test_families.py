@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.description import SystemDescription
+from sim.description import Description, SystemDescription
+from sim.epoch import Quantity
 from surrogates.baselines import (
     MeanSurrogate,
     NearestNeighbourSettings,
@@ -327,6 +328,55 @@ def test_a_broken_row_is_refused_by_number(
     broken = replace(few, outputs=outputs)
     with pytest.raises(InvalidDataset, match="row 7 of outputs"):
         fit_mean(broken, description, None, np.random.default_rng(0))
+
+
+@each_family
+@pytest.mark.parametrize(
+    ("group", "value", "fault"),
+    [
+        ("outputs", -1.0, r"row 7 of outputs has '.*' at -1: a count is whole and 0 or more"),
+        ("state", 0.5, r"row 7 of state has '.*' at 0.5: a count is whole and 0 or more"),
+        ("next_state", -3.0, r"row 7 of next_state has '.*' at -3: a count"),
+        ("duration", -30.0, r"row 7 of duration is -30 minutes: give 0 or more"),
+    ],
+)
+def test_what_cannot_be_is_not_learnt_from(
+    family: str,
+    group: str,
+    value: float,
+    fault: str,
+    fitted: dict[str, Surrogate],
+    transitions: Transitions,
+    description: SystemDescription,
+) -> None:
+    """A sign or a scale that was mistaken would come back from every draw."""
+    few = transitions.take(np.arange(10))
+    numbers = getattr(few, group).copy()
+    numbers.reshape(10, -1)[7, 0] = value
+    broken = replace(few, **{group: numbers})
+    with pytest.raises(InvalidDataset, match=fault):
+        fit_family(family, broken, description, np.random.default_rng(0))
+    surrogate = fitted[family]
+    assert isinstance(surrogate, SupportsUpdate)
+    with pytest.raises(InvalidDataset, match=fault):
+        surrogate.update(broken, np.random.default_rng(0))
+
+
+def test_what_is_declared_no_count_may_be_negative(transitions: Transitions) -> None:
+    """A user's balance of an account or temperature may have any sign and any fraction."""
+    heat = tuple(Quantity(name=n, unit="K", is_count=False) for n in ("inside", "outside"))
+    description = Description(name="house", components=heat, outputs=heat[:1], levers=(), epochs=10)
+    few = transitions.take(np.arange(40))
+    random = np.random.default_rng(0)
+    cold = replace(
+        few,
+        state=-20.0 + random.random((40, 2)),
+        decision=few.decision[:, :0],
+        parameters=few.parameters[:, :0],
+        next_state=-20.0 + random.random((40, 2)),
+        outputs=random.normal(size=(40, 1)),
+    )
+    fit_family("mean", cold, description, random)
 
 
 def test_the_nearest_epoch_of_a_row_of_the_data_is_itself(
