@@ -206,7 +206,8 @@ def main() -> None:
         place = f" {error.filename}" if error.filename else ""
         print(
             f"surrogym: cannot write or read{place}: {error.strerror or error}; "
-            "free space or choose another --runs folder, then go on with --resume",
+            "free space or choose another --runs folder, then go on with --resume, or with the "
+            "same command where it has none",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -80,16 +80,35 @@ def _campaign(
     lineage = {"commit": commit(), "scenario": scenario, "family": name, "seed": seed}
     store = DatasetFile(path=data, description=description, lineage=lineage)
     found, _ = store.read()
-    if found is not None and epochs < len(found) + description.epochs:
-        raise SurrogymError(
-            f"--epochs {epochs}: {data} has {len(found)} already and an episode adds "
-            f"{description.epochs}; ask for {len(found) + description.epochs} or more"
-        )
+    _refuse_budget(epochs, data, 0 if found is None else len(found), description.epochs)
+    _make_room(data)
     settings = CampaignSettings(budget=epochs, seed=seed)
     with _executor(workers) as executor:
         yield from run_campaign(
             place.build, fit, settings, improve=Improve(place=place), store=store, executor=executor
         )
+
+
+def _refuse_budget(epochs: int, data: Path, there: int, episode: int) -> None:
+    if epochs < there + episode:
+        told = f"{data} has {there} already and " if there else ""
+        raise SurrogymError(
+            f"--epochs {epochs}: {told}one episode has {episode} epochs; "
+            f"ask for {there + episode} or more"
+        )
+
+
+def _make_room(data: Path) -> None:
+    """A round is simulated before it is written, so that what prevents it is to be said now."""
+    trial = data.with_name(f"{data.name}.part")
+    try:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise SurrogymError(
+            f"cannot write {data}: {error.strerror}; give another --data"
+        ) from error
 
 
 @contextmanager

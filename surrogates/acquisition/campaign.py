@@ -122,7 +122,9 @@ class _Campaign:
         settings, epochs = self._settings, self._description.epochs
         count = min(settings.first, settings.budget // epochs)
         if not count:
-            raise InvalidDataset(f"budget {settings.budget}: one episode has {epochs} epochs")
+            raise InvalidDataset(
+                f"budget {settings.budget}: one episode has {epochs} epochs; give {epochs} or more"
+            )
         return plan_latin_hypercube(self._description, count, settings.seed)
 
     def affordable(self, transitions: Transitions) -> int:

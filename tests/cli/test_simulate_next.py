@@ -72,9 +72,29 @@ def test_a_budget_that_adds_nothing_is_refused(
     """Silence would look like a data set that was extended."""
     path = tmp_path / "t.parquet"
     assert surrogym(monkeypatch, path, 5) == 2
-    assert "one episode has 6 epochs" in capsys.readouterr().err
+    assert "--epochs 5: one episode has 6 epochs; ask for 6 or more" in capsys.readouterr().err
     assert surrogym(monkeypatch, path, 96) == 0
     before = path.read_bytes()
     assert surrogym(monkeypatch, path, 101) == 2
     assert "ask for 102 or more" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["/proc/t.parquet", "file/t.parquet"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_simulated(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    """An hour of the simulator would be lost, and this command has no other option to mend it."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("surrogates.acquisition.run_campaign", _simulated)
+    assert surrogym(monkeypatch, tmp_path / name, 96) == 2
+    said = capsys.readouterr().err
+    assert f"cannot write {tmp_path / name}: " in said
+    assert "; give another --data" in said
+
+
+def _simulated(*_: object, **__: object) -> None:
+    raise AssertionError("something was simulated")
