@@ -1,7 +1,8 @@
 """The networks of an ensemble, trained side by side as one batched network.
 
 Weights of all members are stacked, so that a step of all is a few batched products. Each member
-sees its own bootstrap of the rows and is kept at its best pass on rows that no member learns from.
+begins at a line of its own (see `lines`), sees its own bootstrap of the rows and is kept at its
+best pass on rows of which only the lines have learnt.
 """
 
 from __future__ import annotations
@@ -94,10 +95,17 @@ class Members(nn.Module):
         with torch.no_grad():
             self.weights[-1].mul_(0.1)
 
-    def start_from(self, lines: Tensor) -> None:
-        """Set the linear part of every member: a row a number, its intercept last."""
+    def start_from(self, lines: Tensor, spread: Tensor) -> None:
+        """Set the linear part of each member, its intercepts last, and the spread of each number.
+
+        Members lie apart from here on: where data are few, steps are too, and lead nowhere far.
+        """
+        beyond = (spread - SMALLEST_SPREAD).clamp_min(SMALLEST_SPREAD)
         with torch.no_grad():
-            self.skip.copy_(lines.T.expand_as(self.skip))
+            self.skip.copy_(lines.transpose(1, 2))
+            # What softplus takes there.
+            bias = SPREAD_SHIFT + beyond + torch.log(-torch.expm1(-beyond))
+            self.biases[-1][:, :, len(spread) :] = bias
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Location and spread by member, row and number."""

@@ -24,6 +24,7 @@ from surrogates.coordinates import (
 )
 from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.ensemble.cells import Cells
+from surrogates.ensemble.lines import learn_lines
 from surrogates.ensemble.members import (
     LARGEST_RESIDUAL,
     SMALLEST_SPREAD,
@@ -163,7 +164,12 @@ class EnsembleSurrogate:
         decisions: Float[np.ndarray, "batch lever"],
         parameters: Float[np.ndarray, "batch parameter"],
     ) -> Float[np.ndarray, "batch"]:
-        """How far the elites' locations lie apart, in spreads of the data."""
+        """How far the elites' locations lie apart, in spreads of the data.
+
+        It grows as data shrink. Where the truth is a known line, errors of 20 to 400 epochs were
+        1.1 to 1.3 times as large. On unseen days of a bank it was 1.5 times what fits to other days
+        differ by from 56 epochs, 1.3 times from 140 and 0.6 times from 560 and 1,960.
+        """
         inputs = self._inputs(states, decisions, parameters)
         located = np.stack([member(inputs)[: self._numbers] for member in self._members])
         return np.asarray(np.sqrt(located.astype(float).var(axis=0).mean(axis=0)))
@@ -294,14 +300,20 @@ def fit_ensemble(
     random: np.random.Generator,
     on_progress: Progress | None = None,
 ) -> EnsembleSurrogate:
-    """Train the members from lines and small random weights; keep the best as elites."""
+    """Train the members from lines of their own and small random weights; the best are elites."""
     refuse_unusable(transitions, description.name)
     free = learn_coordinates(description, transitions)
     scales, lessons = prepare(transitions, free)
     sizes = (scales.feature.shape[1], *[settings.hidden] * settings.layers)
     seed = torch.Generator().manual_seed(int(random.integers(2**31)))
     members = Members(settings.members, sizes, lessons.numbers, seed)
-    members.start_from(torch.from_numpy(lessons.feature_lines().astype(np.float32)))
+    lines = learn_lines(
+        lessons.shared[:, : -lessons.numbers], lessons.targets.T, transitions.episode
+    )
+    members.start_from(
+        torch.from_numpy(lines.draw(settings.members, random).astype(np.float32)),
+        torch.from_numpy(lines.missed.astype(np.float32)),
+    )
     weights, elites = _teach(
         members, transitions, free, scales, settings, random, on_progress or unheard
     )
