@@ -43,6 +43,7 @@ from surrogates.fidelity.policies import (
 from surrogates.fidelity.progress import Counter, Hear
 from surrogates.fidelity.ranking import Ranking, rank_policies, refuse_unrankable
 from surrogates.fidelity.settings import FidelitySettings
+from surrogates.fidelity.standing import Standing, standing_of
 from surrogates.fidelity.verdict import judge
 from surrogates.interface import Surrogate
 from surrogates.pilot import seated
@@ -53,6 +54,8 @@ _FIRST_EPISODES = 16
 """Simulated to see which states occur, before the policies to rank are drawn."""
 _FEWEST_DAYS = 4
 """Days below which a cell's gap is left out."""
+_SHARE = 8
+"""Imagined episodes of the trained policy for each of a varied one it is held against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,8 @@ class Evidence:
     ranking: Ranking
     gap: Gap | None
     """Of the policy trained on it, at nominal parameters."""
+    standing: Standing | None
+    """Of that policy in the surrogate among the varied ones, at the same parameters."""
     gap_cells: dict[str, Gap]
     untrained_gap: Gap
     """Of the varied policies together: what no policy could have exploited."""
@@ -134,7 +139,7 @@ class Assessment:
         fresh = self._run_afresh()
         scored = fresh.first.take(self._some(len(fresh.first), self.settings.scored_rows))
         asks = self._counter("asking the surrogate", self._answers(fresh))
-        gap, familiar = self._trained_gap(fresh, asks)
+        gap, standing, familiar = self._trained_gap(fresh, asks)
         days, costs, dreamt = self._values(fresh, asks)
         count = len(self._varied)
         evidence = Evidence(
@@ -163,6 +168,7 @@ class Assessment:
                 self._stream("ranking"),
             ),
             gap=gap,
+            standing=standing,
             gap_cells={} if self.trained is None else self._cell_gaps(days, costs, dreamt),
             untrained_gap=paired_optimism(
                 costs[:count].mean(axis=0), dreamt[:count].mean(axis=0), self._stream("untrained")
@@ -225,7 +231,8 @@ class Assessment:
         """Epochs that the surrogate will be asked to imagine step by step."""
         s, whole = self.settings, int(self._horizons[-1])
         episodes = len(fresh.batches) + s.copies * len(fresh.ranked)
-        episodes += s.gap_episodes * (fresh.trained is not None)
+        if fresh.trained is not None:
+            episodes += 2 * s.gap_episodes + len(self._varied) * self._held_against
         return episodes * whole + len(fresh.batches) * min(s.short, whole)
 
     def _stream(self, purpose: str) -> np.random.Generator:
@@ -339,26 +346,57 @@ class Assessment:
         chosen = self._stream("openings").integers(len(openings), size=count)
         return np.asarray(openings[chosen])
 
-    def _trained_gap(self, fresh: Fresh, asks: Counter) -> tuple[Gap | None, Familiarity | None]:
+    def _trained_gap(
+        self, fresh: Fresh, asks: Counter
+    ) -> tuple[Gap | None, Standing | None, Familiarity | None]:
         asked = self._asked_of_trained(self.settings.gap_episodes)
         if asked is None or fresh.trained is None:
-            return None, None
+            return None, None, None
         costs = as_episodes(fresh.trained, self._horizons, self.cost).costs
         dreamt = self._imagine(
             asked, self._openings(len(asked)), self._horizons, "the trained policy", asks
         )
         gap = optimism(costs, dreamt.costs, self._stream("gap"))
-        return gap, self._met_by_trained(dreamt)
+        return gap, self._standing(dreamt.costs, asks), self._met_by_trained(dreamt)
 
     def _asked_of_trained(self, count: int) -> Asked | None:
         """Episodes at nominal parameters, where there is a trained policy."""
         if self.trained is None:
             return None
+        return self._at_nominal(np.full(count, len(self._policies) - 1), "the trained policy")
+
+    def _at_nominal(self, which: Int[np.ndarray, "episode"], purpose: str) -> Asked:
+        """Episodes of the numbered policies at the parameters that policies are trained at."""
         return Asked(
-            parameters=np.tile(self.surrogate.description.nominal, (count, 1)),
-            which=np.full(count, len(self._policies) - 1),
-            seeds=self._seeds(count, "the trained policy"),
+            parameters=np.tile(self.surrogate.description.nominal, (len(which), 1)),
+            which=which,
+            seeds=self._seeds(len(which), purpose),
         )
+
+    @property
+    def _held_against(self) -> int:
+        """Imagined episodes of each varied policy at nominal parameters."""
+        return max(1, self.settings.gap_episodes // _SHARE)
+
+    def _standing(self, trained: Float[np.ndarray, "episode"], asks: Counter) -> Standing:
+        count = len(self._varied)
+        each = np.repeat(np.arange(count), self._held_against)
+        means = self._imagined_costs(each, "the varied", asks).reshape(count, -1).mean(axis=1)
+        again = np.full(self.settings.gap_episodes, means.argmin())
+        return standing_of(
+            trained,
+            [policy.name for policy in self._varied],
+            means,
+            self._imagined_costs(again, "the best of the varied", asks),
+            self._stream("standing"),
+        )
+
+    def _imagined_costs(
+        self, which: Int[np.ndarray, "episode"], purpose: str, asks: Counter
+    ) -> Float[np.ndarray, "episode"]:
+        asked = self._at_nominal(which, purpose)
+        openings = self._openings(len(asked))
+        return self._imagine(asked, openings, self._horizons, purpose, asks).costs
 
     def _cell_gaps(
         self,

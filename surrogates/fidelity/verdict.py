@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from surrogates.fidelity.assessment import Evidence
     from surrogates.fidelity.familiarity import Familiarity
     from surrogates.fidelity.horizons import Distance, Horizons
+    from surrogates.fidelity.standing import Standing
 
 Outcome = Literal["holds", "fails", "unknown", "does not apply"]
 _BY_SEVERITY: tuple[Outcome, ...] = ("does not apply", "holds", "unknown", "fails")
@@ -43,6 +44,9 @@ simulator itself then orders more than three pairs in twenty otherwise on other 
 LARGEST_GAP = 0.1
 """Optimism about a trained policy that is bearable: a tenth of its cost is what the demo's
 policy gains on the best rule, so that more could be all of the gain."""
+LARGEST_LAG = 0.1
+"""How far a trained policy may stay behind the best of the varied ones, luck included, and be held
+to be trained: as far as the gap that it is to show. It is not to be surely behind at all."""
 UNFAMILIAR, MOST_UNFAMILIAR = 0.05, 0.2
 """Score below which a question is farther out than 95% of the data's, and the largest share of
 such questions: four times what is expected of questions like the data's."""
@@ -228,8 +232,8 @@ def _tau(evidence: Evidence) -> _Found:
 
 
 def _gap(evidence: Evidence) -> _Found:
-    gap = evidence.gap
-    if gap is None:
+    gap, standing = evidence.gap, evidence.standing
+    if gap is None or standing is None:
         return "unknown", "no policy was trained on it"
     told = (
         f"of a trained policy's cost the surrogate hides {gap.value:+.1%} [{gap.low:+.1%}, "
@@ -237,9 +241,29 @@ def _gap(evidence: Evidence) -> _Found:
     )
     if gap.low > LARGEST_GAP or gap.high < -LARGEST_GAP:
         return "fails", told
+    untrained = _untrained(standing)
+    if untrained is not None:
+        return "unknown", f"{told}, but {untrained}"
     if gap.low < -LARGEST_GAP or gap.high > LARGEST_GAP:
         return "unknown", f"{told}, and the interval reaches beyond: simulate more days of it"
     return "holds", told
+
+
+def _untrained(standing: Standing) -> str | None:
+    """Why a policy may have learnt too little to find what there is to exploit, where it may."""
+    told = (
+        f"it ranks {standing.rank} of {standing.policies} in the surrogate itself and costs "
+        f"{-standing.lead:+.1%} [{-standing.high:+.1%}, {-standing.low:+.1%}] more there than "
+        f"{standing.best}"
+    )
+    if standing.high < 0.0:
+        return f"{told}, so it was hardly trained: give --train-seconds more"
+    if standing.low < -LARGEST_LAG:
+        return (
+            f"{told}, so that it may have hardly been trained ({LARGEST_LAG:.0%} is allowed): "
+            "give --train-seconds more, or imagine more episodes"
+        )
+    return None
 
 
 def _support(evidence: Evidence) -> _Found:

@@ -72,6 +72,20 @@ def test_every_quantity_is_shown_by_cell_where_the_record_has_it(tmp_path: Path)
     assert "Each quantity in each cell" not in (tmp_path / "page.html").read_text()
 
 
+def test_where_the_trained_policy_stands_is_told_where_the_record_has_it(tmp_path: Path) -> None:
+    """Older records do not tell whether it was trained, and still make a page."""
+    record = stored("good")
+    write_report(tmp_path / "page.html", record)
+    assert "In the surrogate itself" not in (tmp_path / "page.html").read_text()
+    record["standing"] = {
+        "rank": 6, "policies": 7, "best": "linear 2", "lead": -0.3, "low": -0.4, "high": -0.2,
+    }  # fmt: skip
+    write_report(tmp_path / "page.html", record)
+    page = (tmp_path / "page.html").read_text()
+    assert "In the surrogate itself it ranks 6 of 7" in page
+    assert "-30.0% [-40.0%, -20.0%] of the cost of linear 2" in page.replace("\n", " ")
+
+
 def test_a_part_is_shown_once_however_often_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
     """A fit says that it is done, and so does whoever waited for it."""
     with Steps(Reporter()) as steps:
