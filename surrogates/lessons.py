@@ -145,17 +145,6 @@ class Lessons:
         )
         return found
 
-    def feature_lines(self) -> Float[np.ndarray, "coordinate weight"]:
-        """Ridge regressions of every number on the features alone, over all rows."""
-        features = self.shared[:, : -self.numbers].astype(float)
-        design = np.column_stack([features, np.ones(len(features))])
-        gram = design.T @ design
-        gram[np.diag_indices(len(gram) - 1)] += _RIDGE
-        found: Float[np.ndarray, "coordinate weight"] = np.linalg.solve(
-            gram, design.T @ self.targets.T
-        ).T
-        return found
-
     def lines(self) -> Float[np.ndarray, "coordinate weight"]:
         """The line of every number."""
         return np.stack([self.line(i) for i in range(self.numbers)])
