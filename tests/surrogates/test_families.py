@@ -121,8 +121,9 @@ def test_one_of_each_is_needed_for_every_row(
     """One decision for two states was answered with one epoch, or with that of another row."""
     asked = list(extreme_inputs(description, seed=5, largest=40, rows=2))
     asked[part] = asked[part][:1]
+    states, decisions, parameters = asked
     with unchecked(), pytest.raises(InvalidQuestion, match="give"):
-        fitted[family].sample(*asked, np.random.default_rng(9))
+        fitted[family].sample(states, decisions, parameters, np.random.default_rng(9))
 
 
 @each_family
@@ -130,10 +131,10 @@ def test_a_state_of_another_system_is_refused(
     family: str, fitted: dict[str, Surrogate], description: SystemDescription
 ) -> None:
     """With a column less every number would be taken for another, or end in a stack trace."""
-    states, *others = extreme_inputs(description, seed=5, largest=40, rows=2)
+    states, decisions, parameters = extreme_inputs(description, seed=5, largest=40, rows=2)
     width = states.shape[1]
     with unchecked(), pytest.raises(InvalidQuestion, match=f"has {width} and 2 states"):
-        fitted[family].sample(states[:, 1:], *others, np.random.default_rng(9))
+        fitted[family].sample(states[:, 1:], decisions, parameters, np.random.default_rng(9))
 
 
 @each_family

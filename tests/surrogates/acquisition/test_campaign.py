@@ -73,7 +73,7 @@ def test_a_stopped_campaign_goes_on_after_its_last_round(tmp_path: Path) -> None
     begun = run_campaign(BUILD, fit, SETTINGS, improve=improve, store=store)
     next(begun)
     kept = next(begun).transitions
-    store.path.with_name("t.parquet.part").write_text("cut off")
+    (tmp_path / "t.parquet.part").write_text("cut off")
     first, *rest = run_campaign(BUILD, fit, SETTINGS, improve=improve, store=store)
     assert first.number == 1
     assert np.array_equal(first.transitions.next_state, kept.next_state)
