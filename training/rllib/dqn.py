@@ -8,6 +8,7 @@ from ray.rllib.utils.schedules.scheduler import Scheduler
 
 from training.rllib.dqn_learner import DQNAnnealing, LeanDQNLearner, LeanDQNModule
 from training.rllib.off_policy import OffPolicyAlgorithm, OffPolicyConfig
+from training.rllib.refusals import UNHEARD_BY_DQN, unheard
 from training.rllib.rollout import Rollout
 
 
@@ -47,21 +48,16 @@ class LeanDQNConfig(OffPolicyConfig, DQNConfig):
     """
 
     lean_class = LeanDQN
+    stock_class = DQNConfig
 
     def __init__(self, algo_class: type | None = None) -> None:
         """Start from the defaults that LeanDQN needs."""
         super().__init__(algo_class=algo_class)
         self.dueling = False
 
-    def refused(self) -> dict[str, bool]:
+    def refused(self) -> dict[str, str]:
         """Also what rainbow adds."""
-        return {
-            **super().refused(),
-            "num_atoms": self.num_atoms > 1,
-            "noisy": self.noisy,
-            "burn_in_len": self.burn_in_len > 0,
-            "before_learn_on_batch": self.before_learn_on_batch is not None,
-        }
+        return {**super().refused(), **unheard(self, UNHEARD_BY_DQN)}
 
     def get_default_learner_class(self) -> type[LeanDQNLearner]:
         """The learner that takes batches of arrays."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from reprlib import Repr
 from typing import Any, ClassVar, TypeVar
 
 import gymnasium as gym
@@ -19,11 +20,16 @@ from ray.rllib.utils.metrics import (
 
 from sim.errors import SurrogymError
 from training.policies import NetworkPolicy
-from training.rllib.batched_runner import BatchedEnvRunner
+from training.rllib.batched_runner import MAKE_ENV, BatchedEnvRunner
 from training.rllib.distributions import Distribution, distribution_over
+from training.rllib.own_algorithm import own_config
+from training.rllib.refusals import CONNECTORS, UNHEARD, uncalled, unheard
 from training.rllib.rollout import Returns, Rollout
 
 C = TypeVar("C", bound="LeanConfig")
+_SHORT = Repr()
+_SHORT.maxother = _SHORT.maxstring = 100
+_BATCHED_MODES = ("sync", "vector_entry_point", gym.VectorizeMode.VECTOR_ENTRY_POINT)
 
 
 class UnsupportedConfig(SurrogymError):
@@ -35,8 +41,16 @@ class LeanConfig(AlgorithmConfig):
 
     lean_class: ClassVar[type[Algorithm]]
     """The algorithm that this configures."""
-    learns: ClassVar[str]
-    """How the algorithm learns, as refusals tell it."""
+    stock_class: ClassVar[type[AlgorithmConfig]]
+    """RLlib's own config of it."""
+    own_follows: ClassVar[tuple[str, ...]] = CONNECTORS
+    """Settings for which RLlib's own algorithm stands in."""
+
+    # What RLlib declares by its defaults alone.
+    env: Any
+    rollout_fragment_length: Any
+    gym_env_vectorize_mode: Any
+    _train_batch_size_per_learner: Any
 
     def __init__(self, algo_class: type | None = None) -> None:
         """Start from RLlib's defaults with the batched runner in place."""
@@ -60,29 +74,53 @@ class LeanConfig(AlgorithmConfig):
         """How decisions in a space are explored."""
         return distribution_over(space)
 
-    def refused(self) -> dict[str, bool]:
-        """By setting whether its value would silently do nothing."""
-        connectors = ("_env_to_module_connector", "_module_to_env_connector", "_learner_connector")
-        return {
-            **{name: getattr(self, name) is not None for name in connectors},
-            "num_learners": self.num_learners > 0,
-            "batch_mode": self.batch_mode != "truncate_episodes",
-            "rollout_fragment_length": not isinstance(self.rollout_fragment_length, int),
-        }
+    def refused(self) -> dict[str, str]:
+        """By setting why it would silently do nothing, or something else than it says."""
+        found = {**unheard(self, UNHEARD), **uncalled(self)}
+        if self.is_multi_agent:
+            found["policies"] = f"one policy is learned, {DEFAULT_MODULE_ID!r}"
+        if not isinstance(self.rollout_fragment_length, int):
+            found["rollout_fragment_length"] = "rollouts have a fixed length: give a whole number"
+        if self.gym_env_vectorize_mode not in _BATCHED_MODES:
+            found["gym_env_vectorize_mode"] = "environments are one batch"
+        if self.grad_clip_by == "value":
+            found["grad_clip_by"] = "gradients are clipped by the norm of each network"
+        if self.env is not None and MAKE_ENV not in self.env_config:
+            found["env_config"] = f"it has no {MAKE_ENV!r}, the function from num_envs to a batch"
+        if self.model_config.get("use_lstm"):
+            found["use_lstm"] = "the batched runner carries the memory of RecurrentModule alone"
+        return found
 
     def validate(self) -> None:
         """Raise UnsupportedConfig for what would silently do nothing, else ask RLlib."""
         super().validate()
         if self.in_evaluation:
             return
-        for setting, is_refused in self.refused().items():
-            if is_refused:
-                raise UnsupportedConfig(
-                    f"{self.lean_class.__name__} cannot follow "
-                    f"{setting.lstrip('_')}={getattr(self, setting)!r}: it learns in one process, "
-                    f"{self.learns}, from truncated rollouts of fixed length and without "
-                    "connectors; leave the setting at its default, or use RLlib's own algorithm"
-                )
+        refused = self.refused()
+        # First of all what RLlib's own algorithm would not be taken for without being asked.
+        for setting in sorted(refused, key=self.own_follows.__contains__):
+            raise UnsupportedConfig(self._refusal(setting, refused[setting]))
+
+    def to_stock(self) -> AlgorithmConfig:
+        """RLlib's own config with these settings, for what a lean algorithm cannot follow.
+
+        Environments are then stepped one by one, and rewards are not scaled. Raises
+        UnsupportedConfig where this config asks for what RLlib's own algorithm cannot follow.
+        """
+        if self.discount_minutes is not None:
+            raise UnsupportedConfig(
+                f"discount_minutes={self.discount_minutes}: RLlib's own algorithms discount by "
+                "steps alone; leave it out by discount_time(None)"
+            )
+        return own_config(self, self.stock_class())
+
+    def _refusal(self, setting: str, why: str) -> str:
+        told = _SHORT.repr(self.model_config.get(setting, getattr(self, setting, None)))
+        return (
+            f"{self.lean_class.__name__} cannot follow {setting.lstrip('_')}={told}: {why}; "
+            "leave the setting at its default, or train by RLlib's own algorithm: "
+            "config.to_stock().build_algo()"
+        )
 
 
 class LeanAlgorithm(Algorithm):
@@ -180,6 +218,6 @@ def _collect_with(
     # process and with it the message.
     try:
         runner.set_state({COMPONENT_RL_MODULE: weights})
-        return runner.collect(steps), runner.get_metrics()
+        return runner.collect(steps, explore=runner.config.explore), runner.get_metrics()
     except Exception as error:
         return error

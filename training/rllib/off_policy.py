@@ -1,17 +1,21 @@
 """What DQN and SAC share in RLlib's frame: collect, replay, update."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from sim.streams import stream
 from training.rllib.experience import Joiner
-from training.rllib.lean import LeanAlgorithm, LeanConfig
+from training.rllib.lean import LeanAlgorithm, LeanConfig, UnsupportedConfig
+from training.rllib.refusals import UNHEARD_BY_REPLAY, unheard
 from training.rllib.replay import Replay
 from training.rllib.rollout import Rollout
 
 C = TypeVar("C", bound="OffPolicyConfig")
 UNIFORM = "EpisodeReplayBuffer"
 REPLAY, DRAWING = "replay", "drawing"
+_NO_PAST = "a replay of single transitions has no past; train LeanPPO with remember(...) instead"
 
 
 class OffPolicyConfig(LeanConfig):
@@ -21,11 +25,8 @@ class OffPolicyConfig(LeanConfig):
     The replay is stored in checkpoints unless `store_buffer_in_checkpoints` is switched off.
     """
 
-    learns = "from a uniform replay of arrays"
-
     # What both of RLlib's configs have.
     n_step: Any
-    training_intensity: Any
 
     def __init__(self, algo_class: type | None = None) -> None:
         """Start from the defaults that need nothing which is not there."""
@@ -43,15 +44,29 @@ class OffPolicyConfig(LeanConfig):
         self.updates_per_iteration = updates
         return self
 
-    def refused(self) -> dict[str, bool]:
+    def refused(self) -> dict[str, str]:
         """Also what needs episodes or priorities."""
-        return {
-            **super().refused(),
-            "replay_buffer_config": self.replay_buffer_config["type"] != UNIFORM,
-            "training_intensity": self.training_intensity is not None,
-            "n_step": not isinstance(self.n_step, int),
-            "grad_clip_by": self.grad_clip_by != "global_norm",
-        }
+        found = {**super().refused(), **unheard(self, UNHEARD_BY_REPLAY)}
+        if self.replay_buffer_config["type"] != UNIFORM:
+            found["replay_buffer_config"] = f"the replay is of arrays and uniform, as {UNIFORM!r}"
+        if not isinstance(self.n_step, int):
+            found["n_step"] = "the replay sums a fixed number of rewards: give a whole number"
+        if "use_lstm" in found:
+            found["use_lstm"] = _NO_PAST
+        if self.grad_clip_by != "global_norm":
+            found["grad_clip_by"] = "gradients are clipped by the norm of each network"
+        return found
+
+    def to_stock(self) -> AlgorithmConfig:
+        """Also with as many updates after a rollout, in RLlib's terms of rows a step."""
+        if self.model_config.get("use_lstm"):
+            raise UnsupportedConfig(f"use_lstm=True: {_NO_PAST}")
+        config: Any = super().to_stock()
+        if config.training_intensity is None:
+            envs = self.num_envs_per_env_runner * max(self.num_env_runners, 1)
+            rows = self.updates_per_iteration * self.total_train_batch_size
+            config.training(training_intensity=rows / (envs * self.rollout_fragment_length))
+        return cast(AlgorithmConfig, config)
 
 
 class OffPolicyAlgorithm(LeanAlgorithm):
