@@ -12,6 +12,7 @@ from ray.rllib.utils.metrics import NUM_MODULE_STEPS_TRAINED_LIFETIME
 from sim.errors import SurrogymError
 from training.policies import InconsistentNetwork
 from training.rllib.advantages import natural_reward_scale
+from training.rllib.lean import UnsupportedConfig
 from training.rllib.rollout import Rollout
 
 REWARD_SCALE = "reward_scale"
@@ -68,7 +69,7 @@ class LeanLearner(TorchLearner):
             for number, state in optimizer.state_dict()["state"].items():
                 for name, value in state.items():
                     tensors[f"{first + number}.{name}"] = value.numpy(force=True).copy()
-            first += len(_weights(optimizer))
+            first += len(_weights_of(optimizer))
         return tensors
 
     def load_optimiser(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -81,11 +82,11 @@ class LeanLearner(TorchLearner):
             place, _, name = key.partition(".")
             remembered.setdefault(int(place), {})[name] = torch.tensor(array)
         _check_shapes(
-            remembered, [weight for each in self._optimisers() for weight in _weights(each)]
+            remembered, [weight for each in self._optimisers() for weight in _weights_of(each)]
         )
         first = 0
         for optimizer in self._optimisers():
-            own = range(first, first + len(_weights(optimizer)))
+            own = range(first, first + len(_weights_of(optimizer)))
             state = {place - first: remembered[place] for place in own if place in remembered}
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
             first = own.stop
@@ -124,6 +125,21 @@ class LeanLearner(TorchLearner):
     def _network(self) -> Any:
         return self.module[DEFAULT_MODULE_ID].unwrapped()
 
+    def _weights(self) -> dict[str, np.ndarray]:
+        """The networks' weights, to be read as a policy's layers.
+
+        Raises UnsupportedConfig where those would mean something else.
+        """
+        told = self._network.model_config
+        activation, head = told.get("fcnet_activation", "tanh"), told.get("head_fcnet_hiddens")
+        if activation != "tanh" or head:
+            raise UnsupportedConfig(
+                f"fcnet_activation={activation!r} with head_fcnet_hiddens={head!r}: a "
+                "NetworkPolicy has tanh layers and a linear head"
+            )
+        state: dict[str, np.ndarray] = self.module[DEFAULT_MODULE_ID].get_state()
+        return state
+
     def _rescale_values(self, factor: float) -> None:
         """Multiply what the networks predict of rewards, which were those of a policy."""
         raise NotImplementedError
@@ -156,7 +172,7 @@ class LeanLearner(TorchLearner):
         return self.metrics.reduce()
 
 
-def _weights(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+def _weights_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 

@@ -100,7 +100,7 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
         """
         module = self.module[DEFAULT_MODULE_ID]
         scale = self.reward_scale or 1.0
-        state = module.get_state()
+        state = self._weights()
         head = head_in(state, self._distribution)
         if policy.head != head:
             raise InconsistentNetwork(f"cannot start from {policy.head}: actions are {head}")
@@ -110,7 +110,7 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
 
     def to_policy(self, name: str) -> NetworkPolicy:
         """The present weights as a policy that acts with numpy."""
-        state = self.module[DEFAULT_MODULE_ID].get_state()
+        state = self._weights()
         return to_network_policy(
             state,
             name=name,

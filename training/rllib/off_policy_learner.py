@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from gymnasium.spaces import Discrete, Space
 from ray.rllib.algorithms.dqn.dqn_learner import TD_ERROR_MEAN_KEY
-from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
@@ -124,20 +122,6 @@ class OffPolicyLearner(LeanLearner):
         """Restore what `get_state` gave."""
         super().set_state(state)
         self._moved_targets = state.get(MOVED_TARGETS, self._moved_targets)
-
-    def _weights(self) -> dict[str, np.ndarray]:
-        """The networks' weights, to be read as a policy's layers.
-
-        Raises UnsupportedConfig where those would mean something else.
-        """
-        told = self._network.model_config
-        if told["fcnet_activation"] != "tanh" or told["head_fcnet_hiddens"]:
-            raise UnsupportedConfig(
-                f"fcnet_activation={told['fcnet_activation']!r} with head_fcnet_hiddens="
-                f"{told['head_fcnet_hiddens']!r}: a NetworkPolicy has tanh layers and a linear head"
-            )
-        state: dict[str, np.ndarray] = self.module[DEFAULT_MODULE_ID].get_state()
-        return state
 
     def _prepared(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The batch with all that its losses depend on."""

@@ -159,3 +159,18 @@ def test_without_exploration_the_likeliest_is_decided(build: Any) -> None:
     finally:
         algorithm.close()
     np.testing.assert_array_equal(rollout.actions, rollout.logits.argmax(axis=2))
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize("told", [{"fcnet_activation": "relu"}, {"head_fcnet_hiddens": [8]}])
+def test_networks_that_are_no_policy_are_not_told_as_one(told: dict[str, Any]) -> None:
+    """Read as tanh layers and a linear head, their weights would decide otherwise."""
+    config = built(build_config)
+    model(**told)(config)
+    algorithm: Any = config.build_algo()
+    try:
+        with pytest.raises(UnsupportedConfig, match="tanh layers"):
+            algorithm.to_policy("other")
+    finally:
+        algorithm.close()
