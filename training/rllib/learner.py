@@ -27,6 +27,7 @@ from training.rllib.weights import (
 )
 
 REFERENCE, REFERENCE_KL, ALLOWED = "reference_logits", "reference_kl", "allowed"
+ORDERED = "ordered_by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,16 @@ class LeanPPOLearner(LeanLearner, PPOTorchLearner):
             reward_scale=self.reward_scale or 1.0,
             head=head_in(state, self._distribution),
         )
+
+    def get_state(self, *args: Any, **kwargs: Any) -> Any:
+        """The state of lean learners with what orders the rows of minibatches."""
+        return {**super().get_state(*args, **kwargs), ORDERED: self._generator.get_state().numpy()}
+
+    def set_state(self, state: Any) -> None:
+        """Restore what `get_state` gave; without an order in it rows go on being ordered anew."""
+        super().set_state(state)
+        if ORDERED in state:
+            self._generator.set_state(torch.from_numpy(state[ORDERED].copy()))
 
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
