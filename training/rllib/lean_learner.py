@@ -19,7 +19,7 @@ REWARD_SCALE = "reward_scale"
 
 
 class TrainingDiverged(SurrogymError):
-    """A gradient was not finite; the weights are those from before it."""
+    """A gradient, or a reward, was not finite; the weights are those from before it."""
 
 
 class LeanLearner(TorchLearner):

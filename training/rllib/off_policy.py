@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from sim.streams import stream
 from training.rllib.experience import Joiner
 from training.rllib.lean import LeanAlgorithm, LeanConfig, UnsupportedConfig
+from training.rllib.lean_learner import TrainingDiverged
 from training.rllib.refusals import UNHEARD_BY_REPLAY, unheard
 from training.rllib.replay import Replay
 from training.rllib.rollout import Rollout
@@ -112,6 +114,7 @@ class OffPolicyAlgorithm(LeanAlgorithm):
         return max(super()._rollout_length(), int(-(-missing // envs)))
 
     def _learn(self, rollouts: Sequence[Rollout], *, timesteps: dict[str, Any]) -> Any:
+        _check_rewards(rollouts)
         if self.learner.reward_scale is None:
             self.learner.choose_reward_scale(rollouts[0])
         self._remember(rollouts)
@@ -133,3 +136,14 @@ class OffPolicyAlgorithm(LeanAlgorithm):
     def _least_rows(self) -> int:
         least = min(self.config.num_steps_sampled_before_learning_starts, self.replay.capacity)
         return int(max(least, 1))
+
+
+def _check_rewards(rollouts: Sequence[Rollout]) -> None:
+    """Their losses are straight lines far out, so that no gradient would tell."""
+    rewards = np.concatenate([rollout.rewards.ravel() for rollout in rollouts])
+    wrong = rewards[~np.isfinite(rewards)]
+    if wrong.size:
+        raise TrainingDiverged(
+            f"{wrong.size} of {rewards.size} rewards are not finite, such as {wrong[0]}: nothing "
+            "can be learned from them; bound them in the environment"
+        )

@@ -15,6 +15,7 @@ from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.build import build_dqn_config, built_algorithm
 from training.rllib.dqn_learner import DQNAnnealing
 from training.rllib.lean import LeanAlgorithm, UnsupportedConfig
+from training.rllib.lean_learner import TrainingDiverged
 from training.rllib.off_policy_settings import DQNSettings, OffPolicySettings, SACSettings
 from training.rllib.sac_learner import SACAnnealing
 from training.rllib.settings import Budget, InvalidSettings
@@ -305,3 +306,18 @@ def test_nonsense_settings_are_refused_with_their_value(
     """The message must be enough to correct the setting."""
     with pytest.raises(InvalidSettings, match=shown):
         build(**change)
+
+
+class Bottomless(Chain):
+    """One environment pays without bound, as a ratio of nothing does."""
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        observations, rewards, *rest = super().step(actions)
+        rewards[0] = -np.inf
+        return (observations, rewards, *rest)
+
+
+def test_rewards_without_bound_end_the_training(settings: OffPolicySettings) -> None:
+    """Far out the loss is a straight line, so gradients stay finite: it trained on to the end."""
+    with pytest.raises(TrainingDiverged, match=r"16 of 1024 rewards are not finite, such as -inf"):
+        train(Bottomless, settings, ENOUGH)
