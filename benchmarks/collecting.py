@@ -97,7 +97,8 @@ def separate_ray_head() -> Iterator[None]:
     """A Ray head in processes of its own, named by RAY_ADDRESS while the block lasts.
 
     It listens on the machine's own address, as the head of a cluster does, and lets in only who
-    knows a token made for it. Ray reads both once, so this must come before its first import.
+    knows a token made for it. Ray reads both once, so what uses them must be a process that is
+    started inside the block.
     """
     port, access = _free_port(), {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     command = [
