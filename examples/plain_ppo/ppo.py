@@ -40,7 +40,11 @@ class Agent(nn.Module):
         self.critic = _network(observations, 1, gain=1.0)
 
     def forward(self, seen: torch.Tensor) -> tuple[Categorical, torch.Tensor]:
-        return Categorical(logits=self.actor(seen)), self.critic(seen).squeeze(-1)
+        policy = Categorical(logits=self.actor(seen), validate_args=False)
+        return policy, self.value(seen)
+
+    def value(self, seen: torch.Tensor) -> torch.Tensor:
+        return self.critic(seen).squeeze(-1)
 
 
 def _network(inputs: int, outputs: int, gain: float) -> nn.Sequential:
@@ -56,7 +60,9 @@ def train(envs: VectorEnv, settings: Settings) -> tuple[Agent, list[float]]:
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     torch.manual_seed(settings.seed)
     agent = Agent(envs.single_observation_space.shape[0], int(envs.single_action_space.n))
-    optimiser = torch.optim.Adam(agent.parameters(), lr=settings.learning_rate, eps=1e-5)
+    optimiser = torch.optim.Adam(
+        agent.parameters(), lr=settings.learning_rate, eps=1e-5, fused=True
+    )
     seen = torch.from_numpy(envs.reset(seed=settings.seed)[0])
     means = []
     for _ in range(settings.updates):
@@ -72,23 +78,26 @@ def collect(envs, agent, seen, settings):
     rows = (settings.steps, envs.num_envs)
     observations = torch.zeros((*rows, seen.shape[1]))
     actions = torch.zeros(rows, dtype=torch.long)
-    chances, rewards, values, following = (torch.zeros(rows) for _ in range(4))
-    ended = torch.zeros(rows)
+    chances, rewards, values, ended = (torch.zeros(rows) for _ in range(4))
+    at_ends = []
     for t in range(settings.steps):
-        policy, value = agent(seen)
-        observations[t], values[t] = seen, value
+        observations[t] = seen
+        policy, values[t] = agent(seen)
         actions[t] = policy.sample()
         chances[t] = policy.log_prob(actions[t])
         after, reward, terminated, truncated, infos = envs.step(actions[t].numpy())
         rewards[t] = torch.from_numpy(reward.astype(np.float32))
         ended[t] = torch.from_numpy((terminated | truncated).astype(np.float32))
         seen = torch.from_numpy(after)
-        following[t] = agent.critic(seen).squeeze(-1)
         rows_ended = np.flatnonzero(terminated | truncated)
         if len(rows_ended):
             last = torch.from_numpy(np.stack([infos["final_obs"][row] for row in rows_ended]))
             goes_on = torch.from_numpy(~terminated[rows_ended])
-            following[t, rows_ended] = agent.critic(last).squeeze(-1) * goes_on
+            at_ends.append((t, rows_ended, agent.value(last) * goes_on))
+    # What a step leads to is valued when it is decided on; only the last step's is left.
+    following = torch.cat([values[1:], agent.value(seen)[None]])
+    for t, rows_ended, value in at_ends:
+        following[t, rows_ended] = value
     advantages, running = torch.zeros(rows), torch.zeros(envs.num_envs)
     for t in reversed(range(settings.steps)):
         surprise = rewards[t] + settings.discount * following[t] - values[t]

@@ -15,6 +15,7 @@ from envs.vector import VectorEnvironment
 from envs.world import SurrogateWorld
 from sim.adapting import private_copy
 from tests.envs.clockwork import DESCRIPTION, ClockworkSurrogate, clockwork_problem
+from tests.fakes import Counter
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "plain_ppo" / "ppo.py"
 
@@ -46,6 +47,27 @@ def test_it_learns_the_best_decisions(ppo: ModuleType) -> None:
     torch.set_num_threads(threads)
     assert len(means) == 10
     assert sum(rewards) == 0.0
+
+
+@pytest.mark.parametrize("truncates", [False, True])
+def test_every_step_is_judged_by_what_it_led_to(ppo: ModuleType, truncates: bool) -> None:
+    """Also where an episode ended, whose last observation is not the one decided on next.
+
+    Environment k of Counter shows (k, episode, time), ends after 3 + k steps and earns the time.
+    """
+    envs, agent = Counter(3, truncates=truncates), ppo.Agent(3, 2)
+    settings = ppo.Settings(steps=9, trace=0.0)
+    seen = torch.from_numpy(envs.reset()[0])
+    (observations, _, _, advantages, returns), _, _ = ppo.collect(envs, agent, seen, settings)
+    ends = observations[:, 2] + 1 == 3 + observations[:, 0]
+    with torch.no_grad():
+        now, then = (agent.value(observations + torch.tensor([0.0, 0.0, k])) for k in (0.0, 1.0))
+    if not truncates:
+        then = then * ~ends
+    assert ends.any()
+    earned = observations[:, 2] + 1 + settings.discount * then
+    torch.testing.assert_close(returns, earned)
+    torch.testing.assert_close(advantages, earned - now)
 
 
 def test_the_command_of_its_page_runs(
