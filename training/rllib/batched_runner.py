@@ -1,12 +1,14 @@
 """Collecting experience from environments that step as one batch."""
 
+import math
+from collections import defaultdict
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core.columns import Columns
@@ -32,6 +34,10 @@ MASK, DURATION = "action_mask", "duration"
 """Keys of `infos` that are learnt from: which decisions are allowed next, and minutes passed."""
 
 
+_LOOK_STEPS = 16
+"""Between two looks at whether enough episodes have ended."""
+
+
 class UnsupportedEnvironment(SurrogymError):
     """An environment or network that the batched runner would collect wrongly from."""
 
@@ -48,9 +54,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     RLlib's own runner walks through every environment at every step in Python; this one does not,
     which makes it several times faster. The price, all of it bypassed: the env-to-module and
     module-to-env connectors, action clipping and normalisation, per-step and per-episode
-    callbacks, complete-episode batches, random actions, and the restart of an environment that
-    raised (the exception reaches the caller). Metrics are means over the episodes that ended in
-    one call, not a smoothed window.
+    callbacks, random actions, and the restart of an environment that raised (the exception reaches
+    the caller). Metrics are means over the episodes that ended in one call, not a smoothed window.
 
     The environment comes from `env_config["make_env"](num_envs)`, has flat Box observations and
     actions that are Discrete, flat MultiDiscrete or a flat Box, and declares SAME_STEP autoreset
@@ -111,6 +116,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     def collect(self, steps: int, *, explore: bool = True, force_reset: bool = False) -> Rollout:
         """Step every environment `steps` times with the present network."""
         rollout = self._collect(steps, explore=explore, force_reset=force_reset)
+        self._log(rollout.transitions, rollout.episode_returns, rollout.episode_lengths)
         self._cutter.advance(rollout.ended)
         return rollout
 
@@ -123,15 +129,38 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         random_actions: bool = False,
         force_reset: bool = False,
     ) -> list[SingleAgentEpisode]:
-        """The experience as episode chunks, for RLlib's stock algorithms."""
-        if num_timesteps is None or random_actions:
+        """The experience as episode chunks, for RLlib's stock algorithms and for evaluations.
+
+        Episodes that are asked for by number begin anew and are shared out evenly among the
+        environments, so that long ones count as often as short ones; what came after is left out.
+        """
+        if random_actions:
             raise UnsupportedEnvironment(
-                "BatchedEnvRunner collects by the network and for a number of steps: "
-                "use batch_mode='truncate_episodes'"
+                "random_actions=True: BatchedEnvRunner decides by the network; for random "
+                "decisions build the config's to_stock()"
             )
-        steps = -(-num_timesteps // self.num_envs)
+        if num_episodes is not None:
+            return self._whole_episodes(num_episodes, explore=explore)
+        steps = math.ceil((num_timesteps or 0) / self.num_envs)
         rollout = self._collect(steps, explore=explore, force_reset=force_reset)
+        self._log(rollout.transitions, rollout.episode_returns, rollout.episode_lengths)
         return self._cutter.cut(rollout)
+
+    def _whole_episodes(self, count: int, *, explore: bool) -> list[SingleAgentEpisode]:
+        left = np.full(self.num_envs, count // self.num_envs)
+        left[: count % self.num_envs] += 1
+        chunks: list[SingleAgentEpisode] = []
+        while left.any():
+            rollout = self._collect(_LOOK_STEPS, explore=explore, force_reset=not chunks)
+            chunks += self._cutter.cut(rollout, left)
+        returns: dict[str, float] = defaultdict(float)
+        lengths: dict[str, int] = defaultdict(int)
+        for chunk in chunks:
+            returns[chunk.id_] += float(chunk.get_return())
+            lengths[chunk.id_] += len(chunk)
+        ended = np.array(list(lengths.values()))
+        self._log(int(ended.sum()), np.array(list(returns.values())), ended)
+        return chunks
 
     def get_metrics(self) -> Any:
         """What was counted since the last call, in RLlib's form."""
@@ -156,9 +185,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
                 self._finish(record, ended, infos)
         self._current = current
         last = np.array(current, dtype=np.float32)
-        rollout = record.to_rollout(last, self._allowed, self._remembered(record, before, last))
-        self._log(rollout)
-        return rollout
+        return record.to_rollout(last, self._allowed, self._remembered(record, before, last))
 
     def _start(self, force_reset: bool) -> np.ndarray:
         if self._current is not None and not (force_reset or self._needs_initial_reset):
@@ -257,10 +284,11 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             after_last=after_last.numpy(),
         )
 
-    def _log(self, rollout: Rollout) -> None:
-        returns, lengths = rollout.episode_returns, rollout.episode_lengths
+    def _log(
+        self, steps: int, returns: Float[np.ndarray, " ends"], lengths: Int[np.ndarray, " ends"]
+    ) -> None:
         counting: Any = self._increase_sampled_metrics
-        counting(rollout.transitions, returns.size)
+        counting(steps, returns.size)
         if returns.size:
             self.metrics.log_value(EPISODE_RETURN_MEAN, float(returns.mean()), window=1)
             self.metrics.log_value(EPISODE_RETURN_MIN, float(returns.min()), window=1)

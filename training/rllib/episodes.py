@@ -35,12 +35,21 @@ class EpisodeCutter:
         for env, start, stop, is_end in _chunks(ended):
             self._close(env, stop - start, is_end)
 
-    def cut(self, rollout: Rollout) -> list[SingleAgentEpisode]:
-        """One chunk per piece of an episode; a continuation keeps its identity and its time."""
+    def cut(
+        self, rollout: Rollout, left: Int[np.ndarray, " envs"] | None = None
+    ) -> list[SingleAgentEpisode]:
+        """One chunk per piece of an episode; a continuation keeps its identity and its time.
+
+        Where `left` is given, no more than so many episodes of each environment; those that end
+        here are taken off it.
+        """
         finals = _final_positions(rollout.ended)
         chunks = []
         for env, start, stop, is_end in _chunks(rollout.ended):
-            chunks.append(self._chunk(rollout, env, slice(start, stop), finals))
+            if left is None or left[env] > 0:
+                chunks.append(self._chunk(rollout, env, slice(start, stop), finals))
+                if left is not None:
+                    left[env] -= is_end
             self._close(env, stop - start, is_end)
         return chunks
 

@@ -60,6 +60,8 @@ class LeanConfig(AlgorithmConfig):
         self.reward_scale: float | None = None
         self.discount_minutes: float | None = None
         self.env_runners(env_runner_cls=BatchedEnvRunner)
+        # As RLlib's own DQN has it: what is evaluated is the policy, not its exploration.
+        self.evaluation(evaluation_config=AlgorithmConfig.overrides(explore=False))
 
     def scale_rewards(self: C, reward_scale: float | None) -> C:
         """Learn rewards times `reward_scale`; None chooses it from the first rollout."""

@@ -175,3 +175,36 @@ def test_a_mask_that_cannot_be_obeyed_is_refused(env: type[MaskedChain], told: s
     runner = build_runner(lambda envs: env(envs))
     with pytest.raises(UnsupportedEnvironment, match=told):
         runner.collect(STEPS)
+
+
+def test_episodes_by_number_are_whole_and_shared_out_evenly() -> None:
+    """The first that end are the short ones, whose mean return would pass for that of all.
+
+    Environment k's episodes last 3 + k steps and earn 1 + 2 + ..., so the six of them are known.
+    """
+    runner = build_runner(Counter)
+    runner.collect(STEPS)
+    runner.get_metrics()
+    chunks = runner.sample(num_episodes=6)
+    lengths: dict[str, int] = {}
+    for chunk in chunks:
+        lengths[chunk.id_] = lengths.get(chunk.id_, 0) + len(chunk)
+    assert sorted(lengths.values()) == [3, 3, 4, 4, 5, 6]
+    assert sum(chunk.is_done for chunk in chunks) == 6
+    told = runner.get_metrics()
+    assert told["num_episodes"].peek() == 6
+    assert told["num_env_steps_sampled"].peek() == 25
+    expected = np.mean([n * (n + 1) / 2 for n in (3, 3, 4, 4, 5, 6)])
+    assert told["episode_return_mean"].peek() == pytest.approx(expected)
+
+
+def test_fewer_episodes_than_environments_are_those_of_the_first() -> None:
+    """None of an environment that was not asked, whatever it went through meanwhile."""
+    chunks = build_runner(Counter).sample(num_episodes=2)
+    assert {int(chunk.get_observations(0)[0]) for chunk in chunks} == {0, 1}
+
+
+def test_random_decisions_are_refused_as_such() -> None:
+    """The message told to set what was set already."""
+    with pytest.raises(UnsupportedEnvironment, match="random_actions=True"):
+        build_runner(Counter).sample(num_timesteps=8, random_actions=True)

@@ -246,3 +246,29 @@ def test_a_simulator_that_breaks_ends_the_training(runners: int) -> None:
     settings = replace(SETTINGS, num_env_runners=runners)
     with pytest.raises(ArithmeticError, match="the simulator broke"):
         train_ppo(Failing, settings, Budget(steps=10 * ITERATION))
+
+
+@pytest.mark.parametrize("runners", [0, 1])
+@pytest.mark.parametrize(("unit", "duration"), [("episodes", 10), ("timesteps", 640)])
+def test_rllib_evaluates_what_was_learned_without_exploration(
+    solved: Training, runners: int, unit: str, duration: int
+) -> None:
+    """By RLlib's default, a number of episodes, too; they ended with advice that was followed."""
+    config = build_config(MakeChain(LENGTH), replace(SETTINGS, entropy_coefficient=10.0))
+    config.evaluation(
+        evaluation_interval=1,
+        evaluation_duration=duration,
+        evaluation_duration_unit=unit,
+        evaluation_num_env_runners=runners,
+    )
+    algorithm: Any = config.build_algo()
+    try:
+        algorithm.load_policy(solved.policy)
+        found = algorithm.evaluate()["env_runners"]
+        trained = algorithm.train()
+    finally:
+        algorithm.close()
+    assert found["episode_return_mean"] == LENGTH
+    assert found["num_env_steps_sampled"] == (10 * LENGTH if unit == "episodes" else 640)
+    assert trained["evaluation"]["env_runners"]["episode_return_mean"] > 0.0
+    assert trained["num_env_steps_sampled_lifetime"] == ITERATION
