@@ -8,11 +8,12 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from jaxtyping import Float
 
+from sim.errors import SurrogymError
 from sim.output import Estimate
 from training.evaluation import Comparison
 from training.gate import decide_promotion
 from training.policies import NetworkPolicy
-from training.rllib.settings import Budget, PPOSettings
+from training.rllib.settings import Budget, InvalidSettings, PPOSettings
 from training.rllib.train import CurvePoint, Training, train_ppo
 from training.spaces import Spaces, adapt_policy
 
@@ -21,6 +22,10 @@ Judge = Callable[[NetworkPolicy, str], Float[np.ndarray, "episode"]]
 
 CHOOSE, GATE = "choose", "gate"
 """Purposes: which policy of the training to keep, and whether to keep it in place of the first."""
+
+
+class InvalidCosts(SurrogymError):
+    """A judge did not give the cost of each episode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,13 +89,19 @@ def fine_tune(
     `make_env(num_envs)` builds the changed system; `judge` runs a policy on paired episodes of the
     system that counts. `spaces` are those that the policy was made for and those of the
     environment: inputs and decisions are matched by name, differences refused (ChangedSpaces)
-    unless `adapt`. `optimiser` is that of an earlier training (`Training.optimiser`), for the same
+    unless `adapt`. Neither a policy nor an environment carries names: without `spaces` inputs and
+    decisions are taken by their position, and where only their order has changed nothing is said.
+    `optimiser` is that of an earlier training (`Training.optimiser`), for the same
     spaces. Settings are `gentle` ones of `seed` unless given.
 
     Of the policies on the way, each `evaluate_every` iterations, the cheapest on episodes of their
     own is taken, the given one among them; it replaces the given one only if its paired costs on
     fresh episodes lie below with their whole 95% interval.
+
+    Raises InvalidSettings for what is no NetworkPolicy or no PPOSettings, InvalidCosts for a judge
+    that does not give a cost for each episode.
     """
+    _check(policy, settings)
     start = policy
     if spaces is not None:
         start = adapt_policy(policy, *spaces, across_changes=adapt)
@@ -101,12 +112,14 @@ def fine_tune(
         warm_start=start,
         optimiser=optimiser,
         on_point=on_point,
-        evaluate=lambda trained: -float(judge(trained, CHOOSE).mean()),
+        evaluate=lambda trained: -float(_costs(judge, trained, CHOOSE).mean()),
         evaluate_every=evaluate_every,
         name=f"{policy.name} fine-tuned",
     )
     trained = training.policy
-    comparison = Comparison(costs={each.name: judge(each, GATE) for each in (trained, start)})
+    comparison = Comparison(
+        costs={each.name: _costs(judge, each, GATE) for each in (trained, start)}
+    )
     verdict = decide_promotion(comparison, start.name, (trained.name,))
     return FineTuned(
         policy=trained if verdict.is_promotion else start,
@@ -115,3 +128,24 @@ def fine_tune(
         start=start,
         training=training,
     )
+
+
+def _check(policy: Any, settings: Any) -> None:
+    if not isinstance(policy, NetworkPolicy):
+        raise InvalidSettings(f"policy={policy!r}: give the NetworkPolicy to go on from")
+    if settings is not None and not isinstance(settings, PPOSettings):
+        raise InvalidSettings(
+            f"settings of {type(settings).__name__}: fine_tune goes on by PPO, so give "
+            "PPOSettings, or use that algorithm's own training with warm_start=policy"
+        )
+
+
+def _costs(judge: Judge, policy: NetworkPolicy, purpose: str) -> Float[np.ndarray, " episode"]:
+    given: Any = judge(policy, purpose)
+    costs = np.asarray(given)
+    if costs.ndim != 1 or not np.issubdtype(costs.dtype, np.number):
+        raise InvalidCosts(
+            f"judge gave {given!r} for policy {policy.name!r} and purpose {purpose!r}: give an "
+            "array with the cost of each episode"
+        )
+    return costs

@@ -75,11 +75,16 @@ class LeanLearner(TorchLearner):
     def load_optimiser(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Go on with what `optimiser_tensors` gave.
 
-        Raises InconsistentNetwork when it remembers layers of other shapes.
+        Raises InconsistentNetwork when it remembers layers of other shapes, or something else.
         """
         remembered: dict[int, dict[str, torch.Tensor]] = {}
         for key, array in tensors.items():
             place, _, name = key.partition(".")
+            if not (place.isdecimal() and name):
+                raise InconsistentNetwork(
+                    f"the optimiser has a tensor {key!r}, where `Training.optimiser` has names "
+                    "such as '0.exp_avg': give that, or start without it"
+                )
             remembered.setdefault(int(place), {})[name] = torch.tensor(array)
         _check_shapes(
             remembered, [weight for each in self._optimisers() for weight in _weights_of(each)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from tests.fakes import Chain, MakeChain
 from training.policies import InconsistentNetwork, NetworkPolicy
 from training.rllib.build import built_algorithm
-from training.rllib.fine_tune import GATE, fine_tune, gentle
+from training.rllib.fine_tune import GATE, InvalidCosts, fine_tune, gentle
 from training.rllib.learner import Annealing
-from training.rllib.settings import Budget, PPOSettings
+from training.rllib.off_policy_settings import DQNSettings
+from training.rllib.settings import Budget, InvalidSettings, PPOSettings
 from training.rllib.train import Training, train_ppo
 from training.spaces import ChangedSpaces, Spaces
 
@@ -186,3 +188,29 @@ def test_an_optimiser_goes_on_where_it_was(solved: Training) -> None:
     wide = replace(SETTINGS, hidden=(16, 16))
     with pytest.raises(InconsistentNetwork, match="start without it"):
         train_ppo(MakeChain(LENGTH), wide, budget, optimiser=solved.optimiser)
+    with pytest.raises(InconsistentNetwork, match=r"'a'.*Training\.optimiser"):
+        train_ppo(MakeChain(LENGTH), SETTINGS, budget, optimiser={"a": np.zeros(3)})
+
+
+@pytest.mark.parametrize("given", [-3.5, np.zeros((2, 2)), ["dear", "cheap"]])
+def test_a_judge_must_tell_the_cost_of_every_episode(solved: Training, given: Any) -> None:
+    """Their mean alone ended with an AttributeError, and could not be judged in pairs."""
+    with pytest.raises(InvalidCosts, match=r"policy 'chain.*cost of each episode"):
+        fine_tune(solved.policy, MakeChain(LENGTH), Budget(steps=1), lambda *_: given)
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings", "told"),
+    [
+        (None, None, "policy=None: give the NetworkPolicy"),
+        (untrained(), DQNSettings(), "settings of DQNSettings: .* PPOSettings"),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_refused(policy: Any, settings: Any, told: str) -> None:
+    """Both ended with an AttributeError from within.
+
+    Asked without the checks of types that only tests have.
+    """
+    unchecked: Any = inspect.unwrap(fine_tune)
+    with pytest.raises(InvalidSettings, match=told):
+        unchecked(policy, MakeChain(LENGTH), Budget(steps=1), costs, settings=settings)
