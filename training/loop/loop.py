@@ -31,6 +31,7 @@ from training.loop.pretraining import Pretrained, PretrainSettings, pretrain
 from training.loop.renewal import Incumbent
 from training.loop.retraining import Retrained, RetrainSettings, retrain
 from training.loop.surveillance import Surveillance, WatchSettings
+from training.loop.telemetry import Door
 from training.loop.visits import visit
 from training.loop.watching import SeenDay, Watch
 from training.plant import Plant
@@ -133,7 +134,9 @@ class RetrainingLoop:
     def observe(self, label: str, telemetry: Transitions) -> SeenDay:
         """Take in a day of the running system; one that was taken in before is only looked up.
 
-        Telemetry is recorded at the parameters that are believed. While `watch.has_alarm`, call
+        Raises InvalidDataset for half a day, numbers that are not finite, negative counts and days
+        of another system. Hidden parameters are taken as they are believed, whatever stands in the
+        telemetry; those that scale a roster are read from it. While `watch.has_alarm`, call
         `respond`: the alarm of a day that is looked up may have been answered.
         """
         for watch in self._watches:
@@ -223,7 +226,8 @@ class RetrainingLoop:
             settings.watching,
             settings.seed + len(self.responses),
         )
-        return Watch(self._surveillance.detectors, description, self._part)
+        door = Door.of(description, days)
+        return Watch(self._surveillance.detectors, door, self._part)
 
     def _catch_up(self) -> None:
         """Answer again what was answered before; finished steps are read back."""

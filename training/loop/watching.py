@@ -15,6 +15,7 @@ from surrogates.errors import InvalidDataset
 from training.drift import Detector, Verdict
 from training.forms import TransitionsForm, read_json
 from training.journal import Journal, write_json
+from training.loop.telemetry import Door
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +83,11 @@ class Watch:
     def __init__(
         self,
         detectors: Mapping[str, Detector[Any]],
-        description: Description,
+        door: Door,
         journal: Journal,
     ) -> None:
-        self._detectors, self._journal = dict(detectors), journal
-        self._form = SeenDayForm(description=description)
+        self._detectors, self._door, self._journal = dict(detectors), door, journal
+        self._form = SeenDayForm(description=door.description)
         self.days: list[SeenDay] = []
         while journal.has(name := _name(len(self.days))):
             day = journal.step(name, _not_there, self._form)
@@ -104,6 +105,8 @@ class Watch:
     def observe(self, label: str, telemetry: Transitions) -> SeenDay:
         """Take in one day; raises InvalidDataset after an alarm that nobody has answered.
 
+        So it does for what is no day of the system, of which nothing is kept. Of the parameters
+        only those are read that telemetry shows; hidden ones are taken as they are believed.
         A day whose episode has the number of an earlier one is given the next number, for a day is
         told by it from others and draws its own residuals by it.
         """
@@ -111,6 +114,7 @@ class Watch:
             raise InvalidDataset(
                 f"day {label!r} after an alarm on {self.days[-1].label}: answer it"
             )
+        self._door.refuse(label, telemetry)
         seen = self._looked_at(label, self._told_apart(telemetry))
         self.days.append(self._journal.step(_name(len(self.days)), lambda: seen, self._form))
         return seen

@@ -16,7 +16,10 @@ from training.drift.cusum import DetectorState
 from training.drift.verdict import only_day
 from training.journal import Journal
 from training.likelihood import split_days
+from training.loop.telemetry import Door
 from training.loop.watching import SeenDayForm, Watch
+
+DOOR = Door(description=DESCRIPTION, fewest_epochs=SAMPLES)
 
 
 def live(count: int) -> list[Transitions]:
@@ -26,7 +29,7 @@ def live(count: int) -> list[Transitions]:
 
 
 def watch(folder: Path) -> Watch:
-    return Watch({"never alarm": NeverAlarm()}, DESCRIPTION, Journal(folder))
+    return Watch({"never alarm": NeverAlarm()}, DOOR, Journal(folder))
 
 
 def test_days_of_one_number_stay_days_of_their_own(tmp_path: Path) -> None:
@@ -61,7 +64,7 @@ def test_a_number_of_its_own_is_kept(tmp_path: Path) -> None:
 
 def test_two_days_at_once_stay_two(tmp_path: Path) -> None:
     """They are refused by detectors, and must not pass for one because of their numbers."""
-    watching = Watch({"never alarm": OneADay()}, DESCRIPTION, Journal(tmp_path))
+    watching = Watch({"never alarm": OneADay()}, DOOR, Journal(tmp_path))
     watching.observe("first", days(1, 7))
     with pytest.raises(InvalidDataset, match="2 days"):
         watching.observe("more", days(2, 7))
