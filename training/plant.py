@@ -21,6 +21,7 @@ from envs.randomisation import ParameterDraws
 from envs.vector import VectorEnvironment
 from envs.world import SimulatedWorld, SurrogateWorld
 from sim.description import Description
+from sim.errors import InvalidSystem
 from surrogates.collect import BuildSimulator
 from surrogates.interface import Surrogate
 from training.controllers import PolicyController
@@ -44,6 +45,9 @@ class Plant:
     """Rewards are minus the cost in these units."""
     preferences: Preferences | None = None
     """Objectives that a policy which sees them is trained for; judged is always by `objective`."""
+
+    def __post_init__(self) -> None:
+        _refuse_foreign(self.objective, self.description)
 
     @property
     def description(self) -> Description:
@@ -75,7 +79,7 @@ class Plant:
         """The same system, of which something else is wanted; who sees that is told.
 
         What is preferred varies in the same ranges, about the new objective. Raises InvalidSystem
-        where that lacks a number that varies.
+        where that lacks a number that varies, and for an objective of another system.
         """
         seen, preferences = self.observation, self.preferences
         if isinstance(seen, Conditioned):
@@ -99,6 +103,29 @@ class Plant:
             cost_unit=self.cost_unit,
             mask=self.mask,
         )
+
+
+def _refuse_foreign(objective: Objective, description: Description) -> None:
+    for kind, named, known in (
+        ("outputs", objective.output_names, description.output_names),
+        ("state components", objective.state_names, description.state_names),
+    ):
+        if named != known:
+            others = [name for name in (*named, *known) if (name in named) != (name in known)]
+            told = f"{others[0]!r} is of one of them alone" if others else "in another order"
+            raise InvalidSystem(
+                f"an objective over {len(named)} {kind} for {description.name!r}, which has "
+                f"{len(known)}: {told}; make it with Objective.from_costs and the description of "
+                f"{description.name!r}"
+            )
+    if len(objective.numbers) != len(objective.number_names):
+        raise InvalidSystem(
+            f"an objective with {len(objective.numbers)} numbers for "
+            f"{len(objective.number_names)} names: give each output and component a weight"
+        )
+    for name, number in zip(objective.number_names, objective.numbers, strict=True):
+        if not np.isfinite(number):
+            raise InvalidSystem(f"{name} {number}: give a finite number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,3 +68,25 @@ def test_an_objective_without_what_varies_is_refused() -> None:
     )
     with pytest.raises(InvalidSystem, match="no number 'strikes_target_price' to vary"):
         plant.wanting(OLD)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "told"),
+    [
+        (
+            {"output_names": ("bells",), "output_weights": np.ones(1)},
+            "over 1 outputs for 'clockwork', which has 2: 'bells' is of one of them alone",
+        ),
+        ({"state_names": OLD.state_names[::-1]}, "in another order"),
+        ({"output_weights": np.zeros(3)}, "5 numbers for 4 names"),
+        ({"output_weights": np.array([0.0, np.nan])}, "_cost nan: give a finite number"),
+    ],
+)
+def test_an_objective_of_another_system_is_refused(foreign: dict[str, Any], told: str) -> None:
+    """Its weights would be multiplied with other numbers, or with too many of them."""
+    plant = Plant(build=Clockwork, objective=OLD, observation=OBSERVATION)
+    wanted = replace(OLD, **foreign)
+    with pytest.raises(InvalidSystem, match=told):
+        plant.wanting(wanted)
+    with pytest.raises(InvalidSystem, match=told):
+        replace(plant, objective=wanted)

@@ -16,12 +16,13 @@ import numpy as np
 from jaxtyping import Float
 
 from envs.objective import Objective
+from sim.errors import InvalidSystem
 from surrogates.dataset import Transitions, concatenate
 from surrogates.errors import InvalidDataset
 from training.calibrate import Calibration
 from training.controllers import PolicyController
 from training.forms import RecordForm, TransitionsForm
-from training.journal import Journal
+from training.journal import InvalidJournal, Journal
 from training.likelihood import split_days
 from training.loop.decision import Change, Decision, Findings, corrected, decide
 from training.loop.following import Followed, Following, follow
@@ -65,6 +66,11 @@ class Event:
         wanted = None if self.wanted is None else self.wanted.to_record()
         return {"wanted": wanted, "label": self.label}
 
+    def __str__(self) -> str:
+        if self.wanted is None:
+            return "an alarm"
+        return "another objective" if self.label is None else f"the objective {self.label!r}"
+
     def repeats(self, other: Event) -> bool:
         """Whether this is the other asked again, though it may have come later."""
         return self.label is not None and self.label == other.label
@@ -77,6 +83,9 @@ class Event:
             wanted=None if wanted is None else Objective.from_record(wanted),
             label=record.get("label"),
         )
+
+
+_EVENTS = RecordForm(from_record=Event.from_record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,10 +160,11 @@ class RetrainingLoop:
         """
         if not self.watch.has_alarm:
             raise InvalidDataset("no alarm to answer: observe days until `watch.has_alarm`")
-        self._note(Event(wanted=None))
         found = self._part.step(
             "answer/find", self._find, RecordForm(from_record=Found.from_record)
         )
+        # What cannot be looked into must not be noted: it would be looked into at every opening.
+        self._note(Event(wanted=None))
         decision = decide(
             Findings(calibration=found.calibration, unexplained=found.unexplained),
             smallest_change=self.settings.smallest_change,
@@ -173,13 +183,16 @@ class RetrainingLoop:
 
         A program that was killed asks again when it is started again. What was wanted last, and
         what was wanted under this `label` before, is not served again: the response is that of
-        then. Raises InvalidDataset for a label of another objective.
+        then. Raises InvalidDataset for a label of another objective, and InvalidSystem for an
+        objective of another system.
         """
         event = Event(wanted=objective, label=label)
         if (served := self._served(event, objective)) is not None:
             return served
+        # What cannot be answered must not be noted: it would be asked for at every opening.
+        plant = self.plant.wanting(objective)
         self._note(event)
-        self.plant = self.plant.wanting(objective)
+        self.plant = plant
         response = self._carry_out(decide(Findings(objective_changed=True)), None)
         self._wants.append((event, response))
         return response
@@ -204,8 +217,16 @@ class RetrainingLoop:
         return self._journal.within(f"watch-{len(self.responses):03d}")
 
     def _note(self, event: Event) -> None:
-        """Keep what ended a watch, so that it is answered after a kill."""
-        self._part.step("event", lambda: event, RecordForm(from_record=Event.from_record))
+        """Keep what ended a watch, so that it is answered after a kill.
+
+        Raises InvalidDataset where an answer to something else was begun and has not ended.
+        """
+        noted = self._part.step("event", lambda: event, _EVENTS)
+        if noted.to_record() != event.to_record():
+            raise InvalidDataset(
+                f"{self._part.path} has begun to answer {noted}, not {event}: open the loop again "
+                "to have that answered first"
+            )
 
     def _begin_watch(self) -> Watch:
         """Calibrate on simulated days in control, which are kept."""
@@ -232,11 +253,18 @@ class RetrainingLoop:
     def _catch_up(self) -> None:
         """Answer again what was answered before; finished steps are read back."""
         while self._part.has("event"):
-            event = self._part.step("event", _never, RecordForm(from_record=Event.from_record))
+            event = self._part.step("event", _never, _EVENTS)
             if event.wanted is None:
                 self.respond()
-            else:
-                self.want(event.wanted, event.label)
+                continue
+            try:
+                self.plant.wanting(event.wanted)
+            except InvalidSystem as error:
+                raise InvalidJournal(
+                    f"{self._part.path / 'event'} was noted and cannot be answered ({error}): "
+                    "delete that folder to go on without"
+                ) from error
+            self.want(event.wanted, event.label)
 
     def _go_beyond(self, decision: Decision, first: Calibration) -> Followed:
         """Take the surrogate after parameters that leave its box."""

@@ -15,6 +15,7 @@ import pytest
 from envs.conditioning import Conditioned
 from envs.objective import Objective
 from envs.observation import Observation
+from sim.errors import InvalidSystem
 from sim.simulator import ServiceSystem
 from surrogates.collect import run_episodes
 from surrogates.dataset import Transitions
@@ -24,6 +25,7 @@ from surrogates.interface import SupportsLikelihood
 from tests.training.conftest import SmallCentre
 from training.calibrate import Calibration, Estimate
 from training.drift import DetectorSettings
+from training.forms import RecordForm
 from training.journal import InvalidJournal, Journal, Step
 from training.loop import (
     Change,
@@ -38,6 +40,7 @@ from training.loop import (
     retrain,
 )
 from training.loop.following import Following, follow
+from training.loop.loop import Event
 from training.loop.renewal import around, widened
 from training.loop.visits import visit
 from training.plant import Plant
@@ -278,6 +281,65 @@ def test_a_wish_that_is_told_again_is_served_once(
     assert again.want(cases, "first") is again.responses[1]
     with pytest.raises(InvalidDataset, match="'first' was of another objective"):
         again.want(calls, "first")
+
+
+def test_an_objective_of_another_system_is_not_noted(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """What was noted is answered at every opening, so that nobody could open the loop again."""
+    shutil.copytree(loop._journal.path, tmp_path / "loop")
+    foreign = Objective(
+        output_names=("bells",),
+        state_names=("rust",),
+        output_weights=np.ones(1),
+        closing_weights=np.ones(1),
+    )
+    opened = RetrainingLoop(loop.plant, SETTINGS, Journal(tmp_path / "loop"), executor)
+    with pytest.raises(InvalidSystem, match="over 1 outputs for 'small'"):
+        opened.want(foreign)
+    assert opened.plant is loop.plant
+    again = RetrainingLoop(loop.plant, SETTINGS, Journal(tmp_path / "loop"), executor)
+    assert len(again.responses) == 1
+    again._part.step(
+        "event", lambda: Event(wanted=foreign), RecordForm(from_record=Event.from_record)
+    )
+    with pytest.raises(InvalidJournal, match=r"event was noted and cannot be answered .*: delete"):
+        RetrainingLoop(loop.plant, SETTINGS, Journal(tmp_path / "loop"), executor)
+
+
+def test_another_wish_waits_for_the_one_that_was_begun(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """Its answer would be kept as that to the first, and fit neither at the next opening."""
+    shutil.copytree(loop._journal.path, tmp_path / "loop")
+    opened = RetrainingLoop(loop.plant, SETTINGS, Journal(tmp_path / "loop"), executor)
+    cases = Objective.from_costs(loop.plant.description, {"case_wait": 1.0}, {})
+    opened._note(Event(wanted=cases, label="first"))
+    with pytest.raises(InvalidDataset, match="begun to answer the objective 'first', not another"):
+        opened.want(Objective.from_costs(loop.plant.description, {"call_wait": 1.0}, {}))
+    assert len(opened.responses) == 1
+
+
+def test_what_is_no_day_is_not_kept(
+    loop: RetrainingLoop, executor: Executor, tmp_path: Path
+) -> None:
+    """A day in the journal is read at every opening."""
+    shutil.copytree(loop._journal.path, tmp_path / "loop")
+    opened = RetrainingLoop(loop.plant, SETTINGS, Journal(tmp_path / "loop"), executor)
+    day = loop._watches[0].days[0].telemetry
+    with pytest.raises(InvalidDataset, match="day 'half': 3 epochs, a day has 8"):
+        opened.observe("half", day.take(np.arange(3)))
+    assert opened.watch.days == []
+    assert not opened._part.has("days/00000")
+
+
+def test_hidden_parameters_in_telemetry_are_not_read(loop: RetrainingLoop) -> None:
+    """Nobody can see them, so that what stands there says nothing."""
+    watch, day = loop.watch, loop._watches[0].days[0].telemetry
+    other = day.parameters.copy()
+    other[:, :3] *= 1.2
+    looked = watch._looked_at("day", replace(day, parameters=other))
+    assert looked.states == watch._looked_at("day", day).states
 
 
 def test_what_stayed_at_a_bound_is_not_followed(
