@@ -346,6 +346,12 @@ class PipelineSpec(BaseSpec):
     episodes: Episodes = 200
     rounds: int = Field(default=3, ge=1, le=20)
     visits: Annotated[int, Field(ge=2, le=100_000)] = 40
+    doublings: int = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="Times that visits are doubled at most, where they leave the gap unknown",
+    )
     imagined: Annotated[int, Field(ge=2, le=100_000)] = 512
     tolerance: float = Field(default=0.02, ge=0, le=1)
     final_episodes: Annotated[int, Field(ge=2, le=100_000)] = 40

@@ -21,6 +21,7 @@ from surrogates.dataset import Transitions, concatenate
 from surrogates.errors import InvalidDataset
 from training.calibrate import Calibration
 from training.controllers import PolicyController
+from training.digests import digest_of
 from training.forms import RecordForm, TransitionsForm
 from training.journal import InvalidJournal, Journal
 from training.likelihood import split_days
@@ -237,7 +238,13 @@ class RetrainingLoop:
                 self.incumbent.beliefs, settings.watching.in_control_days, "in control"
             ),
             TransitionsForm(description=description),
-            {"days": settings.watching.in_control_days, "seed": settings.seed},
+            {
+                "days": settings.watching.in_control_days,
+                "seed": settings.seed,
+                "policy": digest_of(self.incumbent.policy.to_tensors()),
+                "beliefs": self.incumbent.beliefs.tolist(),
+                "simulator": digest_of(self.plant.build, description),
+            },
         )
         self._in_control_epochs += len(days)
         self._surveillance = Surveillance.calibrated(

@@ -3,8 +3,9 @@
 A policy finds what a surrogate gets wrong in its favour. So every round the policy runs on the true
 simulator; where its cost there lies outside what the surrogate promised, those episodes are learnt
 from and the policy goes on from where it is (the refresh of model-based policy optimisation, Janner
-et al. 2019, with whole true episodes as the test). The policy that is kept is the best of the
-rounds on fresh paired episodes.
+et al. 2019, with whole true episodes as the test). Where the episodes are too few to say, the same
+policy makes more of them. The policy that is kept is the best of the rounds on fresh paired
+episodes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from surrogates.design import plan_episodes
 from surrogates.errors import InvalidDataset
 from surrogates.families import fit_family, refuse_unfit
 from surrogates.fidelity.gap import Gap, optimism
+from surrogates.fidelity.verdict import LARGEST_GAP
 from surrogates.interface import Surrogate
 from training.digests import digest_of
 from training.evaluation import compare
@@ -31,6 +33,9 @@ from training.plant import Plant, Where
 from training.policies import NetworkPolicy
 from training.rllib.settings import Budget, PPOSettings
 from training.search import episode_costs
+
+FEWEST_VISITS = 10
+"""True episodes below which a percentile bootstrap is too narrow to decide by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,22 +53,38 @@ class PretrainSettings:
     """Rounds at most."""
     visits: int = 40
     """True episodes under each round's policy."""
+    doublings: int = 2
+    """Times that they are doubled at most, where they leave the gap unknown."""
     imagined: int = 512
     """Episodes on the surrogate that they are compared with."""
     tolerance: float = 0.02
-    """Share of the true cost by which the surrogate may be surely wrong and still be believed."""
+    """Share of the true cost by which the surrogate may be surely wrong and still be believed; that
+    the gap is no larger than a tenth, or than this where it is more, has to be sure."""
     most_epochs: int | None = None
-    """Epochs of the true simulator that no further round may pass."""
+    """Epochs of the true simulator that no further round and no further visits may pass."""
     final_episodes: int = 40
     """True paired episodes on which the policies of the rounds are compared."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "rounds", "visits", "imagined", "final_episodes"):
+        for name in ("episodes", "rounds", "final_episodes"):
             if getattr(self, name) < 1:
                 raise InvalidDataset(f"{name} {getattr(self, name)}: at least 1")
+        for name in ("visits", "imagined"):
+            if getattr(self, name) < 2:
+                raise InvalidDataset(
+                    f"{name} {getattr(self, name)}: at least 2, for one says nothing of chance; "
+                    f"nothing is believed on fewer than {FEWEST_VISITS} visits"
+                )
+        if self.doublings < 0:
+            raise InvalidDataset(f"doublings {self.doublings}: 0 or more")
         if not self.tolerance >= 0:
             raise InvalidDataset(f"tolerance {self.tolerance}: 0 or more, a share of the cost")
+
+
+def bearable(tolerance: float) -> float:
+    """The largest gap of a surrogate that is believed: as `surrogates.fidelity` judges it."""
+    return max(LARGEST_GAP, tolerance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +99,19 @@ class Round:
     """Wall time of its training."""
 
     def is_believed(self, tolerance: float) -> bool:
-        """Whether the surrogate is not surely wrong by more than this share of the cost."""
-        return self.gap.low <= tolerance and self.gap.high >= -tolerance
+        """Whether the gap is surely bearable, and not surely more than this share of the cost."""
+        return not self.is_open(tolerance) and not self._is_wrong(tolerance)
+
+    def is_open(self, tolerance: float) -> bool:
+        """Whether there were too few visits to say: more of them will."""
+        if self.gap.simulated_episodes < FEWEST_VISITS:
+            return True
+        bound = bearable(tolerance)
+        is_within = -bound <= self.gap.low and self.gap.high <= bound
+        return not is_within and not self._is_wrong(tolerance)
+
+    def _is_wrong(self, tolerance: float) -> bool:
+        return self.gap.low > tolerance or self.gap.high < -tolerance
 
     def to_record(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -108,11 +140,11 @@ class Pretrained:
 
     @property
     def is_believed(self) -> bool:
-        """Whether the gap came inside its interval."""
+        """Whether the gap is surely small enough."""
         return self.reason == _BELIEVED
 
 
-_BELIEVED = "the surrogate is not surely wrong about its policy"
+_BELIEVED = "what the surrogate hides of its policy's cost is surely little enough"
 
 
 def pretrain(
@@ -143,9 +175,9 @@ def pretrain(
         number = len(rounds)
         trained = job.train(number, surrogate, policies[-1] if policies else None)
         policies.append(trained.policy)
-        seen = job.visit(number, trained.policy)
+        seen, found = job.look(number, surrogate, trained, spent)
         spent += len(seen.telemetry)
-        rounds.append(job.judge(number, surrogate, trained, seen))
+        rounds.append(found)
         reason = job.reason_to_end(rounds, spent)
         if reason is None:
             gathered = concatenate([gathered, seen.telemetry])
@@ -218,12 +250,35 @@ class _Pretraining:
             self._trained,
         )
 
-    def visit(self, number: int, policy: NetworkPolicy) -> Visit:
+    def look(
+        self, number: int, surrogate: Surrogate, trained: Trained, spent: int
+    ) -> tuple[Visit, Round]:
+        """Visit and judge, with twice the visits as long as they leave the gap unknown."""
         settings = self.settings
-        seeds = seeds_of(settings.seed, settings.visits, "visit", str(number))
+        seen = self.visit(number, trained.policy, settings.visits, 1)
+        found = self.judge(number, surrogate, trained, seen, 1)
+        for attempt in range(2, settings.doublings + 2):
+            is_open = found.is_open(settings.tolerance)
+            if not is_open or self.passes(spent + 2 * len(seen.telemetry), number + 1):
+                break
+            more = self.visit(number, trained.policy, len(seen.costs), attempt)
+            seen = seen.followed_by(more)
+            found = self.judge(number, surrogate, trained, seen, attempt)
+        return seen, found
+
+    def passes(self, spent: int, policies: int) -> bool:
+        """Whether so many epochs, and a choice among so many policies, are more than there are."""
+        settings = self.settings
+        final = settings.final_episodes * policies if policies > 1 else 0
+        wanted = spent + final * self.plant.description.epochs
+        return settings.most_epochs is not None and wanted > settings.most_epochs
+
+    def visit(self, number: int, policy: NetworkPolicy, episodes: int, attempt: int) -> Visit:
+        purpose = ("visit", str(number), *_again(attempt))
+        seeds = seeds_of(self.settings.seed, episodes, *purpose)
         controller = self.plant.controller(policy)
         return self.journal.step(
-            f"round-{number + 1}/visit",
+            "-".join([f"round-{number + 1}/visit", *_again(attempt)]),
             lambda: visit(
                 self.plant,
                 controller,
@@ -235,7 +290,9 @@ class _Pretraining:
             self._trained,
         )
 
-    def judge(self, number: int, surrogate: Surrogate, trained: Trained, seen: Visit) -> Round:
+    def judge(
+        self, number: int, surrogate: Surrogate, trained: Trained, seen: Visit, attempt: int
+    ) -> Round:
         settings = self.settings
 
         def make() -> Round:
@@ -250,20 +307,22 @@ class _Pretraining:
             return Round(gap=gap, steps=trained.steps, seconds=trained.seconds)
 
         return self.journal.step(
-            f"round-{number + 1}/judge",
+            "-".join([f"round-{number + 1}/judge", *_again(attempt)]),
             make,
             RecordForm(from_record=Round.from_record),
             {"imagined": settings.imagined, **self._trained},
         )
 
     def reason_to_end(self, rounds: list[Round], spent: int) -> str | None:
-        settings, epochs = self.settings, self.plant.description.epochs
-        if rounds[-1].is_believed(settings.tolerance):
+        settings, last = self.settings, rounds[-1]
+        if last.is_believed(settings.tolerance):
             return _BELIEVED
+        if last.is_open(settings.tolerance):
+            return _left_open(last.gap, settings.tolerance)
         if len(rounds) >= settings.rounds:
             return f"{settings.rounds} rounds were all there were"
-        wanted = spent + (settings.visits + settings.final_episodes * (len(rounds) + 1)) * epochs
-        if settings.most_epochs is not None and wanted > settings.most_epochs:
+        visits = settings.visits * self.plant.description.epochs
+        if self.passes(spent + visits, len(rounds) + 1):
             return f"another round would pass {settings.most_epochs:,} simulator epochs"
         return None
 
@@ -340,3 +399,16 @@ class _Pretraining:
     @property
     def _surrogates(self) -> SurrogateForm:
         return SurrogateForm(description=self.plant.description, lineage=self._lineage)
+
+
+def _again(attempt: int) -> tuple[str, ...]:
+    """What tells further visits of a policy from the first."""
+    return () if attempt == 1 else (str(attempt),)
+
+
+def _left_open(gap: Gap, tolerance: float) -> str:
+    return (
+        f"{gap.simulated_episodes} visits leave open how wrong the surrogate is about its policy: "
+        f"{gap.value:+.1%} [{gap.low:+.1%}, {gap.high:+.1%}], {bearable(tolerance):.0%} either way "
+        f"on {FEWEST_VISITS} visits or more is allowed: raise visits, doublings or most_epochs"
+    )

@@ -32,6 +32,13 @@ class Visit:
     telemetry: Transitions
     """Every epoch, recorded at the parameters that the simulator was given."""
 
+    def followed_by(self, more: Visit) -> Visit:
+        """These episodes and those."""
+        return Visit(
+            costs=np.concatenate([self.costs, more.costs]),
+            telemetry=concatenate([self.telemetry, more.telemetry]),
+        )
+
 
 def visit(
     plant: Plant,

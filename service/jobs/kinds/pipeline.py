@@ -18,6 +18,8 @@ def weights(spec: PipelineSpec) -> dict[str, float]:
         found["collect"] = 1.0
     for number in range(1, spec.rounds + 1):
         part = {"train": 3.0, "visit": 0.5, "judge": 0.1}
+        for again in range(1, spec.doublings + 1):
+            part[f"visit-{again + 1}"] = part["visit"] * 2 ** (again - 1)
         if number < spec.rounds:
             part["refit"] = 1.0
         found |= {f"round-{number}/{step}": weight for step, weight in part.items()}
@@ -60,6 +62,7 @@ def _settings(work: Work[PipelineSpec]) -> PretrainSettings:
         budget=spec.budget.to_settings(),
         rounds=spec.rounds,
         visits=spec.visits,
+        doublings=spec.doublings,
         imagined=spec.imagined,
         tolerance=spec.tolerance,
         final_episodes=spec.final_episodes,

@@ -276,9 +276,11 @@ def test_policies_are_trained_tuned_judged_and_trained_again(bench: Bench) -> No
     assert bench.names("again") == {"policy", "surrogate", "transitions", "comparison"}
     piped = bench.do(
         "piped", kind="pipeline", transitions=of("collected", "transitions"), rounds=1, visits=4,
-        imagined=8, **ppo,
+        doublings=0, imagined=8, **ppo,
     )  # fmt: skip
     assert len(piped["rounds"]) == 1
+    assert not piped["is_believed"]
+    assert piped["reason"].startswith("4 visits leave open")
     assert bench.names("piped") == {"policy", "surrogate", "transitions"}
     assert bench.moves_within("again") == {
         "collect", "refit", "train", "train-fresh", "choose", "gate"
