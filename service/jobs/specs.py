@@ -309,10 +309,11 @@ class CalibrateSpec(Investigating, BaseSpec):
     beliefs: Values | None = None
 
 
-class RetrainSpec(Retraining, Estimating, BaseSpec):
+class RetrainSpec(Retraining, Investigating, BaseSpec):
     """The answer to a change: learn what is missing, train on, and judge by paired episodes.
 
-    With the telemetry a calibration that pushes against the box is followed beyond it first.
+    With the telemetry a calibration that pushes against the box is followed beyond it first; where
+    a test of structure finds nothing explained there either, the structure is answered.
     """
 
     makes = ("policy", "surrogate")

@@ -8,7 +8,6 @@ from service.jobs.runtime import Jobs
 from service.jobs.specs import (
     CalibrateSpec,
     Closed,
-    Estimating,
     FromJob,
     FromModel,
     Given,
@@ -74,7 +73,7 @@ def retraining(order: ScheduleOrder, run: RunRow, transitions: FromJob) -> Retra
             "costs": objective.get("costs"),
             "costs_at_close": objective.get("costs_at_close"),
             **_of(Retraining, answer),
-            **_of(Estimating, answer),
+            **_of(Investigating, answer),
             "publish": publish,
             "cores": answer.cores,
             "seed": _seed(order, run),

@@ -39,6 +39,8 @@ class Findings:
     """Parameters as re-estimated from telemetry; None where nobody looked."""
     unexplained: tuple[str, ...] = ()
     """Parts of the system that stay unusual at the re-estimated parameters."""
+    is_followed: bool = False
+    """Whether estimates that pushed against the box were followed beyond it already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +81,19 @@ def decide(
 
     A parameter counts when its interval leaves out what was believed and it has moved by
     `smallest_change` of that or more. `given` are parameters that nobody answers, because whoever
-    is in charge sees them come and go.
+    is in charge sees them come and go. An estimate at a bound explains nothing, whether the truth
+    lies beyond or no parameter has changed at all: it is to be followed before the structure is
+    blamed, and what is unexplained then is of the structure, wherever the estimate lies.
     """
     moved = _moved(findings.calibration, smallest_change, given)
     beyond = _at_bound(findings.calibration, moved)
-    if beyond:
-        # Before the structure is blamed: what lies beyond the bound is not explained at it either.
+    if beyond and not (findings.is_followed and findings.unexplained):
         told = f"{', '.join(beyond)} pushed against the box that the surrogate has learnt"
         return Decision(change=Change.OUTSIDE, moved=moved, reason=told)
     if findings.unexplained:
         parts = ", ".join(findings.unexplained)
-        told = f"no parameters inside the box explain what is seen of {parts}"
+        where = "in the box and beyond" if findings.is_followed else "inside the box"
+        told = f"no parameters {where} explain what is seen of {parts}"
         return Decision(change=Change.STRUCTURE, moved=moved, reason=told)
     if moved:
         told = f"{', '.join(moved)} moved inside the box"

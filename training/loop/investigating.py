@@ -7,7 +7,7 @@ and a test says whether they explain what is seen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,15 +93,31 @@ class Investigation:
             seed=seed,
         )
 
+    def moved_to(
+        self,
+        surrogate: LikelihoodSurrogate,
+        beliefs: Float[np.ndarray, "parameter"],
+        simulated: Transitions,
+    ) -> Investigation:
+        """By a surrogate that has learnt more, about other beliefs, at which days were simulated.
+
+        How days in control vary is kept: it takes far more of them.
+        """
+        likelihood, residuals = DayLikelihood.at(surrogate, beliefs), self.residuals
+        if residuals is not None:
+            residuals = replace(residuals, surrogate=surrogate, reference=beliefs)
+        return replace(
+            self,
+            likelihood=likelihood,
+            control=self.control.moved_to(likelihood, simulated),
+            residuals=residuals,
+        )
+
     def find(self, recent: Transitions, simulate: Simulate) -> Found:
         """Look into the days among which an alarm's drift began."""
         first = calibrate_since_change(self.likelihood, recent, self.control)
         days = concatenate(split_days(recent)[-first.days :])
-        unexplained: tuple[str, ...] = ()
-        simulated = 0
-        if self.structure is not None and self.residuals is not None:
-            unexplained = self._unexplained(days, simulate, self.structure, self.residuals)
-            simulated += self.structure.points * self.structure.spans[-1]
+        unexplained, simulated = self.unexplained(days, simulate)
         if self.refining_days and first.moved:
             return Found(
                 calibration=self._refined(first, days, simulate),
@@ -110,22 +126,23 @@ class Investigation:
             )
         return Found(calibration=first, unexplained=unexplained, simulated_days=simulated)
 
-    def _unexplained(
-        self,
-        days: Transitions,
-        simulate: Simulate,
-        settings: StructureSettings,
-        residuals: ComponentResiduals,
-    ) -> tuple[str, ...]:
+    def unexplained(self, days: Transitions, simulate: Simulate) -> tuple[tuple[str, ...], int]:
+        """Parts that stay unusual wherever in the box, and the days simulated to know that.
+
+        None, where no change of structure is looked for.
+        """
+        if self.structure is None or self.residuals is None:
+            return (), 0
+        most = self.structure.spans[-1]
         test = calibrate_structure_test(
             self.likelihood,
             self.control,
-            residuals,
-            lambda place: simulate(place, settings.spans[-1]),
-            settings,
+            self.residuals,
+            lambda place: simulate(place, most),
+            self.structure,
             stream(self.seed, "structure"),
         )
-        return test.explain(days).unexplained
+        return test.explain(days).unexplained, self.structure.points * most
 
     def _refined(self, first: Calibration, days: Transitions, simulate: Simulate) -> Calibration:
         return refine_calibration(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -171,10 +170,19 @@ class RetrainingLoop:
             smallest_change=self.settings.smallest_change,
             given=self.settings.given,
         )
+        if decision.change is Change.STRUCTURE:
+            # Parameters that do not explain the days say nothing of the system.
+            return self._carry_out(decision, found)
+        before = self.incumbent
         self._believe(found.calibration)
-        if decision.change is Change.OUTSIDE:
-            return self._carry_out(decision, found, self._go_beyond(decision, found.calibration))
-        return self._carry_out(decision, found)
+        if decision.change is not Change.OUTSIDE:
+            return self._carry_out(decision, found)
+        followed = self._go_beyond(decision, found.calibration)
+        if followed.unexplained:
+            # Nor do those that they were followed to.
+            self.incumbent = before
+            decision = decide(Findings(unexplained=followed.unexplained, is_followed=True))
+        return self._carry_out(decision, found, followed)
 
     def want(self, objective: Objective, label: str | None = None) -> Response:
         """Serve another objective from now on: no simulation but the gate's.
@@ -284,10 +292,9 @@ class RetrainingLoop:
             first,
             Following(
                 days=concatenate(recent[-first.days :]),
-                control=self._surveillance.investigation.control,
+                before=self._surveillance.investigation,
                 renewal=lambda number: self.settings.retraining.numbered(number).renewal,
-                simulate=partial(self._simulated_under, purpose="beyond"),
-                refining_days=watching.refining_days,
+                simulate=self._simulated_beyond,
                 given=self.settings.given,
                 smallest_change=self.settings.smallest_change,
             ),
@@ -311,6 +318,12 @@ class RetrainingLoop:
         """Telemetry of who is in charge, at the given parameters."""
         return self._simulated_under(self.incumbent, parameters, days, purpose)
 
+    def _simulated_beyond(
+        self, incumbent: Incumbent, parameters: Float[np.ndarray, "parameter"], days: int
+    ) -> Transitions:
+        purpose = f"beyond {parameters.tobytes().hex()}"
+        return self._simulated_under(incumbent, parameters, days, purpose)
+
     def _simulated_under(
         self,
         incumbent: Incumbent,
@@ -333,14 +346,16 @@ class RetrainingLoop:
     def _carry_out(
         self, decision: Decision, found: Found | None, followed: Followed | None = None
     ) -> Response:
-        """Re-train; what is left once an estimate was followed is a change inside the box."""
+        """Re-train; what is left once an estimate led somewhere is a change inside the box."""
         settings, number = self.settings.retraining, len(self.responses) + 1
         done = None
         if decision.retrains:
             done = retrain(
                 self.plant,
                 self.incumbent,
-                decision if followed is None else replace(decision, change=Change.INSIDE),
+                replace(decision, change=Change.INSIDE)
+                if decision.change is Change.OUTSIDE
+                else decision,
                 settings.numbered(number),
                 self._part.within("answer"),
                 self._executor,

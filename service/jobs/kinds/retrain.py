@@ -14,8 +14,9 @@ from service.jobs.work import Work
 from sim.epoch import parameter_vector
 from surrogates.dataset import Transitions, concatenate
 from training.calibrate import Calibration
+from training.drift import StructureSettings
 from training.forms import RecordForm
-from training.likelihood import DayLikelihood, InControl, LikelihoodSurrogate, split_days
+from training.likelihood import LikelihoodSurrogate, split_days
 from training.loop import (
     Change,
     Decision,
@@ -26,6 +27,7 @@ from training.loop import (
 )
 from training.loop.decision import Findings, corrected, decide
 from training.loop.following import Followed, Following, follow
+from training.loop.investigating import Investigation
 from training.loop.learning import seeds_of
 from training.loop.visits import visit
 from training.plant import Plant
@@ -48,7 +50,7 @@ def weights(spec: RetrainSpec) -> dict[str, float]:
     learns = spec.change in ("outside", "structure")
     challengers = 2 if spec.tuning_budget is None else 3
     return {
-        **({"in control": 0.3, "find": 0.3} if _may_follow(spec) else {}),
+        **({"in control": 0.3, "find": 0.3, "test": 0.3} if _may_follow(spec) else {}),
         **({"collect": 0.3, "refit": 0.3} if learns else {}),
         "train": 1.0,
         "train-fresh": 1.0,
@@ -62,21 +64,26 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
     """Makes `policy` (the best challenger), `surrogate`, `transitions` and `comparison`."""
     spec = work.spec
     # The system under the objective that is wanted now.
-    plant, beliefs = work.subject.wanting(spec.costs, spec.costs_at_close), _beliefs(work)
+    plant = work.subject.wanting(spec.costs, spec.costs_at_close)
     incumbent = Incumbent(
         # Under a name that no challenger has, whatever it was called before.
         policy=replace(work.policy("policy"), name=_IN_CHARGE),
         surrogate=work.surrogate("surrogate"),
         transitions=work.transitions("transitions"),
-        beliefs=beliefs,
+        beliefs=_beliefs(work),
     )
     decision = Decision(change=_CHANGES[spec.change], moved=(), reason=f"asked for: {spec.change}")
     settings = _settings(work)
     followed = _followed(work, plant, incumbent, decision, settings)
-    if followed is not None:
+    due = decision
+    if followed is not None and followed.unexplained:
+        # Parameters that do not explain the days say nothing of the system.
+        incumbent = replace(incumbent, beliefs=_believed_before(work))
+        due = decision = decide(Findings(unexplained=followed.unexplained, is_followed=True))
+    elif followed is not None:
         # What is left to do is what a change inside the box asks for.
-        incumbent, decision = followed.incumbent, replace(decision, change=Change.INSIDE)
-        beliefs = incumbent.beliefs
+        incumbent, due = followed.incumbent, replace(decision, change=Change.INSIDE)
+    beliefs = incumbent.beliefs
 
     def on_point(name: str, point: CurvePoint) -> None:
         is_tuning = name.startswith("fine-tuned")
@@ -86,9 +93,7 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
         budget = spec.tuning_budget if is_tuning and spec.tuning_budget else spec.budget
         work.point(step, budget, name, point)
 
-    done = retrain(
-        plant, incumbent, decision, settings, work.journal, work.executor, on_point=on_point
-    )
+    done = retrain(plant, incumbent, due, settings, work.journal, work.executor, on_point=on_point)
     policy = done.challenger
     data = work.keep_transitions(done.incumbent.transitions)
     work.keep_surrogate(done.incumbent.surrogate, data=data)
@@ -100,6 +105,7 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
         "challenger": policy.name,
         "evidence": asdict(done.evidence),
         "reason": done.reason,
+        "decision": decision.to_record(),
         "surrogate_steps": done.surrogate_steps,
         "simulator_epochs": done.simulator_epochs + (followed.simulator_epochs if followed else 0),
         "beliefs": believed,
@@ -130,24 +136,31 @@ def _followed(
         return None
 
     def simulate(there: Incumbent, place: Float[np.ndarray, "parameter"], days: int) -> Transitions:
-        seeds = seeds_of(spec.seed, days, "following")
+        # Days of their own at every place: the same luck all over would look like a rule.
+        seeds = seeds_of(spec.seed, days, f"following {place.tobytes().hex()}")
         values, count = description.parameter_values(place), work.journal.counting(days)
         return visit(plant, there.controller(plant), seeds, work.executor, values, count).telemetry
 
-    before = parameter_vector(description.parameters, spec.beliefs)
-    likelihood = DayLikelihood.at(incumbent.surrogate, before)
+    before, points = _believed_before(work), spec.structure_points
     in_control = work.journal.step(
         "in control",
         lambda: simulate(replace(incumbent, beliefs=before), before, spec.in_control_days),
         work.transitions_form,
     )
+    investigation = Investigation.about(
+        incumbent.surrogate,
+        before,
+        in_control,
+        refining_days=spec.refining_days,
+        structure=None if points is None else StructureSettings(points=points),
+        seed=spec.seed,
+    )
     days = split_days(work.transitions("telemetry"))
     following = Following(
         days=concatenate(days[-calibration.days :]),
-        control=InControl.measure(likelihood, in_control),
+        before=investigation,
         renewal=lambda number: settings.numbered(number).renewal,
         simulate=simulate,
-        refining_days=spec.refining_days,
     )
     followed = follow(
         plant, incumbent, decision, calibration, following, work.journal, work.executor
@@ -176,8 +189,14 @@ def _settings(work: Work[RetrainSpec]) -> RetrainSettings:
 
 
 def _beliefs(work: Work[RetrainSpec]) -> Float[np.ndarray, "parameter"]:
-    spec, description = work.spec, work.subject.description
-    beliefs = parameter_vector(description.parameters, spec.beliefs)
-    if spec.calibration is None:
+    spec, beliefs = work.spec, _believed_before(work)
+    if spec.calibration is None or spec.change == "structure":
+        # Of a changed structure estimates say nothing.
         return beliefs
-    return corrected(description, beliefs, _CALIBRATION.read(work.inputs["calibration"]))
+    return corrected(
+        work.subject.description, beliefs, _CALIBRATION.read(work.inputs["calibration"])
+    )
+
+
+def _believed_before(work: Work[RetrainSpec]) -> Float[np.ndarray, "parameter"]:
+    return parameter_vector(work.subject.description.parameters, work.spec.beliefs)

@@ -39,6 +39,13 @@ def calibration(**values: float) -> Calibration:
         (Findings(calibration=calibration(service=1.2)), Change.INSIDE),
         (Findings(calibration=calibration(service=1.3)), Change.OUTSIDE),
         (Findings(calibration=calibration(service=1.3, patience=0.8)), Change.OUTSIDE),
+        (Findings(calibration=calibration(service=1.3), unexplained=("routing",)), Change.OUTSIDE),
+        (
+            Findings(
+                calibration=calibration(service=1.3), unexplained=("routing",), is_followed=True
+            ),
+            Change.STRUCTURE,
+        ),
         (
             Findings(calibration=calibration(service=1.01), unexplained=("routing",)),
             Change.STRUCTURE,

@@ -392,10 +392,9 @@ def test_what_stayed_at_a_bound_is_not_followed(
     )
     following = Following(
         days=loop._watches[0].days[0].telemetry,
-        control=loop._surveillance.investigation.control,
+        before=loop._surveillance.investigation,
         renewal=lambda number: RenewalSettings(episodes=1),
-        simulate=partial(loop._simulated_under, purpose="beyond"),
-        refining_days=1,
+        simulate=loop._simulated_beyond,
     )
     decision = Decision(change=Change.OUTSIDE, moved=("handle_time_scale",), reason="beyond")
     journal = Journal(tmp_path)
