@@ -88,6 +88,14 @@ class Plant:
             preferences = replace(preferences, objective=objective)
         return replace(self, objective=objective, observation=seen, preferences=preferences)
 
+    def simulated_by(self, build: BuildSimulator) -> Plant:
+        """The same system, of which another simulator tells.
+
+        Raises InvalidSystem for one of other numbers or decisions: nothing that was learnt fits it.
+        """
+        _refuse_another_kind(build().describe(), self.description)
+        return replace(self, build=build)
+
     def believing(self, parameters: Float[np.ndarray, "parameter"]) -> Plant:
         """The same system, believed to have these parameters; who sees them is told."""
         seen = self.observation
@@ -103,6 +111,22 @@ class Plant:
             cost_unit=self.cost_unit,
             mask=self.mask,
         )
+
+
+def _refuse_another_kind(new: Description, old: Description) -> None:
+    """Raise InvalidSystem where a simulator cannot take the place of another."""
+    for kind, there, here in (
+        ("state components", new.state_names, old.state_names),
+        ("outputs", new.output_names, old.output_names),
+        ("levers", new.levers, old.levers),
+        ("parameters", new.parameters, old.parameters),
+        ("epochs", (new.epochs, new.boundaries), (old.epochs, old.boundaries)),
+    ):
+        if there != here:
+            raise InvalidSystem(
+                f"simulator {new.name!r} has other {kind} than {old.name!r}: policies and beliefs "
+                "of one do not fit the other"
+            )
 
 
 def _refuse_foreign(objective: Objective, description: Description) -> None:

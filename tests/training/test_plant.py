@@ -12,6 +12,7 @@ from envs.conditioning import Conditioned
 from envs.objective import Objective, Target
 from envs.preferences import Preferences
 from envs.problem import Rollouts
+from sim.description import Description
 from sim.errors import InvalidSystem
 from tests.envs.clockwork import DESCRIPTION, OBSERVATION, Clockwork, ClockworkSurrogate
 from training.plant import Plant
@@ -90,3 +91,17 @@ def test_an_objective_of_another_system_is_refused(foreign: dict[str, Any], told
         plant.wanting(wanted)
     with pytest.raises(InvalidSystem, match=told):
         replace(plant, objective=wanted)
+
+
+class Longer(Clockwork):
+    """Runs for an epoch more."""
+
+    def describe(self) -> Description:
+        return replace(DESCRIPTION, epochs=DESCRIPTION.epochs + 1, boundaries=())
+
+
+def test_a_simulator_of_another_system_takes_nobodys_place() -> None:
+    """Policies and beliefs stand on the numbers and decisions that the first one has."""
+    assert PLANT.simulated_by(Clockwork).build is Clockwork
+    with pytest.raises(InvalidSystem, match="simulator 'clockwork' has other epochs"):
+        PLANT.simulated_by(Longer)

@@ -7,15 +7,16 @@ folder and goes on after the last finished step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from envs.objective import Objective
 from sim.errors import InvalidSystem
+from surrogates.collect import BuildSimulator
 from surrogates.dataset import Transitions, concatenate
 from surrogates.errors import InvalidDataset
 from training.calibrate import Calibration
@@ -25,11 +26,12 @@ from training.forms import RecordForm, TransitionsForm
 from training.journal import InvalidJournal, Journal
 from training.likelihood import split_days
 from training.loop.decision import Change, Decision, Findings, corrected, decide
+from training.loop.events import EVENTS, Event
 from training.loop.following import Followed, Following, follow
 from training.loop.investigating import Found
 from training.loop.learning import seeds_of
 from training.loop.pretraining import Pretrained, PretrainSettings, pretrain
-from training.loop.renewal import Incumbent
+from training.loop.renewal import Incumbent, Renewed, renew
 from training.loop.retraining import Retrained, RetrainSettings, retrain
 from training.loop.surveillance import Surveillance, WatchSettings
 from training.loop.telemetry import Door
@@ -52,51 +54,15 @@ class LoopSettings:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """What ends a watch: an alarm, or another objective."""
-
-    wanted: Objective | None
-    """The objective; None for an alarm."""
-    label: str | None = None
-    """What the caller calls it, so that it is known again."""
-
-    def to_record(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        wanted = None if self.wanted is None else self.wanted.to_record()
-        return {"wanted": wanted, "label": self.label}
-
-    def __str__(self) -> str:
-        if self.wanted is None:
-            return "an alarm"
-        return "another objective" if self.label is None else f"the objective {self.label!r}"
-
-    def repeats(self, other: Event) -> bool:
-        """Whether this is the other asked again, though it may have come later."""
-        return self.label is not None and self.label == other.label
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Event:
-        """Rebuild from a record."""
-        wanted = record["wanted"]
-        return cls(
-            wanted=None if wanted is None else Objective.from_record(wanted),
-            label=record.get("label"),
-        )
-
-
-_EVENTS = RecordForm(from_record=Event.from_record)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Response:
-    """What was made of an alarm or of another objective."""
+    """What was made of an alarm, of another objective or of another simulator."""
 
     decision: Decision
     found: Found | None
-    """What was behind an alarm; None for another objective."""
+    """What was behind an alarm, or what another simulator makes of it; None where nobody looked."""
     retrained: Retrained | None
-    """None where no training was due."""
+    """None where no training was due, and where the simulator does not show what has changed."""
     simulator_epochs: int
     """Of the true simulator in all: to find out, to follow, to learn from and to compare."""
 
@@ -105,8 +71,22 @@ class RetrainingLoop:
     """A policy in charge of a plant, kept good."""
 
     def __init__(
-        self, plant: Plant, settings: LoopSettings, journal: Journal, executor: Executor
+        self,
+        plant: Plant,
+        settings: LoopSettings,
+        journal: Journal,
+        executor: Executor,
+        *,
+        simulators: Sequence[BuildSimulator] = (),
     ) -> None:
+        """Begin, or go on with what is in the journal.
+
+        `plant` is that of the beginning; `simulators` are all that were handed over since then.
+        """
+        known = (plant.build, *simulators)
+        self._simulators = {digest_of(each, plant.description): each for each in known}
+        self._replaced: dict[str, Response] = {}
+        self._unshown: Transitions | None = None
         self.plant, self.settings = plant, settings
         self._journal, self._executor = journal, executor
         self.responses: list[Response] = []
@@ -170,19 +150,32 @@ class RetrainingLoop:
             smallest_change=self.settings.smallest_change,
             given=self.settings.given,
         )
+        followed = None
+        if self._unshown is None and decision.change is not Change.STRUCTURE:
+            decision, followed = self._taken_over(decision, found.calibration)
         if decision.change is Change.STRUCTURE:
-            # Parameters that do not explain the days say nothing of the system.
-            return self._carry_out(decision, found)
-        before = self.incumbent
-        self._believe(found.calibration)
-        if decision.change is not Change.OUTSIDE:
-            return self._carry_out(decision, found)
-        followed = self._go_beyond(decision, found.calibration)
-        if followed.unexplained:
-            # Nor do those that they were followed to.
-            self.incumbent = before
-            decision = decide(Findings(unexplained=followed.unexplained, is_followed=True))
+            self._unshown = self._since_change(found.calibration)
         return self._carry_out(decision, found, followed)
+
+    def replace_simulator(self, build: BuildSimulator) -> Response:
+        """Simulate by another simulator from now on, of a system whose structure has changed.
+
+        The surrogate learns it anew, and nothing else. The days that nothing explained are looked
+        at by it: where they stay unexplained the old simulator stays, and nobody is trained. Else
+        parameters are estimated and the policy is trained on, as after an alarm. The plant's own
+        simulator may be handed over too, to have it tested once more.
+
+        One that was handed over before is not learnt again: the response is that of then. Raises
+        InvalidSystem for one that names other numbers or offers other decisions: that is a loop of
+        its own.
+        """
+        known = digest_of(build, self.plant.description)
+        if known in self._replaced:
+            return self._replaced[known]
+        plant = self.plant.simulated_by(build)
+        self._note(Event(wanted=None, simulator=known))
+        self._replaced[known] = response = self._learn_anew(plant)
+        return response
 
     def want(self, objective: Objective, label: str | None = None) -> Response:
         """Serve another objective from now on: no simulation but the gate's.
@@ -230,7 +223,7 @@ class RetrainingLoop:
 
         Raises InvalidDataset where an answer to something else was begun and has not ended.
         """
-        noted = self._part.step("event", lambda: event, _EVENTS)
+        noted = self._part.step("event", lambda: event, EVENTS)
         if noted.to_record() != event.to_record():
             raise InvalidDataset(
                 f"{self._part.path} has begun to answer {noted}, not {event}: open the loop again "
@@ -268,10 +261,14 @@ class RetrainingLoop:
     def _catch_up(self) -> None:
         """Answer again what was answered before; finished steps are read back."""
         while self._part.has("event"):
-            event = self._part.step("event", _never, _EVENTS)
-            if event.wanted is None:
-                self.respond()
-                continue
+            self._answer_again(self._part.step("event", _never, EVENTS))
+
+    def _answer_again(self, event: Event) -> None:
+        if event.simulator is not None:
+            self.replace_simulator(self._known_simulator(event.simulator))
+        elif event.wanted is None:
+            self.respond()
+        else:
             try:
                 self.plant.wanting(event.wanted)
             except InvalidSystem as error:
@@ -281,17 +278,96 @@ class RetrainingLoop:
                 ) from error
             self.want(event.wanted, event.label)
 
+    def _known_simulator(self, digest: str) -> BuildSimulator:
+        if digest not in self._simulators:
+            raise InvalidJournal(
+                f"{self._part.path} goes on with a simulator that was handed over, {digest[:8]}, "
+                "and not with the plant's: give it in `simulators`, beside the plant of the "
+                "beginning"
+            )
+        return self._simulators[digest]
+
+    def _taken_over(
+        self, decision: Decision, calibration: Calibration
+    ) -> tuple[Decision, Followed | None]:
+        """Believe what was estimated, beyond the box too, unless that does not explain the days."""
+        before = self.incumbent
+        self._believe(calibration)
+        if decision.change is not Change.OUTSIDE:
+            return decision, None
+        followed = self._go_beyond(decision, calibration)
+        if followed.unexplained:
+            self.incumbent = before
+            decision = decide(Findings(unexplained=followed.unexplained, is_followed=True))
+        return decision, followed
+
+    def _learn_anew(self, plant: Plant) -> Response:
+        """Renew the surrogate by another simulator, see whether that shows the change, and answer.
+
+        What is left once the surrogate has learnt is a change inside the box.
+        """
+        before, decision = (self.plant, self.incumbent), _REPLACED
+        self.plant = plant
+        renewed = renew(
+            self.plant,
+            self.incumbent,
+            decision,
+            self.settings.retraining.numbered(len(self.responses) + 1).renewal,
+            self._part.within("answer"),
+            self._executor,
+        )
+        self.incumbent = replace(
+            self.incumbent, surrogate=renewed.surrogate, transitions=renewed.transitions
+        )
+        found = None
+        if self._unshown is not None:
+            form = RecordForm(from_record=Found.from_record)
+            found = self._part.step("answer/shown", self._find_again, form)
+            if found.unexplained:
+                self.plant, self.incumbent = before
+                parts = ", ".join(found.unexplained)
+                told = f"the simulator that was handed over does not explain {parts} either"
+                return self._carry_out(replace(decision, reason=told), found, renewed)
+            self._believe(found.calibration)
+            self._unshown = None
+        return self._carry_out(decision, found, renewed)
+
+    def _find_again(self) -> Found:
+        """What a surrogate of another simulator makes of the days that nothing explained."""
+        assert self._unshown is not None
+        settings, number = self.settings, len(self.responses)
+        days = self._simulated(
+            self.incumbent.beliefs, settings.watching.in_control_days, "in control anew"
+        )
+        surveyed = Surveillance.calibrated(
+            self.incumbent.surrogate,
+            self.incumbent.beliefs,
+            days,
+            settings.watching,
+            settings.seed + number,
+        )
+        found = surveyed.investigation.find(
+            self._unshown,
+            lambda place, count: self._simulated(
+                place, count, f"finding anew {place.tobytes().hex()}"
+            ),
+        )
+        known = settings.watching.in_control_days
+        return replace(found, simulated_days=found.simulated_days + known)
+
+    def _since_change(self, calibration: Calibration) -> Transitions:
+        recent = split_days(self.watch.recent(self.settings.watching.most_days_back))
+        return concatenate(recent[-calibration.days :])
+
     def _go_beyond(self, decision: Decision, first: Calibration) -> Followed:
         """Take the surrogate after parameters that leave its box."""
-        watching = self.settings.watching
-        recent = split_days(self.watch.recent(watching.most_days_back))
         followed = follow(
             self.plant,
             self.incumbent,
             decision,
             first,
             Following(
-                days=concatenate(recent[-first.days :]),
+                days=self._since_change(first),
                 before=self._surveillance.investigation,
                 renewal=lambda number: self.settings.retraining.numbered(number).renewal,
                 simulate=self._simulated_beyond,
@@ -344,32 +420,52 @@ class RetrainingLoop:
         self.incumbent = replace(self.incumbent, beliefs=beliefs)
 
     def _carry_out(
-        self, decision: Decision, found: Found | None, followed: Followed | None = None
+        self, decision: Decision, found: Found | None, before: Followed | Renewed | None = None
     ) -> Response:
-        """Re-train; what is left once an estimate led somewhere is a change inside the box."""
+        """Re-train; what is left once the surrogate has learnt is a change inside the box.
+
+        Nobody is trained while there are days that the simulator does not show, wherever in the
+        box: what is learnt and compared there says nothing of the system as it is now.
+        """
         settings, number = self.settings.retraining, len(self.responses) + 1
         done = None
-        if decision.retrains:
+        if decision.retrains and self._unshown is not None:
+            decision = replace(decision, reason=f"{decision.reason}; {_HAND_OVER}")
+        elif decision.retrains:
             done = retrain(
                 self.plant,
                 self.incumbent,
-                replace(decision, change=Change.INSIDE)
-                if decision.change is Change.OUTSIDE
-                else decision,
+                decision if before is None else replace(decision, change=Change.INSIDE),
                 settings.numbered(number),
                 self._part.within("answer"),
                 self._executor,
                 number=number,
             )
             self.incumbent = done.incumbent
+        return self._end_watch(decision, found, before, done)
+
+    def _end_watch(
+        self,
+        decision: Decision,
+        found: Found | None,
+        before: Followed | Renewed | None,
+        done: Retrained | None,
+    ) -> Response:
+        """Add up what the answer took, and watch again."""
         simulated = 0 if found is None else found.simulated_days * self.plant.description.epochs
-        simulated += sum(part.simulator_epochs for part in (followed, done) if part is not None)
+        simulated += sum(part.simulator_epochs for part in (before, done) if part is not None)
         response = Response(
             decision=decision, found=found, retrained=done, simulator_epochs=simulated
         )
         self.responses.append(response)
         self._watches.append(self._begin_watch())
         return response
+
+
+_HAND_OVER = (
+    "the simulator does not show what has changed: hand over one that does to `replace_simulator`"
+)
+_REPLACED = Decision(change=Change.STRUCTURE, moved=(), reason="another simulator was handed over")
 
 
 def _never() -> Event:

@@ -15,16 +15,18 @@ import pytest
 from envs.conditioning import Conditioned
 from envs.objective import Objective
 from envs.observation import Observation
+from sim.customers import Route
 from sim.errors import InvalidSystem
 from sim.simulator import ServiceSystem
-from surrogates.collect import run_episodes
+from sim.system import System
+from surrogates.collect import BuildSimulator, run_episodes
 from surrogates.dataset import Transitions
 from surrogates.design import plan_episodes
 from surrogates.errors import InvalidDataset
 from surrogates.interface import SupportsLikelihood
 from tests.training.conftest import SmallCentre
 from training.calibrate import Calibration, Estimate
-from training.drift import DetectorSettings
+from training.drift import DetectorSettings, StructureSettings
 from training.forms import RecordForm
 from training.journal import InvalidJournal, Journal, Step
 from training.loop import (
@@ -39,8 +41,8 @@ from training.loop import (
     pretrain,
     retrain,
 )
+from training.loop.events import Event
 from training.loop.following import Following, follow
-from training.loop.loop import Event
 from training.loop.renewal import around, widened
 from training.loop.visits import VisitForm, visit
 from training.plant import Plant
@@ -112,10 +114,17 @@ def loop(
     return found
 
 
-def run_days(loop: RetrainingLoop, executor: Executor, days: int, **changed: float) -> None:
+def run_days(
+    loop: RetrainingLoop,
+    executor: Executor,
+    days: int,
+    build: BuildSimulator | None = None,
+    **changed: float,
+) -> None:
     """Live days under who is in charge, recorded as believed, to the first alarm."""
+    truth = replace(loop.plant, build=build or loop.plant.build)
     for day in range(days):
-        seen = visit(loop.plant, loop.controller, (9000 + day,), executor, changed).telemetry
+        seen = visit(truth, loop.controller, (9000 + day,), executor, changed).telemetry
         beliefs = np.tile(loop.incumbent.beliefs, (len(seen), 1))
         if loop.observe(f"day {day}", replace(seen, parameters=beliefs)).alarm:
             return
@@ -410,6 +419,58 @@ def test_a_day_is_taken_in_once(loop: RetrainingLoop, executor: Executor) -> Non
     """Telemetry is sent again when an answer is lost on the way."""
     first = loop._watches[0].days[0]
     assert loop.observe(first.label, first.telemetry) is first
+
+
+def another_route(system: System, share: float) -> System:
+    """As many calls become cases."""
+    call, case = system.classes
+    route = Route(to="case", probability=share)
+    return replace(system, classes=(replace(call, routes=(route,)), case))
+
+
+def test_a_structure_that_no_simulator_shows_trains_nobody_until_one_does(
+    loop: RetrainingLoop,
+    plant: Plant,
+    executor: Executor,
+    small_centre: SmallCentre,
+    tmp_path: Path,
+) -> None:
+    """What is compared on a simulator that is known to be wrong says nothing of the system."""
+    shutil.copytree(loop._journal.path / "pretrain", tmp_path / "pretrain")
+    test = StructureSettings(points=20, spans=(1,))
+    looking = replace(SETTINGS.watching, in_control_days=30, structure=test)
+    settings = replace(SETTINGS, watching=looking)
+    shown = partial(ServiceSystem, another_route(small_centre.system, 0.6))
+    wrong = partial(ServiceSystem, another_route(small_centre.system, 0.05))
+
+    def opened(*simulators: BuildSimulator) -> RetrainingLoop:
+        return RetrainingLoop(plant, settings, Journal(tmp_path), executor, simulators=simulators)
+
+    found = opened()
+    run_days(found, executor, days=8, build=shown)
+    response = found.respond()
+    assert response.decision.change is Change.STRUCTURE
+    assert "hand over one that does to `replace_simulator`" in response.decision.reason
+    assert response.retrained is None
+    assert np.array_equal(found.incumbent.beliefs, plant.description.nominal)
+    wanted = found.want(Objective.from_costs(plant.description, {"case_wait": 1.0}, {}))
+    assert wanted.retrained is None
+    refused = found.replace_simulator(wrong)
+    assert refused.retrained is None
+    assert "does not explain" in refused.decision.reason
+    assert found.plant.build is plant.build
+    answered = found.replace_simulator(shown)
+    assert answered.found is not None
+    assert answered.found.unexplained == ()
+    assert answered.retrained is not None
+    assert found.plant.build is shown
+    assert found.replace_simulator(shown) is answered
+    with pytest.raises(InvalidJournal, match=r"watch-002 goes on with a simulator .* `simulators`"):
+        opened()
+    again = opened(shown, wrong)
+    assert len(again.responses) == 4
+    assert again.plant.build is shown
+    assert np.array_equal(again.incumbent.beliefs, found.incumbent.beliefs)
 
 
 def test_days_after_an_alarm_wait_for_the_answer(
