@@ -313,7 +313,7 @@ class RetrainSpec(Retraining, Investigating, BaseSpec):
     """The answer to a change: learn what is missing, train on, and judge by paired episodes.
 
     With the telemetry a calibration that pushes against the box is followed beyond it first; where
-    a test of structure finds nothing explained there either, the structure is answered.
+    a test of structure finds the days unexplained there too, the job fails and says so.
     """
 
     makes = ("policy", "surrogate")

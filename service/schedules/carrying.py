@@ -162,6 +162,14 @@ class Carrier:
         if job.state is not JobState.DONE:
             return self._job_lost(run, job)
         decision = self._decided(run, job)
+        if decision.change is Change.STRUCTURE and job.spec["structure_points"] is not None:
+            assert run.base is not None
+            # The test has looked at days of the simulator all over the box.
+            told = (
+                f"{decision.reason}; the simulator {run.base['system']!r} does not show what has "
+                "changed: nobody is trained on it, watch by a simulator that does"
+            )
+            return self._end(run, "kept", told, decision=decision.to_record())
         if not decision.retrains:
             return self._end(run, "kept", decision.reason, decision=decision.to_record())
         return self._note(run, state="retraining", decision=decision.to_record())

@@ -13,6 +13,7 @@ from service.jobs.specs import RetrainSpec
 from service.jobs.work import Work
 from sim.epoch import parameter_vector
 from surrogates.dataset import Transitions, concatenate
+from surrogates.errors import InvalidDataset
 from training.calibrate import Calibration
 from training.drift import StructureSettings
 from training.forms import RecordForm
@@ -75,14 +76,9 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
     decision = Decision(change=_CHANGES[spec.change], moved=(), reason=f"asked for: {spec.change}")
     settings = _settings(work)
     followed = _followed(work, plant, incumbent, decision, settings)
-    due = decision
-    if followed is not None and followed.unexplained:
-        # Parameters that do not explain the days say nothing of the system.
-        incumbent = replace(incumbent, beliefs=_believed_before(work))
-        due = decision = decide(Findings(unexplained=followed.unexplained, is_followed=True))
-    elif followed is not None:
+    if followed is not None:
         # What is left to do is what a change inside the box asks for.
-        incumbent, due = followed.incumbent, replace(decision, change=Change.INSIDE)
+        incumbent, decision = followed.incumbent, replace(decision, change=Change.INSIDE)
     beliefs = incumbent.beliefs
 
     def on_point(name: str, point: CurvePoint) -> None:
@@ -93,7 +89,9 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
         budget = spec.tuning_budget if is_tuning and spec.tuning_budget else spec.budget
         work.point(step, budget, name, point)
 
-    done = retrain(plant, incumbent, due, settings, work.journal, work.executor, on_point=on_point)
+    done = retrain(
+        plant, incumbent, decision, settings, work.journal, work.executor, on_point=on_point
+    )
     policy = done.challenger
     data = work.keep_transitions(done.incumbent.transitions)
     work.keep_surrogate(done.incumbent.surrogate, data=data)
@@ -105,7 +103,6 @@ def run(work: Work[RetrainSpec]) -> dict[str, Any]:
         "challenger": policy.name,
         "evidence": asdict(done.evidence),
         "reason": done.reason,
-        "decision": decision.to_record(),
         "surrogate_steps": done.surrogate_steps,
         "simulator_epochs": done.simulator_epochs + (followed.simulator_epochs if followed else 0),
         "beliefs": believed,
@@ -125,7 +122,11 @@ def _followed(
     decision: Decision,
     settings: RetrainSettings,
 ) -> Followed | None:
-    """Where the estimate went that pushed against the box; None where none did, or was given."""
+    """Where the estimate went that pushed against the box; None where none did, or was given.
+
+    Raises InvalidDataset where a test finds the days no better explained there: the simulator does
+    not show what has changed, so that nothing is to be learnt or compared on it.
+    """
     spec, description = work.spec, work.subject.description
     if not _may_follow(spec):
         return None
@@ -165,6 +166,12 @@ def _followed(
     followed = follow(
         plant, incumbent, decision, calibration, following, work.journal, work.executor
     )
+    if followed.unexplained:
+        due = decide(Findings(unexplained=followed.unexplained, is_followed=True))
+        raise InvalidDataset(
+            f"{due.reason}, and the simulator {description.name!r} does not show it: train on one "
+            "that does"
+        )
     work.making.keep(
         "calibration",
         "calibration",

@@ -139,6 +139,20 @@ def test_a_test_of_structure_says_more_than_the_alarm(desk: Desk) -> None:
     assert (only(desk)["state"], only(desk)["retrain_job"]) == ("kept", None)
 
 
+def test_nobody_is_trained_for_a_structure_that_the_simulator_does_not_show(desk: Desk) -> None:
+    """What is learnt and compared on it says nothing of the system as it is now."""
+    desk.create(answer={"structure_points": 60})
+    desk.alarm(drifted=("routing: to follow-up",))
+    desk.turn()
+    desk.calibrated(only(desk), "structure")
+    desk.turn()
+    run = only(desk)
+    assert (run["state"], run["retrain_job"]) == ("kept", None)
+    assert run["decision"]["change"] == "structure"
+    assert "the simulator 'clinic' does not show what has changed" in run["reason"]
+    assert monitor(desk)["state"] == "watching"
+
+
 def test_a_changed_objective_trains_at_once_and_holds_for_later_runs(desk: Desk) -> None:
     """The surrogate knows no reward: nothing is estimated or simulated for it."""
     place = desk.create(on={"alarm": True})
