@@ -142,14 +142,6 @@ def _refuse_foreign(objective: Objective, description: Description) -> None:
                 f"{len(known)}: {told}; make it with Objective.from_costs and the description of "
                 f"{description.name!r}"
             )
-    if len(objective.numbers) != len(objective.number_names):
-        raise InvalidSystem(
-            f"an objective with {len(objective.numbers)} numbers for "
-            f"{len(objective.number_names)} names: give each output and component a weight"
-        )
-    for name, number in zip(objective.number_names, objective.numbers, strict=True):
-        if not np.isfinite(number):
-            raise InvalidSystem(f"{name} {number}: give a finite number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

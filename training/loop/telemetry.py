@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from sim.description import Description
-from sim.epoch import Quantity
-from surrogates.dataset import Transitions, refuse_unusable
+from surrogates.dataset import Transitions, refuse_impossible, refuse_unusable
 from surrogates.errors import InvalidDataset
 from training.likelihood import split_days
 
@@ -37,7 +34,7 @@ class Door:
             self._refuse_foreign(day)
             self._refuse_partial(day)
             refuse_unusable(day, self.description.name)
-            self._refuse_negative(day)
+            refuse_impossible(day, self.description)
         except InvalidDataset as error:
             raise InvalidDataset(f"day {label!r}: {error}") from error
 
@@ -63,22 +60,3 @@ class Door:
             if not fewest <= len(part) <= most:
                 wanted = f"{most}" if fewest == most else f"{fewest} to {most}"
                 raise InvalidDataset(f"{len(part)} epochs, a day has {wanted}: send it whole")
-
-    def _refuse_negative(self, day: Transitions) -> None:
-        description = self.description
-        for group, quantities in (
-            ("state", description.components),
-            ("next_state", description.components),
-            ("outputs", description.outputs),
-        ):
-            _refuse_negative_counts(getattr(day, group), quantities)
-
-
-def _refuse_negative_counts(values: np.ndarray, quantities: tuple[Quantity, ...]) -> None:
-    rows, columns = np.nonzero(values < 0.0)
-    for row, column in zip(rows, columns, strict=True):
-        if quantities[column].is_count:
-            raise InvalidDataset(
-                f"{quantities[column].name} {values[row, column]:g} in epoch {row}: a count is 0 "
-                "or more"
-            )
