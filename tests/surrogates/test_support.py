@@ -99,21 +99,34 @@ def test_nothing_to_learn_from_is_refused() -> None:
         Support.learn(clusters(0, 1), PLANE, np.random.default_rng(0))
 
 
+@pytest.fixture
+def stored(
+    transitions: Transitions,
+    description: SystemDescription,
+    fitted: dict[str, Surrogate],
+    tmp_path: Path,
+) -> tuple[Support, Path]:
+    """A support, and the folder of a surrogate that was saved with it."""
+    learnt = Support.learn(transitions, description, np.random.default_rng(0), anchors=50)
+    save_surrogate(tmp_path / "with", fitted["mean"], {}, learnt)
+    return learnt, tmp_path / "with"
+
+
 def test_it_is_stored_with_the_surrogate_and_stated_in_the_manifest(
+    stored: tuple[Support, Path],
     transitions: Transitions,
     description: SystemDescription,
     fitted: dict[str, Surrogate],
     tmp_path: Path,
 ) -> None:
     """Whoever gets an artefact must be able to ask it, and to read that it can be asked."""
-    learnt = Support.learn(transitions, description, np.random.default_rng(0), anchors=50)
-    save_surrogate(tmp_path / "with", fitted["mean"], {}, learnt)
+    learnt, folder = stored
     save_surrogate(tmp_path / "without", fitted["mean"], {})
-    _, manifest = load_surrogate(tmp_path / "with", description)
+    _, manifest = load_surrogate(folder, description)
     assert manifest["support"]["anchors"] == 50
     assert load_surrogate(tmp_path / "without", description)[1]["support"] is None
     assert load_support(tmp_path / "without", description) is None
-    found = load_support(tmp_path / "with", description)
+    found = load_support(folder, description)
     assert found is not None
     question = (transitions.state[:8], transitions.decision[:8], transitions.parameters[:8])
     assert np.array_equal(found.score(*question), learnt.score(*question))
@@ -135,15 +148,13 @@ def test_a_support_that_lacks_an_array_is_refused_by_its_name(support: Support, 
 
 
 def test_a_support_that_is_stated_and_not_there_is_refused(
-    transitions: Transitions,
+    stored: tuple[Support, Path],
     description: SystemDescription,
     fitted: dict[str, Surrogate],
     tmp_path: Path,
 ) -> None:
     """None would say that nobody ever knew, and cautious training would go on without."""
-    learnt = Support.learn(transitions, description, np.random.default_rng(0), anchors=50)
-    save_surrogate(tmp_path / "whole", fitted["mean"], {}, learnt)
-    _, manifest = load_surrogate(tmp_path / "whole", description)
+    _, manifest = load_surrogate(stored[1], description)
     save_artefact(tmp_path / "half", fitted["mean"].to_tensors(), manifest)  # type: ignore[attr-defined]
     with pytest.raises(TamperedArtefact, match="without its array 'centre'"):
         load_support(tmp_path / "half", description)
