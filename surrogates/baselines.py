@@ -95,7 +95,7 @@ def fit_mean(
     on_progress: Callable[[float], None] | None = None,
 ) -> MeanSurrogate:
     """Take the marginal mean and deviation of every free number; nothing to set."""
-    refuse_unusable(transitions, description.name)
+    refuse_unusable(transitions, description)
     free = learn_coordinates(description, transitions)
     values, _, _ = free.encode(transitions)
     scaled = np.column_stack(
@@ -186,7 +186,7 @@ def fit_nearest_neighbours(
     on_progress: Callable[[float], None] | None = None,
 ) -> NearestNeighbourSurrogate:
     """Keep every epoch, indexed by its standardised features."""
-    refuse_unusable(transitions, description.name)
+    refuse_unusable(transitions, description)
     free = learn_coordinates(description, transitions)
     values, _, _ = free.encode(transitions)
     raw = features_of(description).matrix(

@@ -186,10 +186,16 @@ def _groups(description: Description) -> dict[str, tuple[str, ...]]:
     }
 
 
-def refuse_unusable(transitions: Transitions, system: str) -> None:
-    """Raise InvalidDataset when there is no row to learn from, or one with a non-finite number."""
+def refuse_unusable(transitions: Transitions, description: Description) -> None:
+    """Raise InvalidDataset when there is no row to learn from, or one that cannot be.
+
+    That is one with a non-finite number, with a count that is negative or not whole, or with a
+    negative duration. What else a number may be the description does not say.
+    """
     if not len(transitions):
-        raise InvalidDataset(f"no transitions of {system!r} to learn from: collect some first")
+        raise InvalidDataset(
+            f"no transitions of {description.name!r} to learn from: collect some first"
+        )
     for name in ("state", "decision", "parameters", "next_state", "outputs", "duration"):
         is_finite = np.isfinite(getattr(transitions, name))
         broken = np.flatnonzero(~is_finite.reshape(len(transitions), is_finite[0].size).all(axis=1))
@@ -197,13 +203,10 @@ def refuse_unusable(transitions: Transitions, system: str) -> None:
             raise InvalidDataset(
                 f"row {broken[0]} of {name} holds a non-finite number: drop it or collect again"
             )
+    _refuse_impossible(transitions, description)
 
 
-def refuse_impossible(transitions: Transitions, description: Description) -> None:
-    """Raise InvalidDataset for a count that is negative or not whole, and for a negative duration.
-
-    What else a number may be the description does not say.
-    """
+def _refuse_impossible(transitions: Transitions, description: Description) -> None:
     for group, quantities in (
         ("state", description.components),
         ("next_state", description.components),

@@ -58,7 +58,7 @@ class Support:
         Whole episodes are kept aside, because epochs of one episode resemble each other. Raises
         InvalidDataset for no rows or a non-finite number.
         """
-        refuse_unusable(transitions, description.name)
+        refuse_unusable(transitions, description)
         kept, held = _split(transitions, random)
         raw = _matrix(features_of(description), kept)
         centre, spread = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-6)

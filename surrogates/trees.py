@@ -210,7 +210,7 @@ def fit_trees(
     on_progress: Progress | None = None,
 ) -> TreesSurrogate:
     """Grow a forest for every free number on the epochs that left it a choice."""
-    refuse_unusable(transitions, description.name)
+    refuse_unusable(transitions, description)
     progress = on_progress or unheard
     free = learn_coordinates(description, transitions)
     scales, lessons = prepare(transitions, free)

@@ -16,7 +16,7 @@ from sim.epoch import Quantity
 from surrogates.coordinates.balance import FlowBalance, obstacle_to_balance
 from surrogates.coordinates.coordinate import Coordinate, Coordinates, Draw, Kind
 from surrogates.coordinates.ledger import Ledger, ledger_of
-from surrogates.dataset import Transitions, refuse_impossible
+from surrogates.dataset import Transitions
 from surrogates.interface import Epochs
 from surrogates.questions import Questions
 
@@ -131,11 +131,7 @@ def _kind(quantity: Quantity, *, is_signed: bool) -> Kind:
 
 
 def learn_coordinates(description: Description, transitions: Transitions) -> Coordinates:
-    """The flow balance where it can represent the simulator, else plain coordinates.
-
-    Raises InvalidDataset for counts that cannot be.
-    """
-    refuse_impossible(transitions, description)
+    """The flow balance where it can represent the simulator, else plain coordinates."""
     if obstacle_to_balance(description) is None:
         return FlowBalance.learn(description, transitions)
     return PlainCoordinates.learn(description, transitions)
@@ -144,10 +140,8 @@ def learn_coordinates(description: Description, transitions: Transitions) -> Coo
 def relearn_coordinates(known: Coordinates, transitions: Transitions) -> Coordinates:
     """What these transitions say of the same simulator, in numbers on the scales of those known.
 
-    Where the same numbers are free, what was learnt in those can be taught more in these. Raises
-    InvalidDataset for counts that cannot be.
+    Where the same numbers are free, what was learnt in those can be taught more in these.
     """
-    refuse_impossible(transitions, known.description)
     if isinstance(known, FlowBalance):
         return known.learnt_on(transitions)
     return PlainCoordinates.learn(known.description, transitions)

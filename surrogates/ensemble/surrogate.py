@@ -189,7 +189,7 @@ class EnsembleSurrogate:
         Where these have other free numbers, such as one that is negative for the first time, the
         members begin anew.
         """
-        refuse_unusable(transitions, self.description.name)
+        refuse_unusable(transitions, self.description)
         free = relearn_coordinates(self._coordinates, transitions)
         if free.coordinates != self._coordinates.coordinates:
             return fit_ensemble(transitions, self.description, self.settings, random, on_progress)
@@ -301,7 +301,7 @@ def fit_ensemble(
     on_progress: Progress | None = None,
 ) -> EnsembleSurrogate:
     """Train the members from lines of their own and small random weights; the best are elites."""
-    refuse_unusable(transitions, description.name)
+    refuse_unusable(transitions, description)
     free = learn_coordinates(description, transitions)
     scales, lessons = prepare(transitions, free)
     sizes = (scales.feature.shape[1], *[settings.hidden] * settings.layers)

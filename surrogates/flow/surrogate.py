@@ -17,7 +17,7 @@ from jaxtyping import Float
 from sim.description import Description, SystemDescription
 from sim.errors import InvalidSystem
 from surrogates.coordinates.balance import obstacle_to_balance
-from surrogates.dataset import Transitions, refuse_impossible, refuse_unusable
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.flow.ascent import unheard
 from surrogates.flow.interval import IntervalLaw, fit_intervals
 from surrogates.flow.jumps import JumpLaw, fit_jumps
@@ -138,8 +138,7 @@ class FlowSurrogate:
         on_progress: Callable[[float], None] | None = None,
     ) -> FlowSurrogate:
         """Learn on from the present weights with a share of the passes of a fit."""
-        refuse_unusable(transitions, self.description.name)
-        refuse_impossible(transitions, self.description)
+        refuse_unusable(transitions, self.description)
         hear = on_progress or unheard
         law = self.law.updated(transitions, self.settings, random, hear)
         return FlowSurrogate(self.description, law, self.settings)
@@ -171,8 +170,7 @@ def fit_flow(
     Raises InvalidSystem for a simulator without stocks and flows.
     """
     system = _refuse_unknown(description)
-    refuse_unusable(transitions, system.name)
-    refuse_impossible(transitions, system)
+    refuse_unusable(transitions, system)
     hear = on_progress or unheard
     fit: Callable[..., Law] = fit_jumps if system.is_event_driven else fit_intervals
     return FlowSurrogate(system, fit(transitions, system, settings, random, hear), settings)

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from sim.description import Description, SystemDescription
 from surrogates.coordinates.balance import FlowBalance, obstacle_to_balance
-from surrogates.dataset import Transitions, refuse_impossible, refuse_unusable
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.errors import InvalidDataset
 from surrogates.fluid.model import FluidRates, flow_on
 from surrogates.interface import Epochs
@@ -325,8 +325,7 @@ def fit_fluid(
 
     Raises InvalidDataset for a system that the fluid model cannot represent.
     """
-    refuse_unusable(transitions, description.name)
-    refuse_impossible(transitions, description)
+    refuse_unusable(transitions, description)
     obstacle = obstacle_to_fluid(description)
     if obstacle is not None:
         raise InvalidDataset(f"the fluid model cannot represent {description.name!r}: {obstacle}")

@@ -150,7 +150,7 @@ class GaussianProcessSurrogate(LikelyStepwiseSurrogate):
         Where these have other free numbers, such as one that is negative for the first time, the
         shapes are learnt anew.
         """
-        refuse_unusable(transitions, self.description.name)
+        refuse_unusable(transitions, self.description)
         free, d = relearn_coordinates(self._coordinates, transitions), self.description
         if free.coordinates != self._coordinates.coordinates:
             return fit_gaussian_process(transitions, d, self.settings, random, on_progress)
@@ -248,7 +248,7 @@ def fit_gaussian_process(
     on_progress: Progress | None = None,
 ) -> GaussianProcessSurrogate:
     """Fit a process to every free number; `on_progress` hears the share done."""
-    refuse_unusable(transitions, description.name)
+    refuse_unusable(transitions, description)
     free = learn_coordinates(description, transitions)
     scales, lessons = prepare(transitions, free)
     processes = _learn(lessons, settings, random, on_progress or unheard)

@@ -141,7 +141,7 @@ class QuantileSurrogate(LikelyStepwiseSurrogate):
         Where the transitions have other free numbers, such as one that is negative for the first
         time, they begin anew.
         """
-        refuse_unusable(transitions, self.description.name)
+        refuse_unusable(transitions, self.description)
         free = relearn_coordinates(self._coordinates, transitions)
         if free.coordinates != self._coordinates.coordinates:
             return fit_quantile(transitions, self.description, self.settings, random, on_progress)
@@ -327,7 +327,7 @@ def fit_quantile(
     on_progress: Progress | None = None,
 ) -> QuantileSurrogate:
     """Train the networks from lines and the quantiles of what these leave."""
-    refuse_unusable(transitions, description.name)
+    refuse_unusable(transitions, description)
     free = learn_coordinates(description, transitions)
     scales, lessons = prepare(transitions, free)
     targets = _Targets.of(transitions, free, scales, lessons)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim.description import Description
-from surrogates.dataset import Transitions, refuse_impossible, refuse_unusable
+from surrogates.dataset import Transitions, refuse_unusable
 from surrogates.errors import InvalidDataset
 from training.likelihood import split_days
 
@@ -33,8 +33,7 @@ class Door:
         try:
             self._refuse_foreign(day)
             self._refuse_partial(day)
-            refuse_unusable(day, self.description.name)
-            refuse_impossible(day, self.description)
+            refuse_unusable(day, self.description)
         except InvalidDataset as error:
             raise InvalidDataset(f"day {label!r}: {error}") from error
 
