@@ -29,15 +29,20 @@ def _gaps(rows: Sequence[Row]) -> Figure:
     axes = figure.subplots()
     for height, name in enumerate(reversed(names)):
         optimum = NETWORKS[name].optimum or 1.0
-        for row in rows:
-            if row.network == name and row.arm in _SHOWN:
-                gap = 100 * max(row.cost / optimum - 1.0, _LEAST_SHOWN)
-                is_learnt = row.arm == LEARNT
-                axes.plot(gap, height, "o" if is_learnt else "|", ms=6 if is_learnt else 12,
-                          color=BLUE if is_learnt else QUIET)  # fmt: skip
-                if not is_learnt:
-                    axes.annotate(row.arm, (gap, height), (0, 7), color=INK, fontsize=7,
-                                  textcoords="offset points", ha="center")  # fmt: skip
+        shown = [row for row in rows if row.network == name and row.arm in _SHOWN]
+        below = False
+        for row in sorted(shown, key=lambda row: row.cost):
+            gap = 100 * max(row.cost / optimum - 1.0, _LEAST_SHOWN)
+            is_learnt = row.arm == LEARNT
+            axes.plot(gap, height, "o" if is_learnt else "|", ms=6 if is_learnt else 12,
+                      color=BLUE if is_learnt else QUIET)  # fmt: skip
+            if not is_learnt:
+                # By turns above and below: names of neighbours would lie over one another.
+                axes.annotate(row.arm, (gap, height), (0, -7 if below else 7), color=INK,
+                              fontsize=7, textcoords="offset points", ha="center",
+                              va="top" if below else "bottom")  # fmt: skip
+                below = not below
     axes.set_yticks(range(len(names)), list(reversed(names)))
+    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set(xscale="log", xlabel="cost above the optimum, % (dots: PPO on the surrogate, by seed)")
     return figure
